@@ -1,0 +1,158 @@
+/* Byte buffers and cursors; see buf.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
+#include <stdarg.h>
+#include <stdlib.h>
+
+void buf_init(struct buf *b, size_t limit)
+{
+    *b = (struct buf){.limit = limit};
+}
+
+void buf_free(struct buf *b)
+{
+    free(b->p);
+    *b = (struct buf){.limit = b->limit};
+}
+
+void buf_clear(struct buf *b)
+{
+    b->n = 0;
+    b->failed = false;
+}
+
+uint8_t *buf_reserve(struct buf *b, size_t n)
+{
+    if (b->failed)
+        return NULL;
+    if (n > b->limit || b->n > b->limit - n) {
+        b->failed = true;
+        return NULL;
+    }
+    if (b->capacity - b->n < n || !b->p) {
+        size_t capacity = b->capacity ? b->capacity * 2 : 256;
+        while (capacity < b->n + n)
+            capacity *= 2;
+        uint8_t *p = realloc(b->p, capacity);
+        if (!p) {
+            b->failed = true;
+            return NULL;
+        }
+        b->p = p;
+        b->capacity = capacity;
+    }
+    return b->p + b->n;
+}
+
+void buf_append(struct buf *b, const void *p, size_t n)
+{
+    uint8_t *to = buf_reserve(b, n);
+    if (to && n) {
+        memcpy(to, p, n);
+        b->n += n;
+    }
+}
+
+void buf_str(struct buf *b, struct str s)
+{
+    buf_append(b, s.p, s.n);
+}
+
+void buf_byte(struct buf *b, uint8_t byte)
+{
+    buf_append(b, &byte, 1);
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    uint8_t *to = n < 0 ? NULL : buf_reserve(b, (size_t)n + 1);
+    if (to) {
+        vsnprintf((char *)to, (size_t)n + 1, format, again);
+        b->n += (size_t)n;
+    }
+    va_end(again);
+}
+
+void buf_u32le(struct buf *b, uint32_t v)
+{
+    uint8_t bytes[4] = {(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16), (uint8_t)(v >> 24)};
+    buf_append(b, bytes, sizeof bytes);
+}
+
+void buf_u64le(struct buf *b, uint64_t v)
+{
+    buf_u32le(b, (uint32_t)v);
+    buf_u32le(b, (uint32_t)(v >> 32));
+}
+
+void buf_varint(struct buf *b, uint64_t v)
+{
+    uint8_t bytes[10];
+    size_t n = 0;
+    while (v >= 0x80) {
+        bytes[n++] = (uint8_t)(v | 0x80);
+        v >>= 7;
+    }
+    bytes[n++] = (uint8_t)v;
+    buf_append(b, bytes, n);
+}
+
+void buf_svarint(struct buf *b, int64_t v)
+{
+    buf_varint(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
+}
+
+const uint8_t *cursor_bytes(struct cursor *c, size_t n)
+{
+    if (c->failed || cursor_left(c) < n) {
+        c->failed = true;
+        return NULL;
+    }
+    const uint8_t *p = c->p;
+    c->p += n;
+    return p;
+}
+
+uint8_t cursor_byte(struct cursor *c)
+{
+    const uint8_t *p = cursor_bytes(c, 1);
+    return p ? *p : 0;
+}
+
+uint32_t cursor_u32le(struct cursor *c)
+{
+    const uint8_t *p = cursor_bytes(c, 4);
+    return p ? (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24 : 0;
+}
+
+uint64_t cursor_u64le(struct cursor *c)
+{
+    uint64_t low = cursor_u32le(c);
+    return low | (uint64_t)cursor_u32le(c) << 32;
+}
+
+uint64_t cursor_varint(struct cursor *c)
+{
+    uint64_t v = 0;
+    for (int shift = 0; shift < 70; shift += 7) {
+        uint8_t byte = cursor_byte(c);
+        if (shift == 63 && byte > 1)
+            break;
+        v |= (uint64_t)(byte & 0x7f) << shift;
+        if (!(byte & 0x80))
+            return c->failed ? 0 : v;
+    }
+    c->failed = true;
+    return 0;
+}
+
+int64_t cursor_svarint(struct cursor *c)
+{
+    uint64_t v = cursor_varint(c);
+    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+}

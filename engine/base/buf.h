@@ -1,0 +1,56 @@
+/* Growing byte buffer with a maximum (every buffer carries its own). A failure sticks: later appends do nothing and
+ * buf_ok says false, so that callers check once at the end.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_BASE_BUF_H
+#define TACT_BASE_BUF_H
+#include "base/error.h"
+#include "base/str.h"
+#include <stdint.h>
+
+struct buf {
+    uint8_t *p;
+    size_t n, capacity, limit;
+    bool failed;
+};
+
+void buf_init(struct buf *b, size_t limit);
+void buf_free(struct buf *b);
+void buf_clear(struct buf *b); /* empties, keeps the memory, clears failed */
+/* Room for n more bytes, or NULL; the caller writes there, then adds to b->n. */
+uint8_t *buf_reserve(struct buf *b, size_t n);
+void buf_append(struct buf *b, const void *p, size_t n);
+void buf_str(struct buf *b, struct str s);
+void buf_byte(struct buf *b, uint8_t byte);
+void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
+void buf_u32le(struct buf *b, uint32_t v);
+void buf_u64le(struct buf *b, uint64_t v);
+void buf_varint(struct buf *b, uint64_t v);  /* LEB128, as protobuf */
+void buf_svarint(struct buf *b, int64_t v);  /* zigzag, as protobuf */
+static inline bool buf_ok(const struct buf *b)
+{
+    return !b->failed;
+}
+
+/* Reading: a cursor that sticks at the first short or bad read (values are then 0). */
+struct cursor {
+    const uint8_t *p, *end;
+    bool failed;
+};
+
+static inline struct cursor cursor_of(const void *p, size_t n)
+{
+    return (struct cursor){p, (const uint8_t *)p + n, false};
+}
+static inline size_t cursor_left(const struct cursor *c)
+{
+    return (size_t)(c->end - c->p);
+}
+uint8_t cursor_byte(struct cursor *c);
+uint32_t cursor_u32le(struct cursor *c);
+uint64_t cursor_u64le(struct cursor *c);
+uint64_t cursor_varint(struct cursor *c); /* refuses more than 10 bytes and bits beyond 64 */
+int64_t cursor_svarint(struct cursor *c);
+/* n bytes, or NULL and failed. */
+const uint8_t *cursor_bytes(struct cursor *c, size_t n);
+
+#endif

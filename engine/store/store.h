@@ -1,0 +1,101 @@
+/* The asynchronous store: one customer's blob, records of decisions beside it, the dictionary of names, the secret. Two
+ * implementations: Redis (redis_store.h) and a deterministic simulated one for tests (sim_store.h).
+ *
+ * Contract of every call: arguments are copied before it returns; cb is called exactly once, later, on the same thread,
+ * never from inside the call, at latest at the deadline. What a reply points to is valid during the callback. A blob's
+ * bytes 1 to 8 are its version (little-endian u64, never 0); the store reads nothing else of it.
+ *
+ *   key tact:{<id>}:s        the blob                        (`%` and `}` in an id are written %25 and %7D)
+ *   key tact:{<id>}:d:<hex>  a decision's record, with a time to live; same slot as the blob
+ *   key tact:names           hash: name -> small id, append-only     tact:secret  32 random bytes, made once
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_STORE_STORE_H
+#define TACT_STORE_STORE_H
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/str.h"
+#include <stdint.h>
+
+enum { STORE_VERSION_AT = 1, STORE_VERSION_BYTES = 8, STORE_SECRET_BYTES = 32 };
+
+enum store_status {
+    STORE_OK,
+    STORE_CONFLICT,    /* the version was another: nothing written; `blob` is the fresh one (empty: no such customer) */
+    STORE_EXISTS,      /* a record of this decision is there already: nothing written; `record` is it */
+    STORE_UNAVAILABLE, /* certainly not done */
+    STORE_UNCERTAIN,   /* a deadline or a broken connection: done or not, nobody knows */
+    STORE_REFUSED      /* the store answered with an error (out of memory, read-only …): not done; `error` has its text */
+};
+const char *store_status_name(enum store_status s);
+
+struct store_reply {
+    enum store_status status;
+    struct str blob;   /* empty: absent */
+    struct str record; /* empty: absent */
+    const char *error; /* for people; NULL when OK */
+    const uint32_t *ids;   /* store_names: one a name */
+    const uint8_t *secret; /* store_secret */
+};
+typedef void (*store_cb)(void *user, const struct store_reply *reply);
+
+struct store_commit {
+    struct str customer;
+    uint64_t expected;          /* version that must be there; 0: none may be */
+    struct str blob;            /* the new blob; empty: leave it, only write the record */
+    const struct id128 *record_id; /* NULL: no record */
+    struct str record;
+    int64_t record_ttl_ms;
+};
+
+struct store;
+struct store_ops {
+    void (*read)(struct store *s, struct str customer, const struct id128 *record_id, int64_t deadline_us,
+                 store_cb cb, void *user);
+    void (*commit)(struct store *s, const struct store_commit *c, int64_t deadline_us, store_cb cb, void *user);
+    void (*names)(struct store *s, const struct str *names, size_t count, int64_t deadline_us, store_cb cb,
+                  void *user);
+    void (*secret)(struct store *s, int64_t deadline_us, store_cb cb, void *user);
+    bool (*ready)(const struct store *s);
+};
+struct store {
+    const struct store_ops *ops; /* first member of each implementation */
+};
+
+/* The blob and, when record_id is given, that decision's record, read together. deadline_us: clock_mono_us (or the
+ * simulation's virtual time). */
+static inline void store_read(struct store *s, struct str customer, const struct id128 *record_id,
+                              int64_t deadline_us, store_cb cb, void *user)
+{
+    s->ops->read(s, customer, record_id, deadline_us, cb, user);
+}
+
+/* One atomic step: if a record is given and one is there: STORE_EXISTS. Else, if a blob is given and the version there is
+ * not `expected`: STORE_CONFLICT. Else writes blob and record: STORE_OK. With an empty blob only the record is written
+ * (if absent), whatever the version. */
+static inline void store_commit(struct store *s, const struct store_commit *c, int64_t deadline_us, store_cb cb,
+                                void *user)
+{
+    s->ops->commit(s, c, deadline_us, cb, user);
+}
+
+/* Ids of names (at most 65,536 of at most 1,024 bytes a call), adding the missing ones; ids count from 1 and never
+ * change. */
+static inline void store_names(struct store *s, const struct str *names, size_t count, int64_t deadline_us,
+                               store_cb cb, void *user)
+{
+    s->ops->names(s, names, count, deadline_us, cb, user);
+}
+
+/* The secret that all servers share (for signing handles), made at the first call. */
+static inline void store_secret(struct store *s, int64_t deadline_us, store_cb cb, void *user)
+{
+    s->ops->secret(s, deadline_us, cb, user);
+}
+
+/* Whether a call made now has a connection to go to. */
+static inline bool store_ready(const struct store *s)
+{
+    return s->ops->ready(s);
+}
+
+#endif
