@@ -236,7 +236,7 @@ static void test_posix_spans(void **state)
     struct posixtz z;
     assert_true(posixtz_parse(STR("XXX0YYY,J60,59"),
                               &z)); /* J60 is always March 1, 59 is February 29 in leap years */
-    assert_int_equal(posixtz_span(&z, civil_days(2024, 2, 29) * 86400 + 3600).offset_s, 0 + 3600);
+    assert_int_equal(posixtz_span(&z, civil_days(2024, 2, 29) * 86400 + 3599).offset_s, 3600);
     assert_int_equal(posixtz_span(&z, civil_days(2024, 2, 29) * 86400 + 2 * 3600).offset_s, 0);
     assert_int_equal(posixtz_span(&z, civil_days(2024, 3, 1) * 86400 + 2 * 3600).offset_s, 3600);
 }
