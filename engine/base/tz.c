@@ -408,7 +408,7 @@ void tz_local(const struct tz *tz, int64_t utc_ms, struct civil *out)
     *out = (struct civil){.hour = (int8_t)(second / 3600),
                           .minute = (int8_t)(second / 60 % 60),
                           .second = (int8_t)(second % 60),
-                          .millisecond = (int16_t)(utc_ms - utc_s * 1000),
+                          .millisecond = (int16_t)((utc_ms % 1000 + 1000) % 1000),
                           .weekday = (int8_t)civil_weekday(days),
                           .offset_s = offset_s};
     civil_from_days(days, &out->year, &out->month, &out->day);
