@@ -1,0 +1,59 @@
+/* Loading a policy folder: what the loaders of the sections share. A section may stand in any file of the folder; lists and
+ * mappings of several files are joined, in order of file names. Every loader goes on after a finding, so that one run
+ * reports all of them.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_POLICY_LOAD_H
+#define TACT_POLICY_LOAD_H
+#include "policy/policy.h"
+#include "policy/yaml.h"
+
+enum { POLICY_FILES_MAX = 256 };
+
+struct loader {
+    struct policy *policy;
+    struct arena *arena;      /* the policy's */
+    struct diags *diags;
+    struct yaml_node *files[POLICY_FILES_MAX];
+    size_t file_count;
+    /* While features compile: those not compiled yet, and whether one of them was asked for. */
+    bool feature_missed;
+    /* The action whose expressions compile now, for action.x; NULL elsewhere. */
+    const struct policy_action *action;
+    bool slots_full;
+};
+
+/* Visits each item of a section over all files: pairs of mappings (key node, value node) or items of lists (key NULL). A
+ * section of another kind is reported. Returns how many there were. */
+size_t loader_each(struct loader *l, const char *section, enum yaml_kind kind,
+                   void (*visit)(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
+                                 size_t index));
+/* Number of items in a section over all files. */
+size_t loader_count(const struct loader *l, const char *section);
+
+/* An id or name: 1 to POLICY_NAME_MAX bytes, a letter or _ first, then letters, digits, _ (and - and . in ids). */
+bool loader_name(struct loader *l, const struct yaml_node *n, bool id, const char *what, struct str *out);
+/* "30d", "72h": at least `least_ms`, at most WINDOW_MAX_MS. */
+bool loader_duration(struct loader *l, const struct yaml_node *n, int64_t least_ms, int64_t *out);
+/* Compiles the scalar's text; findings carry the file, line and column inside it. */
+bool loader_expr(struct loader *l, const struct yaml_node *n, uint8_t want, expr_id *out);
+/* A number, or an expression that gives one: as a node of type double. */
+bool loader_number_expr(struct loader *l, const struct yaml_node *n, expr_id *out);
+/* `on_unknown:` of a mapping; block when it is not there. */
+void loader_on_unknown(struct loader *l, const struct yaml_node *mapping, enum on_unknown *out);
+/* A list of strings; false after a finding. */
+bool loader_strings(struct loader *l, const struct yaml_node *n, struct str **out, size_t *count);
+/* "unknown channel 'emial'; did you mean email? allowed: …" */
+void loader_unknown_word(struct loader *l, const struct yaml_node *n, const char *what, struct str word,
+                         const struct str *allowed, size_t count);
+/* Slice of names of channels and so on for loader_unknown_word; arena memory. */
+struct str *loader_channel_names(struct loader *l);
+
+/* Findings of expressions inside a scalar, as located diagnostics. */
+struct scalar_report {
+    struct diags *diags;
+    const struct yaml_node *scalar;
+    struct expr_report report;
+};
+const struct expr_report *scalar_report(struct scalar_report *r, struct diags *diags, const struct yaml_node *scalar);
+
+#endif

@@ -1,0 +1,209 @@
+/* Sections suppressions and contact_policy of a policy.
+ *
+ *   suppressions:
+ *     - {id, when: "expression", block: {purpose, issue, group, channel, action} or {everything: true},
+ *        on_unknown: block | allow, reason: "text for people"}
+ *   contact_policy:
+ *     - {id, scope: {channel, purpose, issue, group, action}, at_most: 2, per: 7d, window: rolling}
+ *     - {id, scope: {…}, cooldown: 48h}
+ *
+ * A scope's fields must all match; in a contact policy a field may be `each` (counted for each value on its own). Without
+ * fields a limit counts every contact.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "policy/load_rules.h"
+#include "state/state.h"
+
+enum { COOLDOWN_HORIZON_LEAST_DAYS = 30 };
+
+struct scope_field {
+    const char *key;
+    uint32_t *out;
+    const struct str *names; /* first name; stride apart */
+    size_t stride, count;
+};
+
+static const struct str *name_at(const struct scope_field *f, size_t i)
+{
+    return (const struct str *)(const void *)((const char *)f->names + i * f->stride);
+}
+
+static void scope_word(struct loader *l, const struct yaml_node *n, const struct scope_field *f, bool each)
+{
+    struct str word;
+    if (!yaml_string(l->diags, n, &word))
+        return;
+    if (each && str_is(word, "each")) {
+        *f->out = SCOPE_EACH;
+        return;
+    }
+    struct str *allowed = arena_alloc(l->arena, (f->count + 1) * sizeof *allowed);
+    for (size_t i = 0; allowed && i < f->count; i++) {
+        allowed[i] = *name_at(f, i);
+        if (str_eq(allowed[i], word)) {
+            *f->out = (uint32_t)i;
+            return;
+        }
+    }
+    if (allowed)
+        loader_unknown_word(l, n, f->key, word, allowed, f->count);
+}
+
+static bool load_scope(struct loader *l, const struct yaml_node *n, bool limit, struct policy_scope *s)
+{
+    static const char *const block_keys[] = {"purpose", "issue", "group", "channel", "action", "everything", NULL};
+    static const char *const limit_keys[] = {"purpose", "issue", "group", "channel", "action", NULL};
+    struct policy *p = l->policy;
+    *s = (struct policy_scope){false, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY};
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, limit ? "a scope like {channel: email}" : "block like {purpose: promotional}"))
+        return false;
+    yaml_known_keys(l->diags, n, limit ? "scope" : "block", limit ? limit_keys : block_keys);
+    const struct scope_field fields[] = {
+        {"purpose", &s->purpose, &p->purposes[0].name, sizeof p->purposes[0], PURPOSE_COUNT},
+        {"issue", &s->issue, &p->issues[0].name, sizeof p->issues[0], p->issue_count},
+        {"group", &s->group, &p->groups[0].name, sizeof p->groups[0], p->group_count},
+        {"channel", &s->channel, &p->channels[0].word.name, sizeof p->channels[0], p->channel_count},
+        {"action", &s->action, &p->actions[0].word.name, sizeof p->actions[0], p->action_count},
+    };
+    size_t set = 0;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (yaml_get(n, fields[i].key)) {
+            scope_word(l, yaml_get(n, fields[i].key), &fields[i], limit);
+            set++;
+        }
+    if (limit)
+        return true;
+    if (yaml_get(n, "everything"))
+        (void)yaml_bool(l->diags, yaml_get(n, "everything"), &s->everything);
+    if (s->everything && set)
+        yaml_diag(l->diags, DIAG_ERROR, n, "everything: true goes without other fields");
+    if (!s->everything && !set)
+        yaml_diag(l->diags, DIAG_ERROR, n, "block names nothing; write everything: true to block all");
+    return true;
+}
+
+static bool id_of(struct loader *l, const struct yaml_node *n, const char *what, struct str *id)
+{
+    const struct yaml_node *at = yaml_get(n, "id");
+    if (!at) {
+        yaml_diag(l->diags, DIAG_ERROR, n, "%s needs an id: answers and reports name it", what);
+        return false;
+    }
+    if (!loader_name(l, at, true, "id", id))
+        return false;
+    bool twice = false;
+    for (size_t i = 0; i < l->policy->suppression_count; i++)
+        twice = twice || str_eq(l->policy->suppressions[i].rule.id, *id);
+    for (size_t i = 0; i < l->policy->limit_count; i++)
+        twice = twice || str_eq(l->policy->limits[i].id, *id);
+    if (twice)
+        yaml_diag(l->diags, DIAG_ERROR, at, "a second rule is called %.*s", STR_ARG(*id));
+    return !twice;
+}
+
+static void visit_suppression(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, size_t index)
+{
+    static const char *const keys[] = {"id", "when", "block", "on_unknown", "reason", NULL};
+    (void)key;
+    (void)index;
+    struct policy_suppression s = {0};
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "a suppression"))
+        return;
+    yaml_known_keys(l->diags, n, "suppression", keys);
+    bool good = id_of(l, n, "a suppression", &s.rule.id);
+    loader_on_unknown(l, n, &s.rule.on_unknown);
+    if (!yaml_get(n, "when"))
+        yaml_diag(l->diags, DIAG_ERROR, n, "a suppression needs when: \"expression\"");
+    else
+        good = loader_expr(l, yaml_get(n, "when"), VALUE_BOOL, &s.rule.when) && good;
+    if (!yaml_get(n, "block"))
+        yaml_diag(l->diags, DIAG_ERROR, n, "a suppression needs block: what it holds back, e.g. {purpose: promotional}");
+    else
+        good = load_scope(l, yaml_get(n, "block"), false, &s.block) && good;
+    if (yaml_get(n, "reason"))
+        (void)yaml_string(l->diags, yaml_get(n, "reason"), &s.reason);
+    if (good)
+        l->policy->suppressions[l->policy->suppression_count++] = s;
+}
+
+static void load_cap(struct loader *l, const struct yaml_node *n, struct policy_limit *limit)
+{
+    static const char *const windows[] = {"rolling", NULL};
+    const struct yaml_node *at_most = yaml_get(n, "at_most"), *per = yaml_get(n, "per");
+    int64_t most = 1;
+    size_t window;
+    if (!at_most || !per)
+        yaml_diag(l->diags, DIAG_ERROR, n, "a limit needs at_most and per (a frequency cap), or cooldown");
+    if (at_most && yaml_int(l->diags, at_most, 0, STATE_CONTACTS_MAX - 1, &most))
+        limit->at_most = (uint32_t)most;
+    if (per)
+        (void)loader_duration(l, per, 1000, &limit->per_ms);
+    if (yaml_get(n, "window"))
+        (void)yaml_choice(l->diags, yaml_get(n, "window"), windows, &window);
+}
+
+static void visit_limit(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, size_t index)
+{
+    static const char *const keys[] = {"id", "scope", "at_most", "per", "window", "cooldown", NULL};
+    (void)key;
+    (void)index;
+    struct policy_limit limit = {.at_most = 1, .per_ms = 1000};
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "a limit"))
+        return;
+    yaml_known_keys(l->diags, n, "contact policy", keys);
+    bool good = id_of(l, n, "a limit", &limit.id);
+    limit.scope = (struct policy_scope){false, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY};
+    if (yaml_get(n, "scope"))
+        good = load_scope(l, yaml_get(n, "scope"), true, &limit.scope) && good;
+    const struct yaml_node *cooldown = yaml_get(n, "cooldown");
+    if (cooldown && (yaml_get(n, "at_most") || yaml_get(n, "per")))
+        yaml_diag(l->diags, DIAG_ERROR, cooldown, "cooldown goes without at_most and per");
+    else if (cooldown)
+        limit.cooldown = loader_duration(l, cooldown, 1000, &limit.per_ms);
+    else
+        load_cap(l, n, &limit);
+    if (good)
+        l->policy->limits[l->policy->limit_count++] = limit;
+}
+
+/* For each action the rules and limits that can touch it, in the policy's order, so that a decision looks at no others. */
+static void link_action(struct loader *l, uint32_t action)
+{
+    struct policy *p = l->policy;
+    struct policy_action *a = &p->actions[action];
+    a->suppressions = arena_alloc(l->arena, p->suppression_count * sizeof *a->suppressions);
+    a->limits = arena_alloc(l->arena, p->limit_count * sizeof *a->limits);
+    ASSERT(a->suppressions && a->limits);
+    for (size_t i = 0; i < p->suppression_count; i++) {
+        struct policy_scope s = p->suppressions[i].block;
+        s.channel = SCOPE_ANY;
+        if (policy_scope_covers(&s, p, action, 0))
+            a->suppressions[a->suppression_count++] = (uint16_t)i;
+    }
+    for (size_t i = 0; i < p->limit_count; i++) {
+        struct policy_scope s = p->limits[i].scope;
+        s.channel = SCOPE_ANY;
+        if (policy_scope_covers(&s, p, action, 0))
+            a->limits[a->limit_count++] = (uint16_t)i;
+    }
+}
+
+void load_rules(struct loader *l)
+{
+    struct policy *p = l->policy;
+    size_t suppressions = loader_count(l, "suppressions"), limits = loader_count(l, "contact_policy");
+    if (suppressions > POLICY_RULES_MAX || limits > POLICY_RULES_MAX) {
+        diag_add(l->diags, DIAG_ERROR, p->folder.p, 0, 0, "more than %d suppressions or limits", POLICY_RULES_MAX);
+        return;
+    }
+    p->suppressions = arena_zalloc(l->arena, suppressions * sizeof *p->suppressions);
+    p->limits = arena_zalloc(l->arena, limits * sizeof *p->limits);
+    ASSERT(p->suppressions && p->limits);
+    loader_each(l, "suppressions", YAML_SEQUENCE, visit_suppression);
+    loader_each(l, "contact_policy", YAML_SEQUENCE, visit_limit);
+    for (size_t i = 0; i < p->action_count; i++)
+        link_action(l, (uint32_t)i);
+    p->schema.contact_horizon_ms = COOLDOWN_HORIZON_LEAST_DAYS * INT64_C(86400000);
+    for (size_t i = 0; i < p->limit_count; i++)
+        if (p->limits[i].per_ms > p->schema.contact_horizon_ms)
+            p->schema.contact_horizon_ms = p->limits[i].per_ms;
+}

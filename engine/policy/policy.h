@@ -1,0 +1,209 @@
+/* A policy: what a brand may say, to whom, when, and how often. Read from a folder of YAML files as one immutable snapshot
+ * (DESIGN section 6), all expressions compiled into one shared program. Knows nothing of requests or stores.
+ *
+ *   policy_load --> struct policy --policy_bind(dictionary)--> ready to decide
+ *
+ * One snapshot may be used by many requests of one thread at once; it is freed by its owner after the last of them. Every
+ * pointer inside lives as long as the policy.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_POLICY_POLICY_H
+#define TACT_POLICY_POLICY_H
+#include "base/hash.h"
+#include "expr/expr.h"
+#include "policy/schedule.h"
+#include "policy/template.h"
+#include "state/schema.h"
+
+enum {
+    POLICY_ACTIONS_MAX = 10000,
+    POLICY_RULES_MAX = 4096, /* suppressions; likewise limits */
+    POLICY_CHANNELS_MAX = 64,
+    POLICY_NAME_MAX = 64, /* bytes of an id */
+    POLICY_MEMORY_MAX = 512 * 1024 * 1024
+};
+
+/* Purposes are fixed: what a message is for decides how it may be sent. */
+#define POLICY_PURPOSES(X)                                                                                   \
+    X(PURPOSE_PROMOTIONAL, "promotional")                                                                    \
+    X(PURPOSE_SERVICE, "service")                                                                            \
+    X(PURPOSE_TRANSACTIONAL, "transactional")                                                                \
+    X(PURPOSE_ASK, "ask")
+enum purpose {
+#define X(name, text) name,
+    POLICY_PURPOSES(X)
+#undef X
+        PURPOSE_COUNT
+};
+const char *purpose_name(enum purpose p);
+
+/* A word of the policy with its dictionary id (0 until policy_bind): an issue, group, purpose, channel or action. */
+struct policy_word {
+    struct str name;  /* "fashion" */
+    struct str path;  /* "group.fashion" */
+    uint32_t id;
+};
+
+enum on_unknown { ON_UNKNOWN_BLOCK, ON_UNKNOWN_ALLOW };
+
+/* A condition with a name. */
+struct policy_rule {
+    struct str id;        /* given, or "<action>.eligibility" */
+    expr_id when;
+    enum on_unknown on_unknown;
+};
+
+enum engagement { ENGAGEMENT_ELIGIBILITY, ENGAGEMENT_APPLICABILITY, ENGAGEMENT_SUITABILITY, ENGAGEMENT_COUNT };
+
+/* Consent bits by purpose. */
+struct policy_channel {
+    struct policy_word word;
+    bool outbound;
+    double cost;                   /* of one contact, in the brand's currency */
+    bool consent[PURPOSE_COUNT];   /* needs consent; default: promotional on outbound channels */
+    enum on_unknown consent_unknown;
+    bool quiet_set;
+    struct quiet_hours quiet;      /* in the customer's zone */
+    bool quiet_except[PURPOSE_COUNT];
+    enum on_unknown quiet_unknown; /* the customer's zone is not known: block (default), or allow; see quiet_zone_brand */
+    int64_t confirm_within_ms;     /* of a reservation; default 1 h */
+    bool html;                     /* escape rendered values for HTML */
+    struct str *placements;
+    size_t placement_count;
+    struct str *content;           /* the fields a treatment has; none: any */
+    size_t content_count;
+};
+
+struct policy_attribute { /* of an action: a constant */
+    struct str name;
+    struct value value;
+};
+
+struct policy_content {
+    struct str name; /* "subject" */
+    struct template text;
+};
+
+struct policy_treatment {
+    struct str id;
+    uint32_t channel;     /* index */
+    struct str locale;    /* empty: any */
+    struct str placement; /* empty: any */
+    struct policy_content *content;
+    size_t content_count;
+};
+
+struct policy_action {
+    struct policy_word word;
+    uint32_t issue, group; /* indices of words */
+    enum purpose purpose;
+    int64_t from_ms, to_ms; /* active in [from, to); INT64_MIN, INT64_MAX where open */
+    struct weekly weekly;
+    struct policy_rule *rules[ENGAGEMENT_COUNT];
+    size_t rule_count[ENGAGEMENT_COUNT];
+    expr_id value, context_weight, lever; /* double */
+    double starting_propensity;
+    struct policy_attribute *attributes;
+    size_t attribute_count;
+    struct policy_treatment *treatments;
+    size_t treatment_count;
+    uint16_t *suppressions; /* indices of those that cover it on some channel, in the policy's order */
+    size_t suppression_count;
+    uint16_t *limits;
+    size_t limit_count;
+};
+
+/* Which actions a suppression or a limit is about: all fields that are set must match. SCOPE_ANY: not set; SCOPE_EACH (limits
+ * only): counted for each value on its own. */
+#define SCOPE_ANY UINT32_MAX
+#define SCOPE_EACH (UINT32_MAX - 1)
+struct policy_scope {
+    bool everything;
+    uint32_t purpose, issue, group, channel, action; /* indices */
+};
+
+struct policy_suppression {
+    struct policy_rule rule;
+    struct policy_scope block;
+    struct str reason; /* for people; may be empty */
+};
+
+/* At most `at_most` contacts in any window of `per_ms` before now. A cooldown is at_most 1 a window. */
+struct policy_limit {
+    struct str id;
+    struct policy_scope scope;
+    uint32_t at_most;
+    int64_t per_ms;
+    bool cooldown;
+};
+
+struct policy_feature {
+    struct str name;
+    expr_id node;
+};
+
+enum slot_kind { SLOT_NOW, SLOT_CHANNEL, SLOT_ATTRIBUTE, SLOT_CONTEXT, SLOT_AGGREGATE, SLOT_AGE };
+struct policy_slot {
+    enum slot_kind kind;
+    uint32_t index; /* of the attribute, context field or aggregate */
+};
+
+struct policy_test; /* policy/policy_test.h */
+
+struct policy {
+    struct arena arena;
+    char id[ID128_TEXT];       /* hash of file names and contents */
+    struct str folder;
+    struct str brand;
+    const struct tz *zone;     /* the brand's */
+    const struct tzdb *zones;
+    struct str *locales;
+    size_t locale_count;
+    int week_start;            /* 0 = Sunday */
+    struct schema schema;
+    long zone_attribute, locale_attribute; /* index of the profile attribute of that type, or -1 */
+    struct schema_field *context;
+    size_t context_count;
+    struct expr_program *program;
+    struct policy_slot *slots; /* by the program's slot number */
+    size_t slot_count;
+    struct policy_feature *features;
+    size_t feature_count;
+    struct policy_channel *channels;
+    size_t channel_count;
+    struct policy_word *issues, *groups;
+    size_t issue_count, group_count;
+    struct policy_word purposes[PURPOSE_COUNT];
+    struct policy_action *actions;
+    size_t action_count;
+    struct policy_suppression *suppressions;
+    size_t suppression_count;
+    struct policy_limit *limits;
+    size_t limit_count;
+    struct policy_test *tests;
+    size_t test_count;
+};
+
+/* Loads every *.yaml and *.yml of the folder (not below it). NULL when diags got an error; all findings of the folder are
+ * there. zones outlive the policy. */
+struct policy *policy_load(const char *folder, const struct tzdb *zones, struct diags *diags);
+void policy_free(struct policy **p);
+
+/* Visits every dictionary name that the policy needs (each once or more). */
+void policy_each_name(const struct policy *p, void (*visit)(void *ctx, struct str name), void *ctx);
+/* Fills in the dictionary ids. */
+int policy_bind(struct policy *p, const struct names *names, struct error *e) MUST_CHECK;
+/* policy_bind with a dictionary that grows as needed: for checking, tests and simulation. */
+int policy_bind_interning(struct policy *p, struct names *names, struct error *e) MUST_CHECK;
+
+/* Indices, or -1. */
+long policy_channel_find(const struct policy *p, struct str name);
+long policy_action_find(const struct policy *p, struct str id);
+long policy_feature_find(const struct policy *p, struct str name);
+long policy_placement_find(const struct policy_channel *c, struct str name);
+long policy_action_of_id(const struct policy *p, uint32_t dictionary_id);
+long policy_channel_of_id(const struct policy *p, uint32_t dictionary_id);
+
+/* Whether a scope covers an action on a channel (SCOPE_EACH matches anything). */
+bool policy_scope_covers(const struct policy_scope *s, const struct policy *p, uint32_t action, uint32_t channel);
+
+#endif

@@ -1,0 +1,347 @@
+/* Reading a policy's own tests; see policy_test.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "policy/policy_test.h"
+
+static const char *const given_keys[] = {"channel", "placements", "locale",   "mode",    "context",
+                                         "profile", "consents",   "signals", "contacts", NULL};
+static const char *const expect_keys[] = {"channel", "action", "not_action", "suppressed_by", "not_suppressed_by",
+                                          "next_eligible_in", "content", NULL};
+
+bool loader_field_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f, struct value *out)
+{
+    int64_t whole;
+    double number;
+    bool flag;
+    struct str text;
+    switch (f->type) {
+    case VALUE_BOOL:
+        if (!yaml_bool(l->diags, n, &flag))
+            return false;
+        *out = value_bool(flag);
+        return true;
+    case VALUE_INT:
+        if (!yaml_int(l->diags, n, INT64_MIN, INT64_MAX, &whole))
+            return false;
+        *out = value_int(whole);
+        return true;
+    case VALUE_DOUBLE:
+        if (!yaml_double(l->diags, n, -STATE_NUMBER_MAX, STATE_NUMBER_MAX, &number))
+            return false;
+        *out = value_double(number);
+        return true;
+    case VALUE_TIMESTAMP:
+        if (!yaml_string(l->diags, n, &text))
+            return false;
+        if (!timestamp_parse(text, &whole) && !local_time_parse(text, l->policy->zone, false, &whole)) {
+            yaml_diag(l->diags, DIAG_ERROR, n, "expected a time like 2025-01-15T12:00, got '%.*s'", STR_ARG(text));
+            return false;
+        }
+        *out = value_timestamp(whole);
+        return true;
+    default:
+        break;
+    }
+    if (!yaml_string(l->diags, n, &text))
+        return false;
+    *out = value_string(text);
+    for (size_t i = 0; i < f->domain_count; i++)
+        if (str_eq(f->domain[i], text))
+            return true;
+    if (f->domain)
+        loader_unknown_word(l, n, "value", text, f->domain, f->domain_count);
+    return !f->domain;
+}
+
+/* {name: value} pairs into an array by field; unknown names are reported. */
+static struct value *load_values(struct loader *l, const struct yaml_node *n, const struct schema_field *fields,
+                                 size_t count, const char *what, const char *skip)
+{
+    struct value *values = arena_zalloc(l->arena, count * sizeof *values);
+    if (!values || !n || !yaml_expect(l->diags, n, YAML_MAPPING, what))
+        return values;
+    for (size_t i = 0; i < n->count; i++) {
+        struct str name = n->keys[i]->text;
+        if (skip && str_is(name, skip))
+            continue;
+        size_t k = 0;
+        while (k < count && !str_eq(fields[k].name, name))
+            k++;
+        if (k < count) {
+            (void)loader_field_value(l, n->items[i], &fields[k], &values[k]);
+            continue;
+        }
+        struct str *allowed = arena_alloc(l->arena, (count + 1) * sizeof *allowed);
+        for (size_t j = 0; allowed && j < count; j++)
+            allowed[j] = fields[j].name;
+        if (allowed)
+            loader_unknown_word(l, n->keys[i], what, name, allowed, count);
+    }
+    return values;
+}
+
+static bool channel_of(struct loader *l, const struct yaml_node *n, uint32_t *out)
+{
+    struct str word;
+    if (!yaml_string(l->diags, n, &word))
+        return false;
+    long at = policy_channel_find(l->policy, word);
+    if (at < 0)
+        loader_unknown_word(l, n, "channel", word, loader_channel_names(l), l->policy->channel_count);
+    *out = at < 0 ? 0 : (uint32_t)at;
+    return at >= 0;
+}
+
+static bool action_of(struct loader *l, const struct yaml_node *n, uint32_t *out)
+{
+    struct policy *p = l->policy;
+    struct str word;
+    if (!yaml_string(l->diags, n, &word))
+        return false;
+    long at = policy_action_find(p, word);
+    if (at < 0) {
+        struct str *allowed = arena_alloc(l->arena, (p->action_count + 1) * sizeof *allowed);
+        for (size_t i = 0; allowed && i < p->action_count; i++)
+            allowed[i] = p->actions[i].word.name;
+        if (allowed)
+            loader_unknown_word(l, n, "action", word, allowed, p->action_count);
+        return false;
+    }
+    *out = (uint32_t)at;
+    return true;
+}
+
+static int64_t ago_of(struct loader *l, const struct yaml_node *n)
+{
+    int64_t ago = 0;
+    const struct yaml_node *at = yaml_get(n, "ago");
+    if (at)
+        (void)loader_duration(l, at, 0, &ago);
+    return ago;
+}
+
+/* {support_contact: {case: c1}, ago: 2h}: one key that is a signal. */
+static void load_signal(struct loader *l, const struct yaml_node *n, struct policy_test *t)
+{
+    struct schema *schema = &l->policy->schema;
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "a signal like {cart_add: {price: 10}, ago: 2h}"))
+        return;
+    struct test_signal *out = &t->signals[t->signal_count];
+    size_t found = 0;
+    for (size_t i = 0; i < n->count; i++) {
+        struct str name = n->keys[i]->text;
+        if (str_is(name, "ago"))
+            continue;
+        long at = schema_signal_find(schema, name);
+        if (at < 0) {
+            struct str *allowed = arena_alloc(l->arena, (schema->signal_count + 1) * sizeof *allowed);
+            for (size_t k = 0; allowed && k < schema->signal_count; k++)
+                allowed[k] = schema->signals[k].name;
+            if (allowed)
+                loader_unknown_word(l, n->keys[i], "signal", name, allowed, schema->signal_count);
+            return;
+        }
+        const struct schema_signal *g = &schema->signals[at];
+        const struct yaml_node *properties = yaml_is_null(n->items[i]) ? NULL : n->items[i];
+        out->signal = (uint32_t)at;
+        out->properties = load_values(l, properties, g->properties, g->property_count, "property", NULL);
+        found++;
+    }
+    out->ago_ms = ago_of(l, n);
+    if (found == 1)
+        t->signal_count++;
+    else
+        yaml_diag(l->diags, DIAG_ERROR, n, "expected one signal and ago, like {cart_add: {price: 10}, ago: 2h}");
+}
+
+static void load_contact(struct loader *l, const struct yaml_node *n, struct policy_test *t)
+{
+    static const char *const keys[] = {"action", "channel", "ago", NULL};
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "a contact like {action: a, channel: email, ago: 2d}"))
+        return;
+    yaml_known_keys(l->diags, n, "a contact", keys);
+    struct test_contact *out = &t->contacts[t->contact_count];
+    out->ago_ms = ago_of(l, n);
+    if (!yaml_get(n, "action") || !yaml_get(n, "channel"))
+        yaml_diag(l->diags, DIAG_ERROR, n, "a contact needs action and channel");
+    else if (action_of(l, yaml_get(n, "action"), &out->action) && channel_of(l, yaml_get(n, "channel"), &out->channel))
+        t->contact_count++;
+}
+
+static void load_consent(struct loader *l, const struct yaml_node *n, struct policy_test *t)
+{
+    static const char *const keys[] = {"channel", "purpose", "granted", NULL};
+    static const char *const purposes[] = {
+#define X(name, text) text,
+        POLICY_PURPOSES(X)
+#undef X
+            NULL};
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "a consent like {channel: email, purpose: promotional, granted: true}"))
+        return;
+    yaml_known_keys(l->diags, n, "a consent", keys);
+    struct test_consent *out = &t->consents[t->consent_count];
+    size_t purpose;
+    if (!yaml_get(n, "channel") || !yaml_get(n, "purpose") || !yaml_get(n, "granted"))
+        yaml_diag(l->diags, DIAG_ERROR, n, "a consent needs channel, purpose and granted");
+    else if (channel_of(l, yaml_get(n, "channel"), &out->channel) &&
+             yaml_choice(l->diags, yaml_get(n, "purpose"), purposes, &purpose) &&
+             yaml_bool(l->diags, yaml_get(n, "granted"), &out->granted)) {
+        out->purpose = (enum purpose)purpose;
+        t->consent_count++;
+    }
+}
+
+static void each_item(struct loader *l, const struct yaml_node *mapping, const char *key, struct policy_test *t, void **items,
+                      size_t size, void (*load)(struct loader *l, const struct yaml_node *n, struct policy_test *t))
+{
+    const struct yaml_node *n = yaml_get(mapping, key);
+    if (!n || !yaml_expect(l->diags, n, YAML_SEQUENCE, key))
+        return;
+    *items = arena_zalloc(l->arena, n->count * size);
+    for (size_t i = 0; *items && i < n->count; i++)
+        load(l, n->items[i], t);
+}
+
+static void load_given(struct loader *l, const struct yaml_node *n, struct policy_test *t, bool *channel)
+{
+    static const char *const modes[] = {"PEEK", "FRESH", "RESERVE", NULL};
+    struct policy *p = l->policy;
+    bool mapping = n && yaml_expect(l->diags, n, YAML_MAPPING, "given");
+    const struct yaml_node *at;
+    size_t mode;
+    if (mapping) {
+        yaml_known_keys(l->diags, n, "given", given_keys);
+        if ((at = yaml_get(n, "channel")))
+            *channel = channel_of(l, at, &t->channel);
+        if ((at = yaml_get(n, "placements")))
+            (void)loader_strings(l, at, &t->placements, &t->placement_count);
+        if ((at = yaml_get(n, "locale")))
+            (void)yaml_string(l->diags, at, &t->locale);
+        if ((at = yaml_get(n, "mode")) && yaml_choice(l->diags, at, modes, &mode))
+            t->reserve = mode == 2;
+        each_item(l, n, "signals", t, (void **)&t->signals, sizeof *t->signals, load_signal);
+        each_item(l, n, "contacts", t, (void **)&t->contacts, sizeof *t->contacts, load_contact);
+        each_item(l, n, "consents", t, (void **)&t->consents, sizeof *t->consents, load_consent);
+    }
+    t->context = load_values(l, mapping ? yaml_get(n, "context") : NULL, p->context, p->context_count, "context field", NULL);
+    t->attributes = load_values(l, mapping ? yaml_get(n, "profile") : NULL, p->schema.attributes, p->schema.attribute_count,
+                                "profile attribute", NULL);
+}
+
+static void load_not_actions(struct loader *l, const struct yaml_node *n, struct policy_test *t)
+{
+    if (!yaml_expect(l->diags, n, YAML_SEQUENCE, "a list of actions"))
+        return;
+    t->not_actions = arena_alloc(l->arena, n->count * sizeof *t->not_actions);
+    for (size_t i = 0; t->not_actions && i < n->count; i++)
+        if (action_of(l, n->items[i], &t->not_actions[t->not_action_count]))
+            t->not_action_count++;
+}
+
+static bool names_a_cause(struct str s)
+{
+    static const char *const causes[] = {"nothing_to_offer", "engagement_policy", "suppression_rule", "consent", "quiet_hours",
+                                         "frequency_cap", "cooldown", "not_worth_it", "rendering", NULL};
+    for (const char *const *c = causes; *c; c++)
+        if (str_is(s, *c))
+            return true;
+    return false;
+}
+
+static void check_rule_name(struct loader *l, const struct yaml_node *n, struct str word, bool suppressions_only)
+{
+    struct policy *p = l->policy;
+    size_t count = 0;
+    struct str *allowed = arena_alloc(l->arena, (p->suppression_count + p->limit_count + 1) * sizeof *allowed);
+    if (!allowed || (!suppressions_only && names_a_cause(word)))
+        return;
+    for (size_t i = 0; i < p->suppression_count; i++)
+        allowed[count++] = p->suppressions[i].rule.id;
+    for (size_t i = 0; !suppressions_only && i < p->limit_count; i++)
+        allowed[count++] = p->limits[i].id;
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(allowed[i], word))
+            return;
+    loader_unknown_word(l, n, "rule", word, allowed, count);
+}
+
+static void load_content(struct loader *l, const struct yaml_node *n, struct policy_test *t)
+{
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "content like {subject: \"…\"}"))
+        return;
+    t->content = arena_zalloc(l->arena, n->count * sizeof *t->content);
+    for (size_t i = 0; t->content && i < n->count; i++) {
+        t->content[t->content_count].name = n->keys[i]->text;
+        if (yaml_string(l->diags, n->items[i], &t->content[t->content_count].text))
+            t->content_count++;
+    }
+}
+
+static void load_expect(struct loader *l, const struct yaml_node *n, struct policy_test *t, bool *channel)
+{
+    const struct yaml_node *at;
+    uint32_t action;
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "expect"))
+        return;
+    yaml_known_keys(l->diags, n, "expect", expect_keys);
+    if ((at = yaml_get(n, "channel")))
+        *channel = channel_of(l, at, &t->channel);
+    if ((at = yaml_get(n, "action"))) {
+        if (at->kind == YAML_SCALAR && str_is(at->text, "none"))
+            t->action = TEST_ACTION_NONE;
+        else if (action_of(l, at, &action))
+            t->action = (long)action;
+    }
+    if ((at = yaml_get(n, "not_action")))
+        load_not_actions(l, at, t);
+    if ((at = yaml_get(n, "suppressed_by")) && yaml_string(l->diags, at, &t->suppressed_by))
+        check_rule_name(l, at, t->suppressed_by, false);
+    if ((at = yaml_get(n, "not_suppressed_by")) &&
+        loader_strings(l, at, &t->not_suppressed_by, &t->not_suppressed_count))
+        for (size_t i = 0; i < t->not_suppressed_count; i++)
+            check_rule_name(l, at->items[i], t->not_suppressed_by[i], true);
+    if ((at = yaml_get(n, "next_eligible_in"))) {
+        t->next_set = true;
+        t->next_never = at->kind == YAML_SCALAR && str_is(at->text, "never");
+        if (!t->next_never)
+            (void)loader_duration(l, at, 1, &t->next_in_ms);
+    }
+    if ((at = yaml_get(n, "content")))
+        load_content(l, at, t);
+}
+
+static void visit_test(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, size_t index)
+{
+    static const char *const keys[] = {"name", "now", "given", "expect", NULL};
+    (void)key;
+    (void)index;
+    struct policy_test t = {.file = n->file, .line = n->line, .column = n->column, .action = TEST_ACTION_ANY};
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "a test"))
+        return;
+    yaml_known_keys(l->diags, n, "a test", keys);
+    struct str now = STR("2025-01-15T12:00");
+    bool channel = false;
+    if (!yaml_get(n, "name"))
+        yaml_diag(l->diags, DIAG_ERROR, n, "a test needs a name");
+    else
+        (void)yaml_string(l->diags, yaml_get(n, "name"), &t.name);
+    if (yaml_get(n, "now"))
+        (void)yaml_string(l->diags, yaml_get(n, "now"), &now);
+    if (!local_time_parse(now, l->policy->zone, false, &t.now_ms))
+        yaml_diag(l->diags, DIAG_ERROR, yaml_get(n, "now"), "expected a time like 2025-01-15T12:00, got '%.*s'", STR_ARG(now));
+    load_given(l, yaml_get(n, "given"), &t, &channel);
+    if (yaml_get(n, "expect"))
+        load_expect(l, yaml_get(n, "expect"), &t, &channel);
+    else
+        yaml_diag(l->diags, DIAG_ERROR, n, "a test needs expect");
+    if (!channel && l->diags->errors == 0)
+        yaml_diag(l->diags, DIAG_ERROR, n, "a test needs a channel, under given or expect");
+    l->policy->tests[l->policy->test_count++] = t;
+}
+
+void load_policy_tests(struct loader *l)
+{
+    struct policy *p = l->policy;
+    p->tests = arena_zalloc(l->arena, loader_count(l, "tests") * sizeof *p->tests);
+    ASSERT(p->tests != NULL);
+    loader_each(l, "tests", YAML_SEQUENCE, visit_test);
+}

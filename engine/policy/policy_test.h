@@ -1,0 +1,85 @@
+/* A policy's own tests, as its files state them. They are read here and run by decide/policy_run.h through the decision
+ * function itself.
+ *
+ *   tests:
+ *     - name: no promotion with an open case
+ *       now: 2025-01-15T12:00                     in the brand's zone; this is the default
+ *       given:
+ *         channel: email                          or under expect
+ *         placements: [home_hero]
+ *         locale: fa
+ *         mode: PEEK | FRESH | RESERVE            default PEEK
+ *         context: {device: phone}
+ *         profile: {tier: gold}
+ *         consents: [{channel: email, purpose: promotional, granted: true}]
+ *         signals: [{support_contact: {case: c1, topic: broken}, ago: 2h}]
+ *         contacts: [{action: cart_reminder, channel: email, ago: 2d}]
+ *       expect:
+ *         action: cart_reminder                   the best choice; or `none`
+ *         not_action: [a, b]                      none of the choices
+ *         suppressed_by: open_support_case        rule or limit id, or a cause: quiet_hours, consent, not_worth_it, …
+ *         not_suppressed_by: [id]                 no suppression rule of this list fires for anybody
+ *         next_eligible_in: 70h                   from now until next_eligible_at; `never`
+ *         content: {subject: "…"}                 of the best choice
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_POLICY_POLICY_TEST_H
+#define TACT_POLICY_POLICY_TEST_H
+#include "policy/load.h"
+#include "state/state.h"
+
+struct test_signal {
+    uint32_t signal;
+    int64_t ago_ms;
+    struct value *properties; /* [property_count of the signal] */
+};
+struct test_contact {
+    uint32_t action, channel;
+    int64_t ago_ms;
+};
+struct test_consent {
+    uint32_t channel;
+    enum purpose purpose;
+    bool granted;
+};
+struct test_text {
+    struct str name, text;
+};
+
+enum { TEST_ACTION_ANY = -1, TEST_ACTION_NONE = -2 };
+
+struct policy_test {
+    struct str name;
+    const char *file;
+    int line, column;
+    int64_t now_ms;
+    uint32_t channel;
+    struct str locale;
+    bool reserve;
+    struct str *placements;
+    size_t placement_count;
+    struct value *context;    /* [context_count] */
+    struct value *attributes; /* [attribute_count]; VALUE_UNKNOWN: not given */
+    struct test_signal *signals;
+    struct test_contact *contacts;
+    struct test_consent *consents;
+    size_t signal_count, contact_count, consent_count;
+    /* expected */
+    long action; /* index, TEST_ACTION_ANY or TEST_ACTION_NONE */
+    uint32_t *not_actions;
+    size_t not_action_count;
+    struct str suppressed_by; /* empty: not checked */
+    struct str *not_suppressed_by;
+    size_t not_suppressed_count;
+    bool next_set, next_never;
+    int64_t next_in_ms;
+    struct test_text *content;
+    size_t content_count;
+};
+
+void load_policy_tests(struct loader *l);
+
+/* A YAML scalar as a value of a declared field; false after a finding. Also used for attributes in other files. */
+bool loader_field_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f, struct value *out);
+
+#endif
