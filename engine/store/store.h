@@ -1,9 +1,12 @@
-/* The asynchronous store: one customer's blob, records of decisions beside it, the dictionary of names, the secret. Two
- * implementations: Redis (redis_store.h) and a deterministic simulated one for tests (sim_store.h).
+/* The asynchronous store: one customer's blob, records of decisions beside it, the dictionary of names, the
+ * secret. Two implementations: Redis (redis_store.h) and a deterministic simulated one for tests
+ * (sim_store.h).
  *
- * Contract of every call: arguments are copied before it returns; cb is called exactly once, later, on the same thread,
- * never from inside the call, at latest at the deadline. What a reply points to is valid during the callback. A blob's
- * bytes 1 to 8 are its version (little-endian u64, never 0); the store reads nothing else of it.
+ * Contract of every call: arguments are copied before it returns; cb is called exactly once, later, on the
+ * same thread, never from inside the call, at latest at the deadline (a timer's millisecond later). What a
+ * reply points to is valid during the callback. A blob's bytes 1 to 8 are its version (little-endian u64,
+ * never 0); the store reads nothing else of it. Freeing a store calls the callbacks of what is still open,
+ * from inside the free; a callback may free its store.
  *
  *   key tact:{<id>}:s        the blob                        (`%` and `}` in an id are written %25 and %7D)
  *   key tact:{<id>}:d:<hex>  a decision's record, with a time to live; same slot as the blob
@@ -17,22 +20,28 @@
 #include <stdint.h>
 
 enum { STORE_VERSION_AT = 1, STORE_VERSION_BYTES = 8, STORE_SECRET_BYTES = 32 };
+enum { STORE_BLOB_MIN = STORE_VERSION_AT + STORE_VERSION_BYTES };
+/* Past these a call is refused (STORE_REFUSED): bytes of a customer's id (at least 1), names a call, bytes a
+ * name. */
+enum { STORE_CUSTOMER_MAX = 1024, STORE_NAMES_MAX = 65536, STORE_NAME_MAX = 1024 };
 
 enum store_status {
     STORE_OK,
-    STORE_CONFLICT,    /* the version was another: nothing written; `blob` is the fresh one (empty: no such customer) */
+    STORE_CONFLICT,    /* the version was another: nothing written; `blob` is the fresh one (empty: no such
+                          customer) */
     STORE_EXISTS,      /* a record of this decision is there already: nothing written; `record` is it */
     STORE_UNAVAILABLE, /* certainly not done */
     STORE_UNCERTAIN,   /* a deadline or a broken connection: done or not, nobody knows */
-    STORE_REFUSED      /* the store answered with an error (out of memory, read-only …): not done; `error` has its text */
+    STORE_REFUSED      /* not done: the store's own error (out of memory, read-only …) or a limit above; see
+                          `error` */
 };
 const char *store_status_name(enum store_status s);
 
 struct store_reply {
     enum store_status status;
-    struct str blob;   /* empty: absent */
-    struct str record; /* empty: absent */
-    const char *error; /* for people; NULL when OK */
+    struct str blob;       /* empty: absent */
+    struct str record;     /* empty: absent */
+    const char *error;     /* for people; NULL when OK */
     const uint32_t *ids;   /* store_names: one a name */
     const uint8_t *secret; /* store_secret */
 };
@@ -40,18 +49,19 @@ typedef void (*store_cb)(void *user, const struct store_reply *reply);
 
 struct store_commit {
     struct str customer;
-    uint64_t expected;          /* version that must be there; 0: none may be */
-    struct str blob;            /* the new blob; empty: leave it, only write the record */
+    uint64_t expected; /* version that must be there; 0: none may be */
+    struct str blob;   /* the new blob, with its new version; empty: leave it, only write the record */
     const struct id128 *record_id; /* NULL: no record */
     struct str record;
-    int64_t record_ttl_ms;
+    int64_t record_ttl_ms; /* at least 1 when there is a record */
 };
 
 struct store;
 struct store_ops {
     void (*read)(struct store *s, struct str customer, const struct id128 *record_id, int64_t deadline_us,
                  store_cb cb, void *user);
-    void (*commit)(struct store *s, const struct store_commit *c, int64_t deadline_us, store_cb cb, void *user);
+    void (*commit)(struct store *s, const struct store_commit *c, int64_t deadline_us, store_cb cb,
+                   void *user);
     void (*names)(struct store *s, const struct str *names, size_t count, int64_t deadline_us, store_cb cb,
                   void *user);
     void (*secret)(struct store *s, int64_t deadline_us, store_cb cb, void *user);
@@ -61,25 +71,25 @@ struct store {
     const struct store_ops *ops; /* first member of each implementation */
 };
 
-/* The blob and, when record_id is given, that decision's record, read together. deadline_us: clock_mono_us (or the
- * simulation's virtual time). */
+/* The blob and, when record_id is given, that decision's record, read together. deadline_us: clock_mono_us
+ * (or the simulation's virtual time). */
 static inline void store_read(struct store *s, struct str customer, const struct id128 *record_id,
                               int64_t deadline_us, store_cb cb, void *user)
 {
     s->ops->read(s, customer, record_id, deadline_us, cb, user);
 }
 
-/* One atomic step: if a record is given and one is there: STORE_EXISTS. Else, if a blob is given and the version there is
- * not `expected`: STORE_CONFLICT. Else writes blob and record: STORE_OK. With an empty blob only the record is written
- * (if absent), whatever the version. */
-static inline void store_commit(struct store *s, const struct store_commit *c, int64_t deadline_us, store_cb cb,
-                                void *user)
+/* One atomic step: if a record is given and one is there: STORE_EXISTS. Else, if a blob is given and the
+ * version there is not `expected`: STORE_CONFLICT. Else writes blob and record: STORE_OK. With an empty blob
+ * only the record is written (if absent), whatever the version. */
+static inline void store_commit(struct store *s, const struct store_commit *c, int64_t deadline_us,
+                                store_cb cb, void *user)
 {
     s->ops->commit(s, c, deadline_us, cb, user);
 }
 
-/* Ids of names (at most 65,536 of at most 1,024 bytes a call), adding the missing ones; ids count from 1 and never
- * change. */
+/* Ids of names (at most 65,536 of at most 1,024 bytes a call), adding the missing ones; ids count from 1 and
+ * never change. */
 static inline void store_names(struct store *s, const struct str *names, size_t count, int64_t deadline_us,
                                store_cb cb, void *user)
 {

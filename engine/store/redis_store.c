@@ -1,0 +1,474 @@
+/* The store on Redis; see redis_store.h.
+ *
+ * A call is one allocation: the link's command, whom to tell, and the request's bytes, so that a resend after
+ * NOSCRIPT needs nothing else. on_call turns what the link says into a store_reply and, as the last thing it
+ * does, calls back: the callback may free the store. SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis_store.h"
+#include "store/redis_facts.h"
+#include "store/redis_script.h"
+#include "store/resp.h"
+#include "store/store_key.h"
+#include "base/logging.h"
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum { SHA_TEXT = 41, SCRIPT_ATTEMPTS = 3, TTL_TEXT = 24 };
+
+enum script { SCRIPT_COMMIT, SCRIPT_NAMES, SCRIPT_SECRET, SCRIPTS };
+static const char *const script_text[SCRIPTS] = {REDIS_SCRIPT_COMMIT, REDIS_SCRIPT_NAMES,
+                                                 REDIS_SCRIPT_SECRET};
+
+enum kind { KIND_READ, KIND_COMMIT, KIND_NAMES, KIND_SECRET };
+
+/* What the greeting asks, in order, before the scripts. */
+enum question { ASK_POLICY, ASK_FSYNC, ASK_SAVE, ASK_INFO, QUESTIONS };
+
+struct redis_store {
+    struct store base;
+    struct redis_link *link;
+    char prefix[STORE_PREFIX_MAX + 1];
+    void (*status)(void *user, bool ready, const char *text);
+    void *user;
+    bool quiet, introduced;
+    char sha[SCRIPTS][SHA_TEXT];
+    bool loading[SCRIPTS]; /* SCRIPT LOAD is under way: what is sent now comes after it */
+    struct redis_facts facts;
+    int open_questions; /* of the greeting */
+};
+
+struct call {
+    struct link_command command;
+    struct redis_store *s;
+    store_cb cb;
+    void *user;
+    enum kind kind;
+    enum script script;
+    enum question question;
+    int attempts;
+    bool refused;
+    size_t names;
+    char bytes[];
+};
+
+static struct call *call_new(struct redis_store *s, const struct str *args, size_t count)
+{
+    size_t size = resp_size(args, count);
+    struct call *c = malloc(sizeof *c + size);
+    ASSERT(c != NULL);
+    *c = (struct call){.command = {.deadline_us = INT64_MAX, .bytes = c->bytes, .size = size}, .s = s};
+    resp_write(c->bytes, args, count);
+    return c;
+}
+
+/* ---- replies
+ * ------------------------------------------------------------------------------------------------- */
+
+static struct str reply_str(const redisReply *r)
+{
+    return r && r->type == REDIS_REPLY_STRING ? (struct str){r->str, (size_t)r->len} : (struct str){NULL, 0};
+}
+
+static bool is_text(const redisReply *r)
+{
+    return r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_NIL;
+}
+
+static bool starts_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+    return strncmp(text, word, n) == 0 && (text[n] == ' ' || text[n] == 0);
+}
+
+/* Errors that say "not now" rather than "no"; Redis has run nothing of the command then. */
+static bool not_now(const char *text)
+{
+    static const char *const words[] = {"LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (starts_word(text, words[i]))
+            return true;
+    return false;
+}
+
+static void answer(struct call *c, const struct store_reply *reply)
+{
+    c->cb(c->user, reply);
+}
+
+static void answer_error(struct call *c, enum store_status status, const char *text)
+{
+    answer(c, &(struct store_reply){.status = status, .error = text});
+}
+
+static void answer_read(struct call *c, const redisReply *r)
+{
+    if (r->type != REDIS_REPLY_ARRAY || r->elements < 1 || r->elements > 2 || !is_text(r->element[0]) ||
+        !is_text(r->element[r->elements - 1])) {
+        answer_error(c, STORE_UNAVAILABLE, "Redis answered MGET with something else than texts");
+        return;
+    }
+    struct store_reply reply = {.status = STORE_OK, .blob = reply_str(r->element[0])};
+    if (r->elements == 2)
+        reply.record = reply_str(r->element[1]);
+    answer(c, &reply);
+}
+
+static void answer_commit(struct call *c, const redisReply *r)
+{
+    bool good =
+        r->type == REDIS_REPLY_ARRAY && r->elements >= 1 && r->element[0]->type == REDIS_REPLY_INTEGER;
+    long long result = good ? r->element[0]->integer : -1;
+    struct str text = good && r->elements == 2 ? reply_str(r->element[1]) : (struct str){NULL, 0};
+    if (result == 0)
+        answer(c, &(struct store_reply){.status = STORE_OK});
+    else if (result == 1)
+        answer(c, &(struct store_reply){
+                      .status = STORE_CONFLICT, .blob = text, .error = "another version is there"});
+    else if (result == 2)
+        answer(c, &(struct store_reply){
+                      .status = STORE_EXISTS, .record = text, .error = "a record of this decision is there"});
+    else
+        answer_error(c, STORE_UNCERTAIN, "Redis answered the commit script with something unknown");
+}
+
+static void answer_names(struct call *c, const redisReply *r)
+{
+    uint32_t *ids = malloc((c->names ? c->names : 1) * sizeof *ids);
+    ASSERT(ids != NULL);
+    bool good = r->type == REDIS_REPLY_ARRAY && r->elements == c->names;
+    for (size_t i = 0; good && i < c->names; i++) {
+        const redisReply *id = r->element[i];
+        good = id->type == REDIS_REPLY_INTEGER && id->integer > 0 && id->integer <= UINT32_MAX;
+        ids[i] = good ? (uint32_t)id->integer : 0;
+    }
+    if (good)
+        answer(c, &(struct store_reply){.status = STORE_OK, .ids = ids});
+    else
+        answer_error(c, STORE_REFUSED, "the dictionary of names in Redis holds something else than ids");
+    free(ids);
+}
+
+static void answer_secret(struct call *c, const redisReply *r)
+{
+    struct str secret = reply_str(r);
+    if (secret.n == STORE_SECRET_BYTES)
+        answer(c, &(struct store_reply){.status = STORE_OK, .secret = (const uint8_t *)secret.p});
+    else
+        answer_error(c, STORE_REFUSED, "the secret in Redis does not have 32 bytes");
+}
+
+static void load_script(struct redis_store *s, enum script script, bool greeting);
+
+static void on_error_reply(struct call *c, const char *text)
+{
+    if (starts_word(text, "NOSCRIPT") && c->kind != KIND_READ && ++c->attempts < SCRIPT_ATTEMPTS) {
+        load_script(c->s, c->script, false);
+        c->command.again = true;
+        return;
+    }
+    bool later = not_now(text) || starts_word(text, "NOSCRIPT") || c->kind == KIND_READ;
+    answer_error(c, later ? STORE_UNAVAILABLE : STORE_REFUSED, text);
+}
+
+static void on_call(struct link_command *command, const struct link_result *r)
+{
+    struct call *c = (struct call *)command;
+    if (r->outcome == LINK_NOT_SENT) {
+        answer_error(c, c->refused ? STORE_REFUSED : STORE_UNAVAILABLE, r->why);
+    } else if (r->outcome == LINK_NO_REPLY) {
+        answer_error(c, c->kind == KIND_READ ? STORE_UNAVAILABLE : STORE_UNCERTAIN, r->why);
+    } else if (r->reply->type == REDIS_REPLY_ERROR) {
+        on_error_reply(c, r->reply->str);
+    } else {
+        static void (*const by_kind[])(struct call *, const redisReply *) = {
+            [KIND_READ] = answer_read,
+            [KIND_COMMIT] = answer_commit,
+            [KIND_NAMES] = answer_names,
+            [KIND_SECRET] = answer_secret,
+        };
+        by_kind[c->kind](c, r->reply);
+    }
+}
+
+/* ---- the greeting
+ * -------------------------------------------------------------------------------------------- */
+
+static void send_greeting(struct redis_store *s, const struct str *args, size_t count,
+                          void (*cb)(struct link_command *, const struct link_result *), int which,
+                          bool greeting)
+{
+    struct call *c = call_new(s, args, count);
+    c->command.cb = cb;
+    c->command.greeting = greeting;
+    c->script = (enum script)which;
+    c->question = (enum question)which;
+    redis_link_send(s->link, &c->command);
+}
+
+static void introduce(struct redis_store *s)
+{
+    if (s->introduced || s->quiet)
+        return;
+    const char *warning = redis_facts_warning(&s->facts);
+    s->introduced = true;
+    logging(LEVEL_INFO, "store found", "place=\"%s\" version=%s keeps=\"%s\"", redis_link_place(s->link),
+            s->facts.version[0] ? s->facts.version : "unknown", redis_facts_loss(&s->facts));
+    if (warning)
+        logging(LEVEL_WARN, "store", "place=\"%s\" warning=\"%s\"", redis_link_place(s->link), warning);
+}
+
+/* One of the greeting's questions is answered; after the last, the verdict. */
+static void answered(struct redis_store *s)
+{
+    char text[256];
+    if (--s->open_questions > 0)
+        return;
+    const char *refusal = redis_facts_refusal(&s->facts, text, sizeof text);
+    if (refusal) {
+        redis_link_refuse(s->link, refusal, s->facts.loading);
+        return;
+    }
+    introduce(s);
+    redis_link_accept(s->link);
+}
+
+/* SCRIPT LOAD answered: in the greeting, or later after a NOSCRIPT. */
+static void on_script(struct link_command *command, const struct link_result *r)
+{
+    struct call *c = (struct call *)command;
+    struct redis_store *s = c->s;
+    s->loading[c->script] = false;
+    if (r->outcome != LINK_REPLY)
+        return;
+    struct str sha = reply_str(r->reply);
+    if (sha.n == SHA_TEXT - 1) {
+        memcpy(s->sha[c->script], sha.p, SHA_TEXT - 1);
+        if (command->greeting)
+            answered(s);
+    } else if (command->greeting) {
+        const char *why = r->reply->type == REDIS_REPLY_ERROR ? r->reply->str : "SCRIPT LOAD failed";
+        redis_link_refuse(s->link, why, not_now(why));
+    }
+}
+
+static void load_script(struct redis_store *s, enum script script, bool greeting)
+{
+    struct str args[3] = {STR("SCRIPT"), STR("LOAD"), str_from(script_text[script])};
+    if (s->loading[script] && !greeting)
+        return;
+    s->loading[script] = true;
+    send_greeting(s, args, 3, on_script, (int)script, greeting);
+}
+
+static void on_question(struct link_command *command, const struct link_result *r)
+{
+    struct call *c = (struct call *)command;
+    struct redis_store *s = c->s;
+    if (r->outcome != LINK_REPLY)
+        return;
+    const redisReply *reply = r->reply;
+    if (reply->type == REDIS_REPLY_ERROR && (not_now(reply->str) || starts_word(reply->str, "NOAUTH"))) {
+        redis_link_refuse(s->link, reply->str, not_now(reply->str));
+        return;
+    }
+    if (c->question == ASK_INFO && reply->type == REDIS_REPLY_STRING)
+        redis_facts_info(&s->facts, reply_str(reply));
+    else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2)
+        redis_facts_config(&s->facts, reply_str(reply->element[0]), reply_str(reply->element[1]));
+    else
+        s->facts.config_forbidden = true;
+    answered(s);
+}
+
+static void greet(void *user)
+{
+    static const char *const parameter[ASK_INFO] = {
+        [ASK_POLICY] = "maxmemory-policy", [ASK_FSYNC] = "appendfsync", [ASK_SAVE] = "save"};
+    struct redis_store *s = user;
+    s->facts = (struct redis_facts){.version = ""};
+    s->open_questions = QUESTIONS + SCRIPTS;
+    for (int q = 0; q < ASK_INFO; q++) {
+        struct str args[3] = {STR("CONFIG"), STR("GET"), str_from(parameter[q])};
+        send_greeting(s, args, 3, on_question, q, true);
+    }
+    struct str info[1] = {STR("INFO")};
+    send_greeting(s, info, 1, on_question, ASK_INFO, true);
+    for (int script = 0; script < SCRIPTS; script++)
+        load_script(s, (enum script)script, true);
+}
+
+static void on_status(void *user, bool ready, const char *text)
+{
+    struct redis_store *s = user;
+    if (!s->quiet)
+        logging(ready ? LEVEL_INFO : LEVEL_WARN, ready ? "store ready" : "store not ready", "reason=\"%s\"",
+                text);
+    if (s->status)
+        s->status(s->user, ready, text);
+}
+
+/* ---- the store's calls
+ * --------------------------------------------------------------------------------------- */
+
+static struct str key_str(const char *key, size_t n)
+{
+    return (struct str){key, n};
+}
+
+/* fault: why the call is refused without asking Redis, or NULL. */
+static void start(struct call *c, enum kind kind, int64_t deadline_us, store_cb cb, void *user,
+                  const char *fault)
+{
+    c->kind = kind;
+    c->cb = cb;
+    c->user = user;
+    c->command.cb = on_call;
+    c->command.deadline_us = deadline_us;
+    c->refused = fault != NULL;
+    if (fault)
+        redis_link_fail(c->s->link, &c->command, fault);
+    else
+        redis_link_send(c->s->link, &c->command);
+}
+
+static void store_redis_read(struct store *store, struct str customer, const struct id128 *record_id,
+                             int64_t deadline_us, store_cb cb, void *user)
+{
+    struct redis_store *s = (struct redis_store *)store;
+    const char *fault = store_customer_fault(customer);
+    char blob_key[STORE_KEY_MAX], record_key[STORE_KEY_MAX];
+    struct str args[3] = {STR("MGET")};
+    size_t count = 1;
+    if (!fault) {
+        args[count++] = key_str(blob_key, store_key_state(blob_key, s->prefix, customer));
+        if (record_id)
+            args[count++] = key_str(record_key, store_key_record(record_key, s->prefix, customer, record_id));
+    }
+    start(call_new(s, args, count), KIND_READ, deadline_us, cb, user, fault);
+}
+
+static void store_redis_commit(struct store *store, const struct store_commit *commit, int64_t deadline_us,
+                               store_cb cb, void *user)
+{
+    struct redis_store *s = (struct redis_store *)store;
+    const char *fault = store_commit_fault(commit);
+    char blob_key[STORE_KEY_MAX], record_key[STORE_KEY_MAX], version[STORE_VERSION_BYTES], ttl[TTL_TEXT];
+    struct str args[9] = {
+        STR("EVALSHA"), {s->sha[SCRIPT_COMMIT], SHA_TEXT - 1}, commit->record_id ? STR("2") : STR("1")};
+    size_t count = 3;
+    if (!fault) {
+        store_version_bytes(commit->expected, version);
+        args[count++] = key_str(blob_key, store_key_state(blob_key, s->prefix, commit->customer));
+        if (commit->record_id)
+            args[count++] = key_str(
+                record_key, store_key_record(record_key, s->prefix, commit->customer, commit->record_id));
+        args[count++] = (struct str){version, commit->expected ? STORE_VERSION_BYTES : 0};
+        args[count++] = commit->blob;
+        if (commit->record_id) {
+            args[count++] = commit->record;
+            snprintf(ttl, sizeof ttl, "%lld", (long long)commit->record_ttl_ms);
+            args[count++] = str_from(ttl);
+        }
+    }
+    struct call *c = call_new(s, args, count);
+    c->script = SCRIPT_COMMIT;
+    start(c, KIND_COMMIT, deadline_us, cb, user, fault);
+}
+
+static void store_redis_names(struct store *store, const struct str *names, size_t count, int64_t deadline_us,
+                              store_cb cb, void *user)
+{
+    struct redis_store *s = (struct redis_store *)store;
+    const char *fault = store_names_fault(names, count);
+    char key[STORE_KEY_MAX];
+    size_t kept = fault ? 0 : count;
+    struct str *args = malloc((kept + 4) * sizeof *args);
+    ASSERT(args != NULL);
+    args[0] = STR("EVALSHA");
+    args[1] = (struct str){s->sha[SCRIPT_NAMES], SHA_TEXT - 1};
+    args[2] = STR("1");
+    args[3] = key_str(key, store_key_names(key, s->prefix));
+    if (kept)
+        memcpy(args + 4, names, kept * sizeof *names);
+    struct call *c = call_new(s, args, kept + 4);
+    free(args);
+    c->script = SCRIPT_NAMES;
+    c->names = count;
+    start(c, KIND_NAMES, deadline_us, cb, user, fault);
+}
+
+static void store_redis_secret(struct store *store, int64_t deadline_us, store_cb cb, void *user)
+{
+    struct redis_store *s = (struct redis_store *)store;
+    char key[STORE_KEY_MAX], fresh[STORE_SECRET_BYTES];
+    bool random = getrandom(fresh, sizeof fresh, 0) == (ssize_t)sizeof fresh;
+    struct str args[5] = {STR("EVALSHA"),
+                          {s->sha[SCRIPT_SECRET], SHA_TEXT - 1},
+                          STR("1"),
+                          key_str(key, store_key_secret(key, s->prefix)),
+                          {fresh, sizeof fresh}};
+    struct call *c = call_new(s, args, 5);
+    c->script = SCRIPT_SECRET;
+    start(c, KIND_SECRET, deadline_us, cb, user, random ? NULL : "the system gives no random bytes");
+    explicit_bzero(fresh, sizeof fresh);
+}
+
+static bool store_redis_ready(const struct store *store)
+{
+    return redis_link_ready(((const struct redis_store *)store)->link);
+}
+
+static const struct store_ops redis_ops = {
+    .read = store_redis_read,
+    .commit = store_redis_commit,
+    .names = store_redis_names,
+    .secret = store_redis_secret,
+    .ready = store_redis_ready,
+};
+
+int redis_store_new(struct store **out, uv_loop_t *loop, const char *url,
+                    const struct redis_store_options *options, struct error *e)
+{
+    static const struct redis_store_options none;
+    const struct redis_store_options *o = options ? options : &none;
+    const char *prefix = o->prefix ? o->prefix : "tact";
+    struct redis_url where;
+    *out = NULL;
+    int rc = redis_url_parse(&where, url, e);
+    if (rc < 0)
+        return rc;
+    if (!prefix[0] || strlen(prefix) > STORE_PREFIX_MAX || strpbrk(prefix, "{}"))
+        return error_set(e, ERR_INVALID, "store prefix: 1 to %d bytes without braces", STORE_PREFIX_MAX);
+    struct redis_store *s = calloc(1, sizeof *s);
+    ASSERT(s != NULL);
+    s->base.ops = &redis_ops;
+    snprintf(s->prefix, sizeof s->prefix, "%s", prefix);
+    s->status = o->status;
+    s->user = o->user;
+    s->quiet = o->quiet;
+    struct redis_link_owner owner = {.user = s, .greet = greet, .status = on_status};
+    rc = redis_link_new(&s->link, loop, &where, &o->link, &owner, e);
+    if (rc < 0) {
+        free(s);
+        return rc;
+    }
+    *out = &s->base;
+    return 0;
+}
+
+void redis_store_free(struct store **store)
+{
+    struct redis_store *s = (struct redis_store *)*store;
+    *store = NULL;
+    if (!s)
+        return;
+    struct redis_link *link = s->link;
+    redis_link_free(&link);
+    free(s);
+}
+
+struct redis_link_stats redis_store_stats(const struct store *s)
+{
+    return redis_link_stats(((const struct redis_store *)s)->link);
+}

@@ -1,0 +1,673 @@
+/* The simulated store; see sim_store.h.
+ *
+ * Three kinds of event, in one heap by (time, seeded tie): a request arrives and is applied to the data,
+ * which decides the reply; the reply arrives at the caller; a deadline passes. A call is told once and freed
+ * when none of its events is left. Bytes are copied in at the call and again at the application, so that
+ * nothing points into the data set. SPDX-License-Identifier: Apache-2.0 */
+#include "store/sim_store.h"
+#include "store/heap.h"
+#include "store/store_key.h"
+#include "base/rng.h"
+#include <stdlib.h>
+#include <uthash.h>
+
+enum { SIM_START_US = 1000000 };
+static const char prefix[] = "tact";
+
+enum kind { KIND_READ, KIND_COMMIT, KIND_NAMES, KIND_SECRET };
+
+struct value {
+    UT_hash_handle hh;
+    struct str key, data;
+    int64_t expires_us; /* INT64_MAX: never */
+};
+
+struct conn;
+struct event;
+
+struct call {
+    struct conn *conn;            /* NULL: its server was killed */
+    struct call *previous, *next; /* open calls of the connection */
+    enum kind kind;
+    store_cb cb;
+    void *user;
+    bool told;
+    int events;             /* that point here */
+    struct event *deadline; /* one of them, gone once told */
+    struct str customer, blob, record, *names;
+    size_t names_count;
+    uint64_t expected;
+    struct id128 record_id;
+    bool with_record;
+    int64_t ttl_ms;
+    struct store_reply reply;
+    struct str reply_blob, reply_record;
+    uint32_t *reply_ids;
+};
+
+struct event {
+    struct heap_node node;
+    void (*run)(struct sim *sim, struct event *ev);
+    struct call *call;
+    void (*fn)(void *user);
+    void *user;
+};
+
+struct conn {
+    struct store base;
+    struct sim *sim;
+    struct conn *next;
+    struct call *open;
+    bool up;
+    int64_t last_arrival_us, last_reply_us; /* for order */
+};
+
+struct sim {
+    struct sim_options options;
+    struct rng rng;
+    int64_t now_us;
+    struct heap events;
+    struct value *values;
+    struct conn *conns;
+    const char *refusal;
+    uint32_t last_name;
+    uint8_t secret[STORE_SECRET_BYTES];
+    bool has_secret;
+    struct sim_stats stats;
+};
+
+static const struct store_ops sim_ops;
+
+static void *take(size_t size)
+{
+    void *p = calloc(1, size ? size : 1);
+    ASSERT(p != NULL);
+    return p;
+}
+
+static struct str copy(struct str s)
+{
+    char *p = take(s.n);
+    if (s.n)
+        memcpy(p, s.p, s.n);
+    return (struct str){p, s.n};
+}
+
+static void drop(struct str *s)
+{
+    free((char *)(uintptr_t)s->p);
+    *s = (struct str){NULL, 0};
+}
+
+/* ---- the data
+ * ------------------------------------------------------------------------------------------------ */
+
+static void data_remove(struct sim *sim, struct value *v)
+{
+    HASH_DEL(sim->values, v);
+    drop(&v->key);
+    drop(&v->data);
+    free(v);
+}
+
+static struct value *data_find(struct sim *sim, struct str key)
+{
+    struct value *v = NULL;
+    HASH_FIND(hh, sim->values, key.p, key.n, v);
+    if (v && v->expires_us <= sim->now_us) {
+        data_remove(sim, v);
+        v = NULL;
+    }
+    return v;
+}
+
+static struct str data_get(struct sim *sim, struct str key)
+{
+    struct value *v = data_find(sim, key);
+    return v ? v->data : (struct str){NULL, 0};
+}
+
+static void data_put(struct sim *sim, struct str key, struct str data, int64_t expires_us)
+{
+    struct value *v = data_find(sim, key);
+    if (!v) {
+        v = take(sizeof *v);
+        v->key = copy(key);
+        HASH_ADD_KEYPTR(hh, sim->values, v->key.p, v->key.n, v);
+    }
+    struct str fresh = copy(data);
+    drop(&v->data);
+    v->data = fresh;
+    v->expires_us = expires_us;
+}
+
+/* ---- calls and events
+ * ---------------------------------------------------------------------------------------- */
+
+static void call_unlink(struct call *c)
+{
+    if (!c->conn)
+        return;
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        c->conn->open = c->next;
+    if (c->next)
+        c->next->previous = c->previous;
+    c->conn = NULL;
+}
+
+static void call_free(struct call *c)
+{
+    call_unlink(c);
+    drop(&c->customer);
+    drop(&c->blob);
+    drop(&c->record);
+    for (size_t i = 0; i < c->names_count && c->names; i++)
+        drop(&c->names[i]);
+    free(c->names);
+    drop(&c->reply_blob);
+    drop(&c->reply_record);
+    free(c->reply_ids);
+    free(c);
+}
+
+static struct event *schedule(struct sim *sim, int64_t time_us, void (*run)(struct sim *, struct event *),
+                              struct call *c)
+{
+    struct event *ev = take(sizeof *ev);
+    ev->node =
+        (struct heap_node){.key = time_us > sim->now_us ? time_us : sim->now_us, .tie = rng_u64(&sim->rng)};
+    ev->run = run;
+    ev->call = c;
+    c->events++;
+    heap_push(&sim->events, &ev->node);
+    return ev;
+}
+
+/* So that virtual time need not run on to the deadlines of what is answered. */
+static void forget_deadline(struct call *c)
+{
+    if (!c->deadline)
+        return;
+    heap_remove(&c->conn->sim->events, &c->deadline->node);
+    free(c->deadline);
+    c->deadline = NULL;
+    c->events--;
+}
+
+static bool chance(struct sim *sim, double probability)
+{
+    return rng_double(&sim->rng) < probability;
+}
+
+static int64_t delay(struct sim *sim)
+{
+    int64_t least = sim->options.delay_min_us > 0 ? sim->options.delay_min_us : 1;
+    int64_t most = sim->options.delay_max_us > least ? sim->options.delay_max_us : least;
+    return least + (int64_t)rng_below(&sim->rng, (uint64_t)(most - least) + 1);
+}
+
+/* Not before what the connection sent earlier, unless order may change. */
+static int64_t in_order(const struct sim *sim, int64_t *last, int64_t time_us)
+{
+    if (!sim->options.reorder && time_us <= *last)
+        time_us = *last + 1;
+    *last = time_us > *last ? time_us : *last;
+    return time_us;
+}
+
+static void tell(struct call *c, const struct store_reply *reply)
+{
+    if (c->told)
+        return;
+    c->told = true;
+    forget_deadline(c);
+    call_unlink(c);
+    c->cb(c->user, reply);
+}
+
+static void tell_failure(struct call *c, bool maybe_applied, const char *why)
+{
+    bool uncertain = maybe_applied && c->kind != KIND_READ;
+    tell(c, &(struct store_reply){.status = uncertain ? STORE_UNCERTAIN : STORE_UNAVAILABLE, .error = why});
+}
+
+static void event_done(struct event *ev)
+{
+    if (ev->call && --ev->call->events == 0)
+        call_free(ev->call);
+    free(ev);
+}
+
+/* ---- what the store does with a request
+ * ---------------------------------------------------------------------- */
+
+static void apply_read(struct sim *sim, struct call *c)
+{
+    char key[STORE_KEY_MAX];
+    c->reply_blob = copy(data_get(sim, (struct str){key, store_key_state(key, prefix, c->customer)}));
+    if (c->with_record) {
+        size_t n = store_key_record(key, prefix, c->customer, &c->record_id);
+        c->reply_record = copy(data_get(sim, (struct str){key, n}));
+    }
+}
+
+static void apply_commit(struct sim *sim, struct call *c)
+{
+    char blob_text[STORE_KEY_MAX], record_text[STORE_KEY_MAX];
+    struct str blob_key = {blob_text, store_key_state(blob_text, prefix, c->customer)},
+               record_key = {NULL, 0};
+    struct str there = data_get(sim, blob_key);
+    if (c->with_record) {
+        record_key =
+            (struct str){record_text, store_key_record(record_text, prefix, c->customer, &c->record_id)};
+        struct value *record = data_find(sim, record_key);
+        if (record) {
+            c->reply.status = STORE_EXISTS;
+            c->reply.error = "a record of this decision is there";
+            c->reply_record = copy(record->data);
+            return;
+        }
+    }
+    if (c->blob.n && store_version(there) != c->expected) {
+        c->reply.status = STORE_CONFLICT;
+        c->reply.error = "another version is there";
+        c->reply_blob = copy(there);
+        return;
+    }
+    if (c->blob.n)
+        data_put(sim, blob_key, c->blob, INT64_MAX);
+    if (c->with_record)
+        data_put(sim, record_key, c->record, sim->now_us + c->ttl_ms * 1000);
+}
+
+static void apply_names(struct sim *sim, struct call *c)
+{
+    c->reply_ids = take(c->names_count * sizeof *c->reply_ids);
+    for (size_t i = 0; i < c->names_count; i++) {
+        char key[STORE_KEY_MAX + STORE_NAME_MAX];
+        size_t n = store_key_names(key, prefix);
+        key[n++] = 0; /* no other key holds a NUL here: ids are told apart from all keys */
+        memcpy(key + n, c->names[i].p, c->names[i].n);
+        struct str whole = {key, n + c->names[i].n}, there = data_get(sim, whole);
+        if (!there.n) {
+            uint32_t id = ++sim->last_name;
+            data_put(sim, whole, (struct str){(const char *)&id, sizeof id}, INT64_MAX);
+            there = data_get(sim, whole);
+        }
+        memcpy(&c->reply_ids[i], there.p, sizeof *c->reply_ids);
+    }
+}
+
+static void apply_secret(struct sim *sim, struct call *c)
+{
+    (void)c;
+    for (int i = 0; !sim->has_secret && i < STORE_SECRET_BYTES; i++)
+        sim->secret[i] = (uint8_t)rng_u64(&sim->rng);
+    sim->has_secret = true;
+}
+
+static void apply(struct sim *sim, struct call *c)
+{
+    static void (*const by_kind[])(struct sim *, struct call *) = {
+        [KIND_READ] = apply_read,
+        [KIND_COMMIT] = apply_commit,
+        [KIND_NAMES] = apply_names,
+        [KIND_SECRET] = apply_secret,
+    };
+    c->reply = (struct store_reply){.status = STORE_OK};
+    if (sim->refusal && c->kind != KIND_READ) {
+        c->reply.status = STORE_REFUSED;
+        c->reply.error = sim->refusal;
+        return;
+    }
+    by_kind[c->kind](sim, c);
+    c->reply.blob = c->reply_blob;
+    c->reply.record = c->reply_record;
+    if (c->kind == KIND_NAMES && c->reply.status == STORE_OK)
+        c->reply.ids = c->reply_ids;
+    if (c->kind == KIND_SECRET)
+        c->reply.secret = sim->secret;
+    sim->stats.applied++;
+}
+
+/* ---- events
+ * -------------------------------------------------------------------------------------------------- */
+
+static void run_reply(struct sim *sim, struct event *ev)
+{
+    if (ev->call->told)
+        sim->stats.late_replies++;
+    tell(ev->call, &ev->call->reply);
+}
+
+static void run_arrival(struct sim *sim, struct event *ev)
+{
+    struct call *c = ev->call;
+    apply(sim, c);
+    if (chance(sim, sim->options.drop_reply)) {
+        sim->stats.lost_replies++;
+        return;
+    }
+    int64_t at = sim->now_us + delay(sim);
+    if (c->conn)
+        at = in_order(sim, &c->conn->last_reply_us, at);
+    schedule(sim, at, run_reply, c);
+}
+
+static void run_deadline(struct sim *sim, struct event *ev)
+{
+    (void)sim;
+    ev->call->deadline = NULL;
+    tell_failure(ev->call, true, "no reply within the deadline");
+}
+
+static void run_unsent(struct sim *sim, struct event *ev)
+{
+    (void)sim;
+    tell_failure(ev->call, false, "the store cannot be reached");
+}
+
+static void run_refused(struct sim *sim, struct event *ev)
+{
+    (void)sim;
+    tell(ev->call, &ev->call->reply);
+}
+
+static void run_lost(struct sim *sim, struct event *ev)
+{
+    (void)sim;
+    tell_failure(ev->call, true, "the connection to the store was lost");
+}
+
+static void run_nothing(struct sim *sim, struct event *ev)
+{
+    (void)sim;
+    (void)ev;
+}
+
+static void run_user(struct sim *sim, struct event *ev)
+{
+    (void)sim;
+    ev->fn(ev->user);
+}
+
+/* ---- the store's calls
+ * --------------------------------------------------------------------------------------- */
+
+static struct call *call_new(struct store *store, enum kind kind, store_cb cb, void *user)
+{
+    struct conn *conn = (struct conn *)store;
+    struct call *c = take(sizeof *c);
+    c->conn = conn;
+    c->kind = kind;
+    c->cb = cb;
+    c->user = user;
+    c->next = conn->open;
+    if (c->next)
+        c->next->previous = c;
+    conn->open = c;
+    conn->sim->stats.calls++;
+    return c;
+}
+
+static void call_send(struct call *c, int64_t deadline_us, const char *fault)
+{
+    struct conn *conn = c->conn;
+    struct sim *sim = conn->sim;
+    if (fault) {
+        c->reply = (struct store_reply){.status = STORE_REFUSED, .error = fault};
+        schedule(sim, sim->now_us, run_refused, c);
+        return;
+    }
+    if (!conn->up || deadline_us <= sim->now_us) {
+        schedule(sim, sim->now_us, run_unsent, c);
+        return;
+    }
+    int64_t at = in_order(sim, &conn->last_arrival_us, sim->now_us + delay(sim));
+    bool stalled = chance(sim, sim->options.stall);
+    c->deadline = schedule(sim, deadline_us, run_deadline, c);
+    if (stalled)
+        at = in_order(sim, &conn->last_arrival_us, at + sim->options.stall_us);
+    if (chance(sim, sim->options.drop_request))
+        sim->stats.lost_requests++;
+    else
+        schedule(sim, at, run_arrival, c);
+}
+
+static void sim_store_read(struct store *store, struct str customer, const struct id128 *record_id,
+                           int64_t deadline_us, store_cb cb, void *user)
+{
+    struct call *c = call_new(store, KIND_READ, cb, user);
+    c->customer = copy(customer);
+    c->with_record = record_id != NULL;
+    if (record_id)
+        c->record_id = *record_id;
+    call_send(c, deadline_us, store_customer_fault(customer));
+}
+
+static void sim_store_commit(struct store *store, const struct store_commit *commit, int64_t deadline_us,
+                             store_cb cb, void *user)
+{
+    const char *fault = store_commit_fault(commit);
+    struct call *c = call_new(store, KIND_COMMIT, cb, user);
+    c->customer = copy(commit->customer);
+    c->blob = copy(commit->blob);
+    c->expected = commit->expected;
+    c->with_record = commit->record_id != NULL;
+    if (commit->record_id) {
+        c->record_id = *commit->record_id;
+        c->record = copy(commit->record);
+        c->ttl_ms = commit->record_ttl_ms;
+    }
+    call_send(c, deadline_us, fault);
+}
+
+static void sim_store_names(struct store *store, const struct str *names, size_t count, int64_t deadline_us,
+                            store_cb cb, void *user)
+{
+    const char *fault = store_names_fault(names, count);
+    struct call *c = call_new(store, KIND_NAMES, cb, user);
+    if (!fault) {
+        c->names_count = count;
+        c->names = take(count * sizeof *c->names);
+        for (size_t i = 0; i < count; i++)
+            c->names[i] = copy(names[i]);
+    }
+    call_send(c, deadline_us, fault);
+}
+
+static void sim_store_secret(struct store *store, int64_t deadline_us, store_cb cb, void *user)
+{
+    call_send(call_new(store, KIND_SECRET, cb, user), deadline_us, NULL);
+}
+
+static bool sim_store_ready(const struct store *store)
+{
+    return ((const struct conn *)store)->up;
+}
+
+static const struct store_ops sim_ops = {
+    .read = sim_store_read,
+    .commit = sim_store_commit,
+    .names = sim_store_names,
+    .secret = sim_store_secret,
+    .ready = sim_store_ready,
+};
+
+/* ---- the simulation's side
+ * ----------------------------------------------------------------------------------- */
+
+struct sim *sim_new(uint64_t seed, const struct sim_options *o)
+{
+    struct sim *sim = take(sizeof *sim);
+    sim->options = *o;
+    sim->now_us = SIM_START_US;
+    rng_seed(&sim->rng, seed);
+    return sim;
+}
+
+void sim_free(struct sim **which)
+{
+    struct sim *sim = *which;
+    *which = NULL;
+    if (!sim)
+        return;
+    for (struct heap_node *node; (node = heap_first(&sim->events));) {
+        heap_remove(&sim->events, node);
+        event_done(HEAP_OWNER(node, struct event, node));
+    }
+    for (struct value *v = sim->values, *next; v; v = next) {
+        next = v->hh.next;
+        data_remove(sim, v);
+    }
+    for (struct conn *conn = sim->conns, *next; conn; conn = next) {
+        next = conn->next;
+        free(conn);
+    }
+    heap_free(&sim->events);
+    free(sim);
+}
+
+void sim_set_options(struct sim *sim, const struct sim_options *o)
+{
+    sim->options = *o;
+}
+
+int64_t sim_now(const struct sim *sim)
+{
+    return sim->now_us;
+}
+
+bool sim_step(struct sim *sim)
+{
+    struct heap_node *node = heap_first(&sim->events);
+    if (!node)
+        return false;
+    struct event *ev = HEAP_OWNER(node, struct event, node);
+    heap_remove(&sim->events, node);
+    ASSERT(node->key >= sim->now_us);
+    sim->now_us = node->key;
+    ev->run(sim, ev);
+    event_done(ev);
+    return true;
+}
+
+void sim_run_until(struct sim *sim, int64_t until_us)
+{
+    for (struct heap_node *node; (node = heap_first(&sim->events)) && node->key <= until_us;)
+        sim_step(sim);
+    if (until_us > sim->now_us)
+        sim->now_us = until_us;
+}
+
+size_t sim_run(struct sim *sim, size_t most)
+{
+    size_t n = 0;
+    while (n < most && sim_step(sim))
+        n++;
+    return n;
+}
+
+void sim_at(struct sim *sim, int64_t time_us, void (*fn)(void *user), void *user)
+{
+    struct event *ev = take(sizeof *ev);
+    ev->node =
+        (struct heap_node){.key = time_us > sim->now_us ? time_us : sim->now_us, .tie = rng_u64(&sim->rng)};
+    ev->run = run_user;
+    ev->fn = fn;
+    ev->user = user;
+    heap_push(&sim->events, &ev->node);
+}
+
+uint64_t sim_random(struct sim *sim, uint64_t bound)
+{
+    return rng_below(&sim->rng, bound);
+}
+
+struct store *sim_connect(struct sim *sim)
+{
+    struct conn *conn = take(sizeof *conn);
+    conn->base.ops = &sim_ops;
+    conn->sim = sim;
+    conn->up = true;
+    conn->next = sim->conns;
+    sim->conns = conn;
+    return &conn->base;
+}
+
+/* Requests that are still under way are lost or not. */
+static void lose_requests(struct sim *sim, const struct conn *conn)
+{
+    for (size_t i = 0; i < sim->events.count; i++) {
+        struct event *ev = HEAP_OWNER(sim->events.nodes[i], struct event, node);
+        if (ev->run == run_arrival && ev->call->conn == conn && chance(sim, 0.5)) {
+            ev->run = run_nothing; /* it never arrives */
+            sim->stats.lost_requests++;
+        }
+    }
+}
+
+void sim_disconnect(struct sim *sim, struct store **store)
+{
+    struct conn *conn = (struct conn *)*store;
+    *store = NULL;
+    lose_requests(sim, conn);
+    while (conn->open) {
+        struct call *c = conn->open;
+        c->told = true;
+        forget_deadline(c);
+        if (c->events == 0)
+            call_free(c);
+        else
+            call_unlink(c);
+    }
+    struct conn **at = &sim->conns;
+    while (*at != conn)
+        at = &(*at)->next;
+    *at = conn->next;
+    free(conn);
+}
+
+void sim_set_up(struct sim *sim, struct store *store, bool up)
+{
+    struct conn *conn = (struct conn *)store;
+    if (conn->up == up)
+        return;
+    conn->up = up;
+    if (up)
+        return;
+    lose_requests(sim, conn);
+    for (struct call *c = conn->open; c; c = c->next)
+        if (!c->told)
+            schedule(sim, sim->now_us, run_lost, c);
+}
+
+void sim_refuse_writes(struct sim *sim, const char *error)
+{
+    sim->refusal = error;
+}
+
+struct str sim_get(struct sim *sim, const char *key)
+{
+    return data_get(sim, str_from(key));
+}
+
+size_t sim_key_count(struct sim *sim)
+{
+    size_t n = 0;
+    for (struct value *v = sim->values, *next; v; v = next) {
+        next = v->hh.next;
+        if (v->expires_us <= sim->now_us)
+            data_remove(sim, v);
+        else
+            n++;
+    }
+    return n;
+}
+
+struct sim_stats sim_stats(const struct sim *sim)
+{
+    return sim->stats;
+}
