@@ -1,5 +1,5 @@
-/* Values of expressions, profile attributes, signal properties and request context. 16 bytes, passed by value. Strings and
- * lists point into memory that outlives the value (policy arena, request arena).
+/* Values of expressions, profile attributes, signal properties and request context. 16 bytes, passed by
+ * value. Strings and lists point into memory that outlives the value (policy arena, request arena).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_EXPR_VALUE_H
 #define TACT_EXPR_VALUE_H
@@ -20,7 +20,10 @@ enum value_type {
     VALUE_LIST
 };
 
-enum unknown_why { UNKNOWN_ABSENT = 0, UNKNOWN_UNREADABLE = 1 /* the state could not be read or has expired */ };
+enum unknown_why {
+    UNKNOWN_ABSENT = 0,
+    UNKNOWN_UNREADABLE = 1 /* the state could not be read or has expired */
+};
 
 struct value {
     uint8_t type;   /* enum value_type */
@@ -85,12 +88,19 @@ const char *value_type_name(enum value_type type);
 /* Same type and same value, bit for bit (for hash-consing and tests; not CEL's ==). */
 bool value_same(struct value a, struct value b);
 
-/* For people: 3.5, true, text (not quoted), 2025-01-15T12:00:00Z, 72h, 1d3h, [a, b], unknown, error: …. Doubles in the
- * shortest form that reads back the same. The same on every machine. */
+/* For people: 3.5, true, text (not quoted), 2025-01-15T12:00:00Z, 72h, 1d3h, [a, b], unknown, error: ….
+ * Doubles in the shortest form that reads back the same (3 for 3.0, 1e+21, NaN, Infinity); durations in days
+ * down to milliseconds, except that whole days up to three are hours, as people say them. The same on every
+ * machine. */
 void value_format(struct value v, struct buf *out);
 
-/* "72h", "1d12h", "90m", "1.5s", "250ms", "30d", "2w": one or more number-unit parts, optional leading "-"; units ms s m
- * h d w; at most DURATION_MAX_MS. False when it is none or is finer than 1 ms. */
+/* The shortest decimal that reads back as d: plain from 1e-6 to below 1e21, else with an exponent. Returns
+ * the length; a NUL follows. */
+enum { DOUBLE_TEXT = 40 };
+size_t double_format(double d, char text[DOUBLE_TEXT]);
+
+/* "72h", "1d12h", "90m", "1.5s", "250ms", "30d", "2w": one or more number-unit parts, optional leading "-";
+ * units ms s m h d w; at most DURATION_MAX_MS. False when it is none or is finer than 1 ms. */
 bool duration_parse(struct str text, int64_t *ms);
 /* RFC 3339: "2025-01-15T12:00:00Z", "…+03:30", fractions to ms. */
 bool timestamp_parse(struct str text, int64_t *ms);
