@@ -1,0 +1,321 @@
+/* The decision: run every action through the gate, score what is left, rank, fill the slots, render; or say why not.
+ *
+ *   gate (stages 3–6) --> score (8) --> arbitrate (9) --> fill placements, limits again for each choice --> render (11)
+ *                    \--> nothing left: suppression (explain.c)
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "decide/decide.h"
+#include "decide/explain.h"
+#include "decide/gate.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { RENDER_MAX = 256 * 1024 };
+
+const char *candidate_stage_name(enum candidate_stage s)
+{
+    static const char *const names[] = {"chosen",     "schedule",   "treatment",      "eligibility", "applicability",
+                                        "suitability", "suppressed", "contact_policy", "arbitration", "render"};
+    return (size_t)s < sizeof names / sizeof names[0] ? names[s] : "?";
+}
+
+const char *suppression_cause_name(enum suppression_cause c)
+{
+    static const char *const names[] = {
+#define X(name, number, text) [number] = text,
+        SUPPRESSION_CAUSES(X)
+#undef X
+    };
+    return (size_t)c < sizeof names / sizeof names[0] ? names[c] : "?";
+}
+
+static enum candidate_stage stage_of(const struct block *b)
+{
+    switch (b->kind) {
+    case BLOCK_SCHEDULE:
+        return STAGE_SCHEDULE;
+    case BLOCK_TREATMENT:
+        return STAGE_TREATMENT;
+    case BLOCK_ENGAGEMENT:
+        return (enum candidate_stage)(STAGE_ELIGIBILITY + (int)b->engagement);
+    case BLOCK_SUPPRESSION:
+        return STAGE_SUPPRESSED;
+    case BLOCK_STATE:
+    case BLOCK_CONSENT:
+    case BLOCK_QUIET:
+    case BLOCK_LIMIT:
+        return STAGE_CONTACT_POLICY;
+    case BLOCK_NONE:
+        break;
+    }
+    return STAGE_ARBITRATION;
+}
+
+/* ---- score and arbitrate ---- */
+
+static double number_of(struct expr_eval *ev, expr_id id)
+{
+    struct value v = expr_eval(ev, id);
+    /* A value that is not known is worth nothing: the action then loses to silence. */
+    return v.type == VALUE_DOUBLE && isfinite(v.number) ? v.number : 0;
+}
+
+/* Fills in propensity, factors and priority of the candidates listed. */
+static int score(const struct decide_input *in, struct expr_eval *ev, struct arena *arena, struct candidate *candidates,
+                 const uint32_t *actions, size_t count, struct error *e)
+{
+    const struct policy *p = in->policy;
+    double *propensity = arena_alloc(arena, count * sizeof *propensity);
+    if (!propensity)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    if (in->scorer && count) {
+        int rc = in->scorer->score(in->scorer->ctx, ev, actions, count, arena, propensity, e);
+        if (rc)
+            return rc;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct policy_action *a = &p->actions[actions[i]];
+        struct candidate *c = &candidates[actions[i]];
+        c->factors = (struct factors){
+            .propensity = in->scorer ? propensity[i] : a->starting_propensity,
+            .from_model = in->scorer != NULL,
+            .value = number_of(ev, a->value),
+            .context_weight = number_of(ev, a->context_weight),
+            .lever = number_of(ev, a->lever),
+            .contact_cost = p->channels[in->request->channel].cost,
+        };
+        double gain = c->factors.propensity * c->factors.value * c->factors.context_weight * c->factors.lever;
+        c->priority = gain - c->factors.contact_cost;
+        c->scored = true;
+    }
+    return 0;
+}
+
+/* Best first; ties by action id: a total order. */
+struct ranking {
+    const struct policy *policy;
+    const struct candidate *candidates;
+};
+
+static bool ranks_before(const struct ranking *r, uint32_t a, uint32_t b)
+{
+    double x = r->candidates[a].priority, y = r->candidates[b].priority;
+    if (x > y || x < y)
+        return x > y;
+    return str_cmp(r->policy->actions[a].word.name, r->policy->actions[b].word.name) < 0;
+}
+
+static void sift_down(const struct ranking *r, uint32_t *heap, size_t n, size_t at)
+{
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= n)
+            return;
+        if (child + 1 < n && ranks_before(r, heap[child], heap[child + 1]))
+            child++;
+        if (!ranks_before(r, heap[at], heap[child]))
+            return;
+        uint32_t spare = heap[at];
+        heap[at] = heap[child];
+        heap[child] = spare;
+        at = child;
+    }
+}
+
+/* Heap sort: in place, no recursion, bounded for 10,000 actions. */
+static void rank(const struct ranking *r, uint32_t *actions, size_t n)
+{
+    for (size_t i = n / 2; i-- > 0;)
+        sift_down(r, actions, n, i);
+    for (size_t end = n; end > 1; end--) {
+        uint32_t last = actions[0];
+        actions[0] = actions[end - 1];
+        actions[end - 1] = last;
+        sift_down(r, actions, end - 1, 0);
+    }
+}
+
+/* ---- choose and render ---- */
+
+static int render(const struct decide_input *in, struct expr_eval *ev, struct arena *arena, const struct policy_treatment *t,
+                  struct choice *out, struct str *missing)
+{
+    const struct policy_channel *c = &in->policy->channels[t->channel];
+    out->content = arena_alloc(arena, t->content_count * sizeof *out->content);
+    if (!out->content)
+        return ERR_NOSPACE;
+    struct buf text;
+    buf_init(&text, RENDER_MAX);
+    int rc = 0;
+    for (size_t i = 0; i < t->content_count && !rc; i++) {
+        buf_clear(&text);
+        rc = template_render(&t->content[i].text, ev, c->html, &text, missing);
+        if (!rc) {
+            out->content[i] = arena_str(arena, (struct str){(const char *)text.p, text.n});
+            rc = out->content[i].p ? 0 : ERR_NOSPACE;
+        }
+    }
+    buf_free(&text);
+    return rc;
+}
+
+struct slots {
+    const struct decide_request *request;
+    bool taken[DECIDE_PLACEMENTS_MAX];
+    size_t capacity; /* choices that may be made */
+};
+
+/* The first free placement for which the action has a treatment; NULL when there is none. */
+static const struct policy_treatment *place(struct slots *s, const struct gate *g, const struct policy_action *a,
+                                            size_t *placement)
+{
+    *placement = SIZE_MAX;
+    if (s->request->placement_count == 0)
+        return gate_treatment(g, a, (struct str){0});
+    for (size_t i = 0; i < s->request->placement_count; i++) {
+        const struct policy_treatment *t = s->taken[i] ? NULL : gate_treatment(g, a, s->request->placements[i]);
+        if (t) {
+            *placement = i;
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static int choose(const struct decide_input *in, struct gate *g, struct arena *arena, const uint32_t *ranked, size_t count,
+                  struct decision *d)
+{
+    struct slots s = {.request = in->request};
+    s.capacity = in->request->max_actions;
+    if (in->request->placement_count && s.capacity > in->request->placement_count)
+        s.capacity = in->request->placement_count;
+    d->choices = arena_zalloc(arena, s.capacity * sizeof *d->choices);
+    g->pending = arena_alloc(arena, s.capacity * sizeof *g->pending);
+    if (!d->choices || !g->pending)
+        return ERR_NOSPACE;
+    for (size_t i = 0; i < count && d->choice_count < s.capacity; i++) {
+        struct candidate *c = &d->candidates[ranked[i]];
+        const struct policy_action *a = &in->policy->actions[ranked[i]];
+        if (c->priority <= 0)
+            break;
+        if (g->pending_count && gate_limit_blocked(g, ranked[i], &c->block)) {
+            c->stage = STAGE_CONTACT_POLICY;
+            continue;
+        }
+        size_t placement;
+        const struct policy_treatment *t = place(&s, g, a, &placement);
+        if (!t)
+            continue;
+        struct choice *choice = &d->choices[d->choice_count];
+        int rc = render(in, &g->view->ev, arena, t, choice, &c->failed_source);
+        if (rc == ERR_NOTFOUND) {
+            c->stage = STAGE_RENDER;
+            continue;
+        }
+        if (rc)
+            return rc;
+        choice->action = a;
+        choice->treatment = t;
+        choice->placement = placement == SIZE_MAX ? (struct str){0} : in->request->placements[placement];
+        choice->priority = c->priority;
+        choice->factors = c->factors;
+        choice->action_probability = 1;
+        if (placement != SIZE_MAX)
+            s.taken[placement] = true;
+        g->pending[g->pending_count++] = gate_contact(g, ranked[i], in->decision_id, in->now_ms);
+        c->stage = STAGE_CHOSEN;
+        d->choice_count++;
+    }
+    return 0;
+}
+
+/* ---- all ---- */
+
+/* The actions at stages 5 and 6: what would have been proposed otherwise. Scored only when nothing else is left. */
+static size_t withheld_actions(const struct decision *d, size_t count, uint32_t *out)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (d->candidates[i].stage == STAGE_SUPPRESSED || d->candidates[i].stage == STAGE_CONTACT_POLICY)
+            out[n++] = i;
+    return n;
+}
+
+int decide(const struct decide_input *in, struct arena *arena, struct decision *out, struct error *e)
+{
+    const struct policy *p = in->policy;
+    *out = (struct decision){.input = in};
+    struct view *view = arena_alloc(arena, sizeof *view);
+    struct gate *gate = arena_alloc(arena, sizeof *gate);
+    uint32_t *left = arena_alloc(arena, p->action_count * sizeof *left);
+    out->candidates = arena_zalloc(arena, p->action_count * sizeof *out->candidates);
+    if (!view || !gate || !left || !out->candidates ||
+        view_init(view, p, in->state, in->request->context, in->request->channel, in->state_unreadable, in->now_ms, arena))
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    gate_init(gate, view, in->request, in->state_unreadable);
+    out->ev = &view->ev;
+    size_t count = 0;
+    for (uint32_t i = 0; i < p->action_count; i++) {
+        struct candidate *c = &out->candidates[i];
+        c->action = i;
+        if (!gate_blocked(gate, i, &c->block))
+            left[count++] = i;
+        c->stage = stage_of(&c->block);
+    }
+    int rc = score(in, &view->ev, arena, out->candidates, left, count, e);
+    if (rc)
+        return rc;
+    struct ranking ranking = {p, out->candidates};
+    rank(&ranking, left, count);
+    rc = choose(in, gate, arena, left, count, out);
+    if (rc)
+        return error_set(e, rc, "the request's memory is full");
+    if (out->choice_count)
+        return 0;
+    gate->pending_count = 0;
+    out->suppressed = true;
+    if (count == 0) {
+        count = withheld_actions(out, p->action_count, left);
+        rc = score(in, &view->ev, arena, out->candidates, left, count, e);
+        rank(&ranking, left, count);
+    }
+    if (!rc)
+        rc = explain_suppression(out, gate, left, count, arena, e);
+    return rc;
+}
+
+int decide_apply_signals(struct state *s, const struct decide_request *r, int64_t now_ms)
+{
+    int applied = 0;
+    for (size_t i = 0; i < r->signal_count; i++) {
+        int rc = state_apply(s, &r->signals[i], now_ms);
+        if (rc < 0)
+            return rc;
+        applied += rc;
+    }
+    return applied;
+}
+
+int decision_reserve(const struct decision *d, struct state *s, struct error *e)
+{
+    const struct decide_input *in = d->input;
+    const struct policy *p = in->policy;
+    const struct policy_channel *c = &p->channels[in->request->channel];
+    for (size_t i = 0; i < d->choice_count; i++) {
+        const struct policy_action *a = d->choices[i].action;
+        struct contact k = {.decision = in->decision_id,
+                            .action = a->word.id,
+                            .channel = c->word.id,
+                            .purpose = p->purposes[a->purpose].id,
+                            .group = p->groups[a->group].id,
+                            .issue = p->issues[a->issue].id,
+                            .time_ms = in->now_ms,
+                            .expires_ms = in->now_ms + c->confirm_within_ms};
+        int rc = state_contact_add(s, &k, in->now_ms);
+        if (rc)
+            return error_set(e, rc, rc == ERR_NOSPACE ? "more than %d contacts are kept for this customer"
+                                                      : "this decision has booked its contact already (limit %d)",
+                             STATE_CONTACTS_MAX);
+    }
+    return 0;
+}

@@ -1,0 +1,157 @@
+/* The decision function: stages 3 to 6, 8, 9 and 11 of DESIGN section 4. Pure: no I/O, no clock, no global; the same input
+ * gives the same bytes on every build of one engine version. The server, `tact check`, simulation and replay call it.
+ *
+ *   request + state + policy + scorer + now + seed --decide--> struct decision --decision_encode--> Decision bytes
+ *                                                          \--decision_reserve--> contacts in the state (RESERVE)
+ *
+ * Everything in a struct decision lives in the arena given to decide, or in the policy.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_DECIDE_DECIDE_H
+#define TACT_DECIDE_DECIDE_H
+#include "policy/policy.h"
+#include "state/state.h"
+
+#define ENGINE_VERSION "tact/" TACT_VERSION
+
+enum { DECIDE_PLACEMENTS_MAX = 64, DECIDE_ACTIONS_MAX = 64, DECIDE_SIGNALS_MAX = 256, DECIDE_CUSTOMER_MAX = 256, DECIDE_ID_MAX = 128 };
+
+enum decide_mode { MODE_PEEK, MODE_FRESH, MODE_RESERVE }; /* numbers as in the .proto */
+
+/* A request after validation (request_wire.h). Pointers live as long as the request's bytes or arena. */
+struct decide_request {
+    struct str customer, request_id;
+    uint32_t channel;
+    struct str *placements; /* as in the policy */
+    size_t placement_count;
+    struct str locale;
+    uint32_t max_actions;   /* at least 1 */
+    enum decide_mode mode;
+    struct value *context;  /* [policy->context_count] */
+    struct signal *signals;
+    size_t signal_count;
+    bool explain;
+    int64_t as_of_ms; /* 0: not given */
+};
+
+/* Propensities from a model; models/binding.h is one. */
+struct scorer {
+    const char *model_id; /* content hash of the bundle; "" for none */
+    void *ctx;
+    /* propensity[i] of actions[i], in [0,1]. Reads customer features through ev. */
+    int (*score)(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count, struct arena *arena,
+                 double *propensity, struct error *e);
+};
+
+struct decide_input {
+    const struct policy *policy;
+    const struct scorer *scorer; /* NULL: rules and values only */
+    const char *world_id;
+    const struct state *state;   /* with the request's signals applied */
+    bool state_unreadable;       /* the state could not be read: `state` is empty and its slots are unknown */
+    const struct decide_request *request;
+    int64_t now_ms;
+    uint64_t seed;
+    struct id128 decision_id;
+};
+
+struct factors {
+    double propensity, value, context_weight, lever, contact_cost;
+    bool from_model;
+};
+
+/* Numbers as in the .proto. */
+enum candidate_stage {
+    STAGE_CHOSEN, STAGE_SCHEDULE, STAGE_TREATMENT, STAGE_ELIGIBILITY, STAGE_APPLICABILITY, STAGE_SUITABILITY,
+    STAGE_SUPPRESSED, STAGE_CONTACT_POLICY, STAGE_ARBITRATION, STAGE_RENDER
+};
+const char *candidate_stage_name(enum candidate_stage s);
+
+#define SUPPRESSION_CAUSES(X)                                                                                \
+    X(CAUSE_NOTHING_TO_OFFER, 0, "nothing_to_offer")                                                         \
+    X(CAUSE_ENGAGEMENT_POLICY, 1, "engagement_policy")                                                       \
+    X(CAUSE_SUPPRESSION_RULE, 2, "suppression_rule")                                                         \
+    X(CAUSE_CONSENT, 3, "consent")                                                                           \
+    X(CAUSE_QUIET_HOURS, 4, "quiet_hours")                                                                   \
+    X(CAUSE_FREQUENCY_CAP, 5, "frequency_cap")                                                               \
+    X(CAUSE_COOLDOWN, 6, "cooldown")                                                                         \
+    X(CAUSE_NOT_WORTH_IT, 7, "not_worth_it")                                                                 \
+    X(CAUSE_STATE_UNREADABLE, 8, "state_unreadable")                                                         \
+    X(CAUSE_RENDERING, 9, "rendering")
+enum suppression_cause {
+#define X(name, number, text) name = number,
+    SUPPRESSION_CAUSES(X)
+#undef X
+};
+const char *suppression_cause_name(enum suppression_cause c);
+
+/* What stops an action, found at the first stage that does. */
+enum block_kind {
+    BLOCK_NONE, BLOCK_STATE, BLOCK_SCHEDULE, BLOCK_TREATMENT, BLOCK_ENGAGEMENT, BLOCK_SUPPRESSION, BLOCK_CONSENT,
+    BLOCK_QUIET, BLOCK_LIMIT
+};
+struct block {
+    enum block_kind kind;
+    enum engagement engagement;     /* BLOCK_ENGAGEMENT: which */
+    const struct policy_rule *rule; /* BLOCK_ENGAGEMENT, BLOCK_SUPPRESSION */
+    uint32_t index;                 /* BLOCK_SUPPRESSION, BLOCK_LIMIT: of the policy's list */
+};
+
+struct evidence {
+    struct str name, value;
+};
+
+struct candidate {
+    uint32_t action;
+    enum candidate_stage stage;
+    struct block block;
+    bool scored;
+    double priority;
+    struct factors factors;
+    struct str failed_source; /* STAGE_RENDER: the expression without a value */
+};
+
+struct choice {
+    const struct policy_action *action;
+    const struct policy_treatment *treatment;
+    struct str placement;
+    struct str *content; /* rendered, by treatment->content */
+    double priority;
+    struct factors factors;
+    double action_probability;
+};
+
+struct suppression {
+    enum suppression_cause cause;
+    struct block block;            /* what decided; BLOCK_NONE where no single rule did */
+    struct str rule;               /* id, or empty */
+    struct policy_scope scope;
+    struct evidence *evidence;
+    size_t evidence_count;
+    long withheld;                 /* action index, or -1 */
+    double withheld_priority;
+    int64_t next_eligible_ms;      /* 0: none */
+    struct str *waits_for;
+    size_t waits_count;
+    struct str text;
+};
+
+struct decision {
+    const struct decide_input *input;
+    struct choice *choices;
+    size_t choice_count;
+    bool suppressed;
+    struct suppression suppression;
+    struct candidate *candidates; /* one an action, in the policy's order */
+    struct expr_eval *ev;         /* for evidence; at now */
+};
+
+/* ERR_NOSPACE: the arena is full. ERR_INTERNAL: the scorer failed (the text says why). */
+int decide(const struct decide_input *in, struct arena *arena, struct decision *out, struct error *e) MUST_CHECK;
+
+/* Applies the request's signals to a state: the number that changed it, or ERR_NOSPACE. */
+int decide_apply_signals(struct state *s, const struct decide_request *r, int64_t now_ms) MUST_CHECK;
+
+/* Books a contact for each choice. ERR_NOSPACE: too many contacts are kept. */
+int decision_reserve(const struct decision *d, struct state *s, struct error *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,421 @@
+/* Explanations; see explain.h.
+ *
+ * Which reason stands for the whole decision: that of the best action held back by a suppression rule or the contact policy;
+ * else, if rules fire that would hold back actions of this channel whatever else, the first such rule; else the engagement
+ * policy; else there was nothing to offer.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "decide/explain.h"
+
+enum { EVIDENCE_MAX = 32, WAITS_MAX = 32, ELIGIBLE_LOOKS_MAX = 64, TEXT_LIMIT = 4096 };
+
+static struct str copied(struct buf *b, struct arena *arena)
+{
+    struct str s = arena_str(arena, (struct str){(const char *)b->p, b->n});
+    buf_free(b);
+    return s.p ? s : (struct str){"", 0};
+}
+
+struct str explain_rule(const struct policy *p, const struct block *b)
+{
+    switch (b->kind) {
+    case BLOCK_ENGAGEMENT:
+    case BLOCK_SUPPRESSION:
+        return b->rule->id;
+    case BLOCK_LIMIT:
+        return p->limits[b->index].id;
+    default:
+        return (struct str){"", 0};
+    }
+}
+
+/* ---- evidence ---- */
+
+struct gather {
+    struct expr_eval *ev;
+    struct arena *arena;
+    struct evidence *items;
+    size_t count;
+};
+
+static void gather_leaf(void *ctx, expr_id leaf, struct str name)
+{
+    struct gather *g = ctx;
+    if (g->count == EVIDENCE_MAX)
+        return;
+    struct buf b;
+    buf_init(&b, TEXT_LIMIT);
+    value_format(expr_eval(g->ev, leaf), &b);
+    g->items[g->count++] = (struct evidence){name, copied(&b, g->arena)};
+}
+
+static void add_evidence(struct gather *g, const char *name, struct value v)
+{
+    struct buf b;
+    buf_init(&b, TEXT_LIMIT);
+    value_format(v, &b);
+    g->items[g->count++] = (struct evidence){str_from(name), copied(&b, g->arena)};
+}
+
+size_t explain_evidence(const struct decision *d, const struct block *b, struct evidence **out, struct arena *arena)
+{
+    const struct policy *p = d->input->policy;
+    struct gather g = {.ev = d->ev, .arena = arena};
+    g.items = arena_alloc(arena, EVIDENCE_MAX * sizeof *g.items);
+    *out = g.items;
+    if (!g.items)
+        return 0;
+    const struct policy_channel *c = &p->channels[d->input->request->channel];
+    switch (b->kind) {
+    case BLOCK_ENGAGEMENT:
+    case BLOCK_SUPPRESSION:
+        expr_leaves(p->program, b->rule->when, gather_leaf, &g);
+        break;
+    case BLOCK_LIMIT:
+        add_evidence(&g, "at_most", value_int(p->limits[b->index].at_most));
+        add_evidence(&g, p->limits[b->index].cooldown ? "cooldown" : "per", value_duration(p->limits[b->index].per_ms));
+        break;
+    case BLOCK_QUIET: {
+        char text[32];
+        snprintf(text, sizeof text, "%02d:%02d-%02d:%02d", c->quiet.from_minute / 60, c->quiet.from_minute % 60,
+                 c->quiet.to_minute / 60, c->quiet.to_minute % 60);
+        g.items[g.count++] = (struct evidence){STR("quiet_hours"), arena_str(arena, str_from(text))};
+        const struct view *v = (const struct view *)d->ev->source->ctx;
+        struct civil local;
+        tz_local(view_zone(v), d->input->now_ms, &local);
+        snprintf(text, sizeof text, "%02d:%02d", local.hour, local.minute);
+        g.items[g.count++] = (struct evidence){STR("local_time"), arena_str(arena, str_from(text))};
+        g.items[g.count++] = (struct evidence){STR("time_zone"), tz_name(view_zone(v))};
+        break;
+    }
+    case BLOCK_CONSENT: {
+        const struct view *v = (const struct view *)d->ev->source->ctx;
+        bool known = false;
+        for (uint32_t i = 0; i < v->state->consent_count; i++)
+            known = known || v->state->consents[i].channel == c->word.id;
+        g.items[g.count++] = (struct evidence){STR("consent"), known ? STR("withdrawn or not given") : STR("unknown")};
+        break;
+    }
+    default:
+        break;
+    }
+    return g.count;
+}
+
+/* ---- what could lift it ---- */
+
+struct waits {
+    const struct policy *policy;
+    struct str *items;
+    size_t count;
+};
+
+static void wait_add(struct waits *w, struct str name)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (str_eq(w->items[i], name))
+            return;
+    if (w->count < WAITS_MAX)
+        w->items[w->count++] = name;
+}
+
+static void wait_slot(void *ctx, uint32_t slot)
+{
+    struct waits *w = ctx;
+    const struct policy *p = w->policy;
+    const struct policy_slot *s = &p->slots[slot];
+    if (s->kind == SLOT_ATTRIBUTE)
+        wait_add(w, p->schema.attributes[s->index].path);
+    if (s->kind == SLOT_CONTEXT)
+        wait_add(w, p->context[s->index].path);
+    if (s->kind == SLOT_AGGREGATE || s->kind == SLOT_AGE) {
+        const struct schema_aggregate *a = &p->schema.aggregates[s->index];
+        wait_add(w, p->schema.signals[a->signal].name);
+        if (a->kind == AGGREGATE_OPEN)
+            wait_add(w, p->schema.signals[a->close_signal].name);
+    }
+}
+
+static void waits_of(struct waits *w, const struct block *b)
+{
+    if (b->kind == BLOCK_ENGAGEMENT || b->kind == BLOCK_SUPPRESSION)
+        expr_slots(w->policy->program, b->rule->when, wait_slot, w);
+    if (b->kind == BLOCK_CONSENT)
+        wait_add(w, STR("consent"));
+}
+
+/* ---- sentences ---- */
+
+static void put_scope(struct buf *b, const struct policy *p, const struct policy_scope *s)
+{
+    const struct {
+        uint32_t value;
+        const char *word;
+        struct str name;
+    } fields[] = {
+        {s->purpose, "", s->purpose < PURPOSE_COUNT ? p->purposes[s->purpose].name : (struct str){0}},
+        {s->issue, "issue ", s->issue < p->issue_count ? p->issues[s->issue].name : (struct str){0}},
+        {s->group, "group ", s->group < p->group_count ? p->groups[s->group].name : (struct str){0}},
+        {s->channel, "channel ", s->channel < p->channel_count ? p->channels[s->channel].word.name : (struct str){0}},
+        {s->action, "action ", s->action < p->action_count ? p->actions[s->action].word.name : (struct str){0}},
+    };
+    if (s->everything)
+        buf_printf(b, "everything");
+    bool first = true;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (fields[i].name.n) {
+            buf_printf(b, "%s%s%.*s", first ? "" : ", ", fields[i].word, STR_ARG(fields[i].name));
+            first = false;
+        }
+}
+
+static void put_duration(struct buf *b, int64_t ms)
+{
+    value_format(value_duration(ms), b);
+}
+
+/* What a block says, without the action's name. */
+static void put_block(struct buf *b, const struct decision *d, const struct block *k)
+{
+    const struct policy *p = d->input->policy;
+    const struct policy_channel *c = &p->channels[d->input->request->channel];
+    struct str rule = explain_rule(p, k);
+    switch (k->kind) {
+    case BLOCK_NONE:
+        break;
+    case BLOCK_STATE:
+        buf_printf(b, "the customer's state cannot be read, so nothing is sent");
+        break;
+    case BLOCK_SCHEDULE:
+        buf_printf(b, "outside its dates or weekly schedule");
+        break;
+    case BLOCK_TREATMENT:
+        buf_printf(b, "no treatment for this channel, placement and locale");
+        break;
+    case BLOCK_ENGAGEMENT: {
+        static const char *const words[] = {"not eligible", "not applicable now", "not suitable"};
+        buf_printf(b, "%s (%.*s)", words[k->engagement], STR_ARG(rule));
+        break;
+    }
+    case BLOCK_SUPPRESSION: {
+        const struct policy_suppression *s = &p->suppressions[k->index];
+        buf_printf(b, "%.*s holds back ", STR_ARG(rule));
+        put_scope(b, p, &s->block);
+        if (s->reason.n)
+            buf_printf(b, ": %.*s", STR_ARG(s->reason));
+        break;
+    }
+    case BLOCK_CONSENT:
+        buf_printf(b, "no consent for this purpose on %.*s", STR_ARG(c->word.name));
+        break;
+    case BLOCK_QUIET:
+        buf_printf(b, "quiet hours on %.*s", STR_ARG(c->word.name));
+        break;
+    case BLOCK_LIMIT:
+        if (p->limits[k->index].cooldown) {
+            buf_printf(b, "%.*s: contacted less than ", STR_ARG(rule));
+            put_duration(b, p->limits[k->index].per_ms);
+            buf_printf(b, " ago");
+        } else {
+            buf_printf(b, "%.*s: at most %u contacts in ", STR_ARG(rule), p->limits[k->index].at_most);
+            put_duration(b, p->limits[k->index].per_ms);
+        }
+        break;
+    }
+}
+
+struct str explain_candidate(const struct decision *d, const struct candidate *c, struct arena *arena)
+{
+    struct buf b;
+    buf_init(&b, TEXT_LIMIT);
+    if (c->stage == STAGE_CHOSEN)
+        buf_printf(&b, "chosen");
+    else if (c->stage == STAGE_RENDER)
+        buf_printf(&b, "its text needs a value that is not known: %.*s", STR_ARG(c->failed_source));
+    else if (c->stage == STAGE_ARBITRATION)
+        buf_printf(&b, c->priority > 0 ? "outranked" : "not worth a contact: its priority is not above that of silence, 0");
+    else
+        put_block(&b, d, &c->block);
+    return copied(&b, arena);
+}
+
+/* ---- the decision's own reason ---- */
+
+static enum suppression_cause cause_of(const struct policy *p, const struct block *b)
+{
+    switch (b->kind) {
+    case BLOCK_STATE:
+        return CAUSE_STATE_UNREADABLE;
+    case BLOCK_SUPPRESSION:
+        return CAUSE_SUPPRESSION_RULE;
+    case BLOCK_CONSENT:
+        return CAUSE_CONSENT;
+    case BLOCK_QUIET:
+        return CAUSE_QUIET_HOURS;
+    case BLOCK_LIMIT:
+        return p->limits[b->index].cooldown ? CAUSE_COOLDOWN : CAUSE_FREQUENCY_CAP;
+    case BLOCK_ENGAGEMENT:
+        return CAUSE_ENGAGEMENT_POLICY;
+    default:
+        return CAUSE_NOTHING_TO_OFFER;
+    }
+}
+
+static void scope_of(const struct decision *d, const struct block *b, struct policy_scope *s)
+{
+    const struct policy *p = d->input->policy;
+    *s = (struct policy_scope){false, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY};
+    if (b->kind == BLOCK_SUPPRESSION)
+        *s = p->suppressions[b->index].block;
+    else if (b->kind == BLOCK_LIMIT)
+        *s = p->limits[b->index].scope;
+    else if (b->kind == BLOCK_QUIET || b->kind == BLOCK_CONSENT || b->kind == BLOCK_STATE)
+        s->channel = d->input->request->channel;
+    if (b->kind == BLOCK_CONSENT && d->suppression.withheld >= 0)
+        s->purpose = p->actions[d->suppression.withheld].purpose;
+}
+
+/* An action that may otherwise be shown here, and what stops it now. */
+static void explain_withheld(struct decision *d, struct gate *g, uint32_t action, struct waits *w)
+{
+    struct suppression *s = &d->suppression;
+    struct block last;
+    s->withheld = (long)action;
+    s->withheld_priority = d->candidates[action].priority;
+    s->block = d->candidates[action].block;
+    s->next_eligible_ms = gate_next_eligible(g, action, d->input->now_ms, &last);
+    if (!s->next_eligible_ms)
+        waits_of(w, &last);
+}
+
+/* No action got as far as the suppression rules. The rule that would hold back most of what this channel has goes first. */
+static bool explain_rules_alone(struct decision *d, struct gate *g)
+{
+    const struct policy *p = d->input->policy;
+    for (uint32_t i = 0; i < p->suppression_count; i++) {
+        bool covers = false;
+        for (uint32_t a = 0; a < p->action_count && !covers; a++)
+            covers = d->candidates[a].stage >= STAGE_ELIGIBILITY &&
+                     policy_scope_covers(&p->suppressions[i].block, p, a, d->input->request->channel);
+        if (covers && gate_suppression_fires(g, i)) {
+            d->suppression.block = (struct block){BLOCK_SUPPRESSION, 0, &p->suppressions[i].rule, i};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* When the rule itself ends, whatever the actions' own rules say then. */
+static void explain_rule_end(struct decision *d, struct gate *g, struct waits *w)
+{
+    struct expr_eval *ev = &g->view->ev;
+    int64_t now_ms = d->input->now_ms;
+    for (int step = 0; step < 1000; step++) {
+        if (!gate_suppression_fires(g, d->suppression.block.index)) {
+            d->suppression.next_eligible_ms = ev->now_ms;
+            break;
+        }
+        int64_t next = expr_next_change(ev, d->suppression.block.rule->when);
+        if (next > now_ms + WINDOW_MAX_MS) {
+            waits_of(w, &d->suppression.block);
+            break;
+        }
+        expr_eval_at(ev, next);
+    }
+    expr_eval_at(ev, now_ms);
+}
+
+/* Everything failed at stages 3 and 4: the earliest of the next instants, or all that is waited for. */
+static void explain_engagement(struct decision *d, struct gate *g, struct waits *w)
+{
+    const struct policy *p = d->input->policy;
+    struct suppression *s = &d->suppression;
+    int looks = 0;
+    s->cause = CAUSE_NOTHING_TO_OFFER;
+    for (uint32_t i = 0; i < p->action_count && looks < ELIGIBLE_LOOKS_MAX; i++) {
+        struct candidate *c = &d->candidates[i];
+        struct block last;
+        if (c->stage == STAGE_TREATMENT)
+            continue;
+        if (c->stage != STAGE_SCHEDULE)
+            s->cause = CAUSE_ENGAGEMENT_POLICY;
+        looks++;
+        int64_t next = gate_next_eligible(g, i, d->input->now_ms, &last);
+        if (next && (!s->next_eligible_ms || next < s->next_eligible_ms))
+            s->next_eligible_ms = next;
+        if (!next)
+            waits_of(w, &last);
+    }
+    if (s->next_eligible_ms)
+        w->count = 0;
+}
+
+static void put_counts(struct buf *b, const struct decision *d)
+{
+    size_t counts[STAGE_RENDER + 1] = {0};
+    for (size_t i = 0; i < d->input->policy->action_count; i++)
+        counts[d->candidates[i].stage]++;
+    static const struct {
+        enum candidate_stage stage;
+        const char *text;
+    } kinds[] = {{STAGE_SCHEDULE, "out of schedule"},
+                 {STAGE_TREATMENT, "without a treatment here"},
+                 {STAGE_ELIGIBILITY, "not eligible"},
+                 {STAGE_APPLICABILITY, "not applicable now"},
+                 {STAGE_SUITABILITY, "not suitable"}};
+    buf_printf(b, "none of %zu actions fits", d->input->policy->action_count);
+    bool first = true;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (counts[kinds[i].stage]) {
+            buf_printf(b, "%s%zu %s", first ? ": " : ", ", counts[kinds[i].stage], kinds[i].text);
+            first = false;
+        }
+}
+
+static struct str suppression_text(const struct decision *d, struct arena *arena)
+{
+    const struct suppression *s = &d->suppression;
+    struct buf b;
+    buf_init(&b, TEXT_LIMIT);
+    if (s->block.kind != BLOCK_NONE)
+        put_block(&b, d, &s->block);
+    else if (s->cause == CAUSE_NOT_WORTH_IT)
+        buf_printf(&b, "the best action is not worth a contact: its priority is not above that of silence, 0");
+    else if (s->cause == CAUSE_RENDERING)
+        buf_printf(&b, "no text could be rendered: %.*s is not known",
+                   STR_ARG(d->candidates[s->withheld].failed_source));
+    else
+        put_counts(&b, d);
+    if (s->withheld >= 0)
+        buf_printf(&b, "; withheld: %.*s", STR_ARG(d->input->policy->actions[s->withheld].word.name));
+    return copied(&b, arena);
+}
+
+int explain_suppression(struct decision *d, struct gate *g, const uint32_t *ranked, size_t count, struct arena *arena,
+                        struct error *e)
+{
+    struct suppression *s = &d->suppression;
+    *s = (struct suppression){.withheld = -1};
+    struct waits w = {.policy = d->input->policy, .items = arena_alloc(arena, WAITS_MAX * sizeof *w.items)};
+    if (!w.items)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    if (count && d->candidates[ranked[0]].block.kind != BLOCK_NONE) {
+        explain_withheld(d, g, ranked[0], &w);
+        s->cause = cause_of(d->input->policy, &s->block);
+    } else if (count) {
+        s->withheld = (long)ranked[0];
+        s->withheld_priority = d->candidates[ranked[0]].priority;
+        s->cause = d->candidates[ranked[0]].stage == STAGE_RENDER ? CAUSE_RENDERING : CAUSE_NOT_WORTH_IT;
+    } else if (explain_rules_alone(d, g)) {
+        s->cause = CAUSE_SUPPRESSION_RULE;
+        explain_rule_end(d, g, &w);
+    } else {
+        explain_engagement(d, g, &w);
+    }
+    s->rule = explain_rule(d->input->policy, &s->block);
+    scope_of(d, &s->block, &s->scope);
+    s->evidence_count = explain_evidence(d, &s->block, &s->evidence, arena);
+    s->waits_for = w.items;
+    s->waits_count = w.count;
+    s->text = suppression_text(d, arena);
+    return 0;
+}

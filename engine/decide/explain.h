@@ -1,0 +1,19 @@
+/* Why nothing is said, and why an action is not: causes, scopes, evidence, sentences for people.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_DECIDE_EXPLAIN_H
+#define TACT_DECIDE_EXPLAIN_H
+#include "decide/gate.h"
+
+/* Fills d->suppression. ranked: the scored actions, best first (those held back by a suppression or the contact policy, or
+ * those that were not worth it or could not be rendered). */
+int explain_suppression(struct decision *d, struct gate *g, const uint32_t *ranked, size_t count, struct arena *arena,
+                        struct error *e) MUST_CHECK;
+
+/* The rule or limit behind a block, or empty. */
+struct str explain_rule(const struct policy *p, const struct block *b);
+/* One sentence on why a candidate is where it is; in the arena. */
+struct str explain_candidate(const struct decision *d, const struct candidate *c, struct arena *arena);
+/* The values that a rule looked at, at the decision's instant. */
+size_t explain_evidence(const struct decision *d, const struct block *b, struct evidence **out, struct arena *arena);
+
+#endif

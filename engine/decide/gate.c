@@ -1,0 +1,314 @@
+/* Stages 3 to 6 for one action; see gate.h.
+ *
+ * gate_next_eligible does not step over every instant at which anything changes: it asks what blocks now, jumps to the
+ * first instant at which that very block may be gone (bucket edge, age crossing its threshold, end of quiet hours, a
+ * contact leaving its window …), and looks again. A block cannot vanish before that instant, so the first instant found
+ * free is the first there is.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "decide/gate.h"
+#include <stdlib.h>
+
+enum { LOOK_AHEAD_STEPS_MAX = 10000 };
+
+static struct str wanted_locale(const struct gate *g)
+{
+    long at = g->policy->locale_attribute;
+    if (g->request->locale.n)
+        return g->request->locale;
+    if (at >= 0 && !g->unreadable && g->state->attributes[at].type == VALUE_STRING)
+        return value_str(g->state->attributes[at]);
+    return g->policy->locale_count ? g->policy->locales[0] : (struct str){0};
+}
+
+void gate_init(struct gate *g, struct view *v, const struct decide_request *r, bool unreadable)
+{
+    *g = (struct gate){.view = v, .policy = v->policy, .request = r, .state = v->state, .unreadable = unreadable};
+    g->outbound = v->policy->channels[r->channel].outbound;
+    g->locale = wanted_locale(g);
+    g->zone = view_zone(v);
+}
+
+/* ---- treatments ---- */
+
+static struct str language_of(struct str locale)
+{
+    size_t n = 0;
+    while (n < locale.n && locale.p[n] != '-' && locale.p[n] != '_')
+        n++;
+    return (struct str){locale.p, n};
+}
+
+/* How well a treatment's locale fits: higher is better, 0 is the last resort. */
+static size_t locale_fit(const struct gate *g, struct str locale)
+{
+    const struct policy *p = g->policy;
+    size_t most = p->locale_count + 4;
+    if (str_eq(locale, g->locale))
+        return most;
+    if (locale.n && g->locale.n && str_eq(language_of(locale), language_of(g->locale)))
+        return most - 1;
+    if (locale.n == 0)
+        return most - 2;
+    for (size_t i = 0; i < p->locale_count; i++)
+        if (str_eq(p->locales[i], locale))
+            return p->locale_count - i;
+    return 0;
+}
+
+const struct policy_treatment *gate_treatment(const struct gate *g, const struct policy_action *a, struct str placement)
+{
+    const struct policy_treatment *best = NULL;
+    size_t best_fit = 0;
+    for (size_t i = 0; i < a->treatment_count; i++) {
+        const struct policy_treatment *t = &a->treatments[i];
+        if (t->channel != g->request->channel || (t->placement.n && !str_eq(t->placement, placement)))
+            continue;
+        /* A treatment made for the placement goes before one for any. */
+        size_t fit = 1 + locale_fit(g, t->locale) * 2 + (t->placement.n > 0);
+        if (fit > best_fit) {
+            best = t;
+            best_fit = fit;
+        }
+    }
+    return best;
+}
+
+static bool has_treatment(const struct gate *g, const struct policy_action *a)
+{
+    if (g->request->placement_count == 0)
+        return gate_treatment(g, a, (struct str){0}) != NULL;
+    for (size_t i = 0; i < g->request->placement_count; i++)
+        if (gate_treatment(g, a, g->request->placements[i]))
+            return true;
+    return false;
+}
+
+/* ---- rules ---- */
+
+/* Whether a condition that must hold does, with what unknown and error mean for it. */
+static bool holds(struct gate *g, const struct policy_rule *r, bool when_unknown)
+{
+    struct value v = expr_eval(&g->view->ev, r->when);
+    return v.type == VALUE_BOOL ? v.boolean : when_unknown;
+}
+
+bool gate_suppression_fires(struct gate *g, uint32_t suppression)
+{
+    const struct policy_rule *r = &g->policy->suppressions[suppression].rule;
+    return holds(g, r, r->on_unknown == ON_UNKNOWN_BLOCK);
+}
+
+static bool engagement_blocked(struct gate *g, const struct policy_action *a, struct block *out)
+{
+    for (int kind = 0; kind < ENGAGEMENT_COUNT; kind++)
+        for (size_t i = 0; i < a->rule_count[kind]; i++) {
+            const struct policy_rule *r = &a->rules[kind][i];
+            if (!holds(g, r, r->on_unknown == ON_UNKNOWN_ALLOW)) {
+                *out = (struct block){BLOCK_ENGAGEMENT, (enum engagement)kind, r, 0};
+                return true;
+            }
+        }
+    return false;
+}
+
+static bool suppression_blocked(struct gate *g, const struct policy_action *a, struct block *out)
+{
+    for (size_t i = 0; i < a->suppression_count; i++) {
+        const struct policy_suppression *s = &g->policy->suppressions[a->suppressions[i]];
+        bool here = s->block.everything || s->block.channel == SCOPE_ANY || s->block.channel == g->request->channel;
+        if (here && gate_suppression_fires(g, a->suppressions[i])) {
+            *out = (struct block){BLOCK_SUPPRESSION, 0, &s->rule, a->suppressions[i]};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool consent_blocked(const struct gate *g, const struct policy_action *a)
+{
+    const struct policy_channel *c = &g->policy->channels[g->request->channel];
+    if (!c->consent[a->purpose])
+        return false;
+    int given = g->unreadable ? -1 : state_consent(g->state, c->word.id, g->policy->purposes[a->purpose].id);
+    return given < 0 ? c->consent_unknown == ON_UNKNOWN_BLOCK : given == 0;
+}
+
+static bool quiet_blocked(const struct gate *g, const struct policy_action *a, int64_t now_ms)
+{
+    const struct policy_channel *c = &g->policy->channels[g->request->channel];
+    if (!c->quiet_set || c->quiet_except[a->purpose])
+        return false;
+    if (g->unreadable)
+        return c->quiet_unknown == ON_UNKNOWN_BLOCK || quiet_at(&c->quiet, g->zone, now_ms);
+    return quiet_at(&c->quiet, g->zone, now_ms);
+}
+
+/* ---- limits ---- */
+
+static bool field_matches(uint32_t field, uint32_t contact, uint32_t candidate, uint32_t named)
+{
+    return field == SCOPE_ANY || contact == (field == SCOPE_EACH ? candidate : named);
+}
+
+/* Whether a contact made earlier counts in a limit's scope for this candidate. All ids are the dictionary's. */
+static bool limit_sees(const struct gate *g, const struct policy_limit *l, const struct contact *k, const struct contact *mine)
+{
+    const struct policy *p = g->policy;
+    const struct policy_scope *s = &l->scope;
+    return field_matches(s->channel, k->channel, mine->channel, s->channel < p->channel_count ? p->channels[s->channel].word.id : 0) &&
+           field_matches(s->purpose, k->purpose, mine->purpose, s->purpose < PURPOSE_COUNT ? p->purposes[s->purpose].id : 0) &&
+           field_matches(s->issue, k->issue, mine->issue, s->issue < p->issue_count ? p->issues[s->issue].id : 0) &&
+           field_matches(s->group, k->group, mine->group, s->group < p->group_count ? p->groups[s->group].id : 0) &&
+           field_matches(s->action, k->action, mine->action, s->action < p->action_count ? p->actions[s->action].word.id : 0);
+}
+
+/* When a contact stops counting in a window. */
+static int64_t contact_leaves(const struct policy_limit *l, const struct contact *k)
+{
+    int64_t leaves = k->time_ms + l->per_ms;
+    return k->expires_ms && k->expires_ms < leaves ? k->expires_ms : leaves;
+}
+
+/* Contacts in the limit's window; *leaves[] gets when each stops counting, when not NULL (room for all contacts). */
+static uint32_t limit_count(const struct gate *g, const struct policy_limit *l, uint32_t action, int64_t now_ms, int64_t *leaves)
+{
+    struct contact mine = gate_contact(g, action, (struct id128){{0}}, now_ms);
+    uint32_t n = 0;
+    uint32_t kept = g->unreadable ? 0 : g->state->contact_count;
+    for (uint32_t i = 0; i < kept + g->pending_count; i++) {
+        const struct contact *k = i < kept ? &g->state->contacts[i] : &g->pending[i - kept];
+        int64_t end = contact_leaves(l, k);
+        if (end <= now_ms || !limit_sees(g, l, k, &mine))
+            continue;
+        if (leaves)
+            leaves[n] = end;
+        n++;
+    }
+    return n;
+}
+
+bool gate_limit_blocked(const struct gate *g, uint32_t action, struct block *out)
+{
+    const struct policy_action *a = &g->policy->actions[action];
+    for (size_t i = 0; i < a->limit_count; i++) {
+        const struct policy_limit *l = &g->policy->limits[a->limits[i]];
+        bool here = l->scope.channel >= SCOPE_EACH || l->scope.channel == g->request->channel;
+        if (here && limit_count(g, l, action, g->view->ev.now_ms, NULL) >= l->at_most) {
+            *out = (struct block){BLOCK_LIMIT, 0, NULL, a->limits[i]};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- all stages ---- */
+
+bool gate_blocked(struct gate *g, uint32_t action, struct block *out)
+{
+    const struct policy_action *a = &g->policy->actions[action];
+    int64_t now_ms = g->view->ev.now_ms;
+    *out = (struct block){BLOCK_NONE, 0, NULL, 0};
+    if (g->unreadable && g->outbound)
+        out->kind = BLOCK_STATE;
+    else if (now_ms < a->from_ms || now_ms >= a->to_ms || !weekly_open(&a->weekly, g->policy->zone, now_ms))
+        out->kind = BLOCK_SCHEDULE;
+    else if (!has_treatment(g, a))
+        out->kind = BLOCK_TREATMENT;
+    else if (engagement_blocked(g, a, out) || suppression_blocked(g, a, out))
+        return true;
+    else if (consent_blocked(g, a))
+        out->kind = BLOCK_CONSENT;
+    else if (quiet_blocked(g, a, now_ms))
+        out->kind = BLOCK_QUIET;
+    else
+        return gate_limit_blocked(g, action, out);
+    return out->kind != BLOCK_NONE;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The limit lets one more through when as many contacts have left as are too many now. */
+static int64_t limit_lift(const struct gate *g, uint32_t action, const struct policy_limit *l)
+{
+    size_t room = g->state->contact_count + g->pending_count;
+    struct arena *arena = g->view->ev.arena;
+    struct arena_mark mark = arena_mark(arena);
+    int64_t *leaves = arena_alloc(arena, room * sizeof *leaves);
+    int64_t lift = INT64_MAX;
+    if (leaves && l->at_most > 0) {
+        uint32_t n = limit_count(g, l, action, g->view->ev.now_ms, leaves);
+        qsort(leaves, n, sizeof *leaves, by_time);
+        if (n >= l->at_most)
+            lift = leaves[n - l->at_most];
+    }
+    arena_rewind(arena, mark);
+    return lift;
+}
+
+int64_t gate_lift(struct gate *g, uint32_t action, const struct block *b)
+{
+    const struct policy_action *a = &g->policy->actions[action];
+    const struct policy_channel *c = &g->policy->channels[g->request->channel];
+    int64_t now_ms = g->view->ev.now_ms;
+    switch (b->kind) {
+    case BLOCK_SCHEDULE:
+        if (now_ms >= a->to_ms)
+            return INT64_MAX;
+        return now_ms < a->from_ms ? a->from_ms : weekly_next_change(&a->weekly, g->policy->zone, now_ms);
+    case BLOCK_ENGAGEMENT:
+    case BLOCK_SUPPRESSION:
+        return expr_next_change(&g->view->ev, b->rule->when);
+    case BLOCK_QUIET:
+        return quiet_next_change(&c->quiet, g->zone, now_ms);
+    case BLOCK_LIMIT:
+        return limit_lift(g, action, &g->policy->limits[b->index]);
+    case BLOCK_NONE:
+    case BLOCK_STATE:
+    case BLOCK_TREATMENT:
+    case BLOCK_CONSENT:
+        break;
+    }
+    return INT64_MAX;
+}
+
+int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, struct block *last)
+{
+    struct expr_eval *ev = &g->view->ev;
+    int64_t found = 0;
+    *last = (struct block){BLOCK_NONE, 0, NULL, 0};
+    for (int step = 0; step < LOOK_AHEAD_STEPS_MAX; step++) {
+        struct block b;
+        if (!gate_blocked(g, action, &b)) {
+            found = ev->now_ms;
+            break;
+        }
+        int64_t lift = gate_lift(g, action, &b);
+        if (lift > now_ms + WINDOW_MAX_MS) {
+            *last = b;
+            break;
+        }
+        ASSERT(lift > ev->now_ms);
+        expr_eval_at(ev, lift);
+    }
+    expr_eval_at(ev, now_ms);
+    return found;
+}
+
+struct contact gate_contact(const struct gate *g, uint32_t action, struct id128 decision, int64_t now_ms)
+{
+    const struct policy *p = g->policy;
+    const struct policy_action *a = &p->actions[action];
+    const struct policy_channel *c = &p->channels[g->request->channel];
+    return (struct contact){.decision = decision,
+                            .action = a->word.id,
+                            .channel = c->word.id,
+                            .purpose = p->purposes[a->purpose].id,
+                            .group = p->groups[a->group].id,
+                            .issue = p->issues[a->issue].id,
+                            .time_ms = now_ms,
+                            .expires_ms = now_ms + c->confirm_within_ms};
+}

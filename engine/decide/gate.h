@@ -1,0 +1,44 @@
+/* Whether an action may be proposed at an instant, and when what stops it may end: stages 3 to 6 of DESIGN section 4 (dates
+ * and schedule, treatment, engagement policy, suppression, consent, quiet hours, frequency caps, cooldowns), for one action
+ * of one request. The same code decides now and looks ahead for next_eligible_at.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_DECIDE_GATE_H
+#define TACT_DECIDE_GATE_H
+#include "decide/view.h"
+
+struct gate {
+    struct view *view;
+    const struct policy *policy;
+    const struct decide_request *request;
+    const struct state *state;
+    struct str locale;           /* wanted: the request's, else the customer's, else the brand's first */
+    bool outbound, unreadable;
+    const struct tz *zone;       /* the customer's */
+    struct contact *pending;     /* choices made so far in this decision: they count against limits */
+    size_t pending_count;
+};
+
+void gate_init(struct gate *g, struct view *v, const struct decide_request *r, bool unreadable);
+
+/* The treatment of an action for a placement (empty: none asked for) in the wanted locale, else its language, else no
+ * locale, else the brand's locales in order, else the first; NULL when there is none. */
+const struct policy_treatment *gate_treatment(const struct gate *g, const struct policy_action *a, struct str placement);
+
+/* What stops the action at the view's instant: false when nothing does. Limits count g->pending too. */
+bool gate_blocked(struct gate *g, uint32_t action, struct block *out);
+/* Limits alone: for the second and later choices of a decision. */
+bool gate_limit_blocked(const struct gate *g, uint32_t action, struct block *out);
+/* Whether a suppression rule fires at the view's instant. */
+bool gate_suppression_fires(struct gate *g, uint32_t suppression);
+
+/* The first instant after the view's at which this block may be gone; INT64_MAX when time alone does not lift it. */
+int64_t gate_lift(struct gate *g, uint32_t action, const struct block *b);
+
+/* The first instant after now at which nothing blocks the action, if nothing happens: 0 when there is none within 400 days;
+ * *last is then what holds it for good. Leaves the view at now. */
+int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, struct block *last);
+
+/* The contact that choosing an action makes. */
+struct contact gate_contact(const struct gate *g, uint32_t action, struct id128 decision, int64_t now_ms);
+
+#endif

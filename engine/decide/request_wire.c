@@ -1,0 +1,434 @@
+/* Requests of tact.v1 against the policy; see request_wire.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "decide/request_wire.h"
+#include <math.h>
+#include <stdarg.h>
+
+enum { ALLOWED_LISTED = 12, EVENT_SEED_OUTCOME = 1, CONSENT_SOURCE_MAX = 64 };
+
+int request_id(const char *field, const char *text, size_t most, struct str *out, struct error *e)
+{
+    *out = str_from(text);
+    if (out->n == 0)
+        return error_set(e, ERR_INVALID, "%s is empty; 1 to %zu bytes are allowed", field, most);
+    if (out->n > most)
+        return error_set(e, ERR_INVALID, "%s has %zu bytes; 1 to %zu are allowed", field, out->n, most);
+    return 0;
+}
+
+/* "channel: unknown 'emial'; did you mean email? allowed: email, web". names: the first of `count`, stride bytes apart. */
+static int unknown_name(struct error *e, const char *where, struct str got, const struct str *names, size_t stride, size_t count)
+{
+    struct suggest s;
+    suggest_init(&s, got);
+    char list[300] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct str name = *(const struct str *)(const void *)((const char *)names + i * stride);
+        suggest_offer(&s, name);
+        if (i < ALLOWED_LISTED && n < sizeof list)
+            n += (size_t)snprintf(list + n, sizeof list - n, "%s%.*s", i ? ", " : "", STR_ARG(name));
+        else if (i == ALLOWED_LISTED && n < sizeof list)
+            n += (size_t)snprintf(list + n, sizeof list - n, ", … (%zu in all)", count);
+    }
+    struct str best = suggest_best(&s);
+    return error_set(e, ERR_INVALID, "%s: unknown '%.*s'%s%.*s%s; allowed: %s", where, (int)(got.n > 80 ? 80 : got.n), got.p,
+                     best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "", count ? list : "none");
+}
+
+/* ---- values ---- */
+
+static const char *kind_name(const Tact__V1__Value *v)
+{
+    switch (v->kind_case) {
+    case TACT__V1__VALUE__KIND_STRING_VALUE:
+        return "a string";
+    case TACT__V1__VALUE__KIND_NUMBER_VALUE:
+        return "a number";
+    case TACT__V1__VALUE__KIND_BOOL_VALUE:
+        return "a bool";
+    case TACT__V1__VALUE__KIND_INT_VALUE:
+        return "an int";
+    case TACT__V1__VALUE__KIND_TIME_MS:
+        return "a time";
+    default:
+        return "nothing";
+    }
+}
+
+static const char *type_wanted(uint8_t type)
+{
+    switch (type) {
+    case VALUE_STRING:
+        return "a string (string_value)";
+    case VALUE_DOUBLE:
+        return "a number (number_value)";
+    case VALUE_INT:
+        return "an int (int_value)";
+    case VALUE_BOOL:
+        return "a bool (bool_value)";
+    default:
+        return "a time (time_ms)";
+    }
+}
+
+static int string_value(const char *where, const struct schema_field *f, const char *text, struct value *out, struct error *e)
+{
+    struct str s = str_from(text);
+    if (s.n > STATE_TEXT_MAX)
+        return error_set(e, ERR_INVALID, "%s: %zu bytes; at most %d are allowed", where, s.n, STATE_TEXT_MAX);
+    *out = value_string(s);
+    for (size_t i = 0; i < f->domain_count; i++)
+        if (str_eq(f->domain[i], s))
+            return 0;
+    return f->domain ? unknown_name(e, where, s, f->domain, sizeof *f->domain, f->domain_count) : 0;
+}
+
+static int number_value(const char *where, uint8_t type, double d, struct value *out, struct error *e)
+{
+    if (!isfinite(d) || fabs(d) > STATE_NUMBER_MAX)
+        return error_set(e, ERR_INVALID, "%s: a number must be finite and at most 1e12 in size", where);
+    if (type == VALUE_INT && d != floor(d))
+        return error_set(e, ERR_INVALID, "%s: expected a whole number, got %g", where, d);
+    *out = type == VALUE_INT ? value_int((int64_t)d) : value_double(d);
+    return 0;
+}
+
+/* A wire value as a declared field's. */
+static int field_value(const char *where, const struct schema_field *f, const Tact__V1__Value *v, struct value *out,
+                       struct error *e)
+{
+    switch (v->kind_case) {
+    case TACT__V1__VALUE__KIND_STRING_VALUE:
+        if (f->type == VALUE_STRING)
+            return string_value(where, f, v->string_value, out, e);
+        break;
+    case TACT__V1__VALUE__KIND_NUMBER_VALUE:
+        if (f->type == VALUE_DOUBLE || f->type == VALUE_INT)
+            return number_value(where, f->type, v->number_value, out, e);
+        break;
+    case TACT__V1__VALUE__KIND_INT_VALUE:
+        if (f->type == VALUE_DOUBLE || f->type == VALUE_INT)
+            return number_value(where, f->type, (double)v->int_value, out, e);
+        break;
+    case TACT__V1__VALUE__KIND_BOOL_VALUE:
+        if (f->type == VALUE_BOOL) {
+            *out = value_bool(v->bool_value);
+            return 0;
+        }
+        break;
+    case TACT__V1__VALUE__KIND_TIME_MS:
+        if (f->type == VALUE_TIMESTAMP && v->time_ms >= TIMESTAMP_MIN_MS && v->time_ms <= TIMESTAMP_MAX_MS) {
+            *out = value_timestamp(v->time_ms);
+            return 0;
+        }
+        if (f->type == VALUE_TIMESTAMP)
+            return error_set(e, ERR_INVALID, "%s: time outside the years 1 to 9999", where);
+        break;
+    default:
+        break;
+    }
+    return error_set(e, ERR_INVALID, "%s: expected %s, got %s", where, type_wanted(f->type), kind_name(v));
+}
+
+static long field_find(const struct schema_field *fields, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_is(fields[i].name, name))
+            return (long)i;
+    return -1;
+}
+
+/* ---- signals ---- */
+
+/* When an event happened: now where it is not given. */
+static int event_time(const char *where, int64_t time_ms, int64_t now_ms, int64_t *out, struct error *e)
+{
+    *out = time_ms ? time_ms : now_ms;
+    if (time_ms < 0 || *out > TIMESTAMP_MAX_MS)
+        return error_set(e, ERR_INVALID, "%s.time_ms: %lld is no time in Unix milliseconds", where, (long long)time_ms);
+    if (*out > now_ms + STATE_AHEAD_MS)
+        return error_set(e, ERR_INVALID, "%s.time_ms: %lld s ahead of the server's time; at most 300 s are allowed", where,
+                         (long long)((*out - now_ms) / 1000));
+    return 0;
+}
+
+static int signal_of(const char *where, const Tact__V1__Signal *m, const struct policy *p, int64_t now_ms, struct arena *arena,
+                     struct signal *out, struct error *e)
+{
+    const struct schema *schema = &p->schema;
+    char path[256];
+    struct str id;
+    snprintf(path, sizeof path, "%s.event_id", where);
+    int rc = request_id(path, m->event_id, DECIDE_ID_MAX, &id, e);
+    if (rc)
+        return rc;
+    snprintf(path, sizeof path, "%s.name", where);
+    long at = schema_signal_find(schema, str_from(m->name));
+    if (at < 0)
+        return unknown_name(e, path, str_from(m->name), &schema->signals->name, sizeof *schema->signals, schema->signal_count);
+    rc = event_time(where, m->time_ms, now_ms, &out->time_ms, e);
+    if (rc)
+        return rc;
+    const struct schema_signal *g = &schema->signals[at];
+    struct value *properties = arena_zalloc(arena, g->property_count * sizeof *properties);
+    if (!properties)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    for (size_t i = 0; i < m->n_properties; i++) {
+        const Tact__V1__Signal__PropertiesEntry *entry = m->properties[i];
+        long k = field_find(g->properties, g->property_count, entry->key);
+        snprintf(path, sizeof path, "%s.properties", where);
+        if (k < 0)
+            return unknown_name(e, path, str_from(entry->key), &g->properties->name, sizeof *g->properties, g->property_count);
+        snprintf(path, sizeof path, "%s.properties[%.64s]", where, entry->key);
+        if (!entry->value)
+            return error_set(e, ERR_INVALID, "%s: has no value; leave the property out instead", path);
+        rc = field_value(path, &g->properties[k], entry->value, &properties[k], e);
+        if (rc)
+            return rc;
+    }
+    out->index = (uint32_t)at;
+    out->event = hash64(id.p, id.n);
+    out->properties = properties;
+    return 0;
+}
+
+static int signals_of(size_t n, Tact__V1__Signal *const *messages, const struct policy *p, int64_t now_ms, struct arena *arena,
+                      struct signal **out, struct error *e)
+{
+    if (n > DECIDE_SIGNALS_MAX)
+        return error_set(e, ERR_INVALID, "signals: %zu; at most %d a request are allowed", n, DECIDE_SIGNALS_MAX);
+    *out = arena_zalloc(arena, n * sizeof **out);
+    if (!*out)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    for (size_t i = 0; i < n; i++) {
+        char where[32];
+        snprintf(where, sizeof where, "signals[%zu]", i);
+        int rc = signal_of(where, messages[i], p, now_ms, arena, &(*out)[i], e);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int request_signals(const Tact__V1__SignalRequest *m, const struct policy *p, int64_t now_ms, struct arena *arena,
+                    struct signal **out, struct error *e)
+{
+    if (m->n_signals == 0)
+        return error_set(e, ERR_INVALID, "signals: none; 1 to %d are allowed", DECIDE_SIGNALS_MAX);
+    return signals_of(m->n_signals, m->signals, p, now_ms, arena, out, e);
+}
+
+/* ---- decide ---- */
+
+static int placements_of(const Tact__V1__DecideRequest *m, const struct policy_channel *c, struct arena *arena,
+                         struct decide_request *out, struct error *e)
+{
+    if (m->n_placements > DECIDE_PLACEMENTS_MAX)
+        return error_set(e, ERR_INVALID, "placements: %zu; at most %d are allowed", m->n_placements, DECIDE_PLACEMENTS_MAX);
+    out->placements = arena_alloc(arena, m->n_placements * sizeof *out->placements);
+    if (!out->placements)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    for (size_t i = 0; i < m->n_placements; i++) {
+        char where[48];
+        snprintf(where, sizeof where, "placements[%zu]", i);
+        struct str name = str_from(m->placements[i]);
+        long at = policy_placement_find(c, name);
+        if (at < 0)
+            return unknown_name(e, where, name, c->placements, sizeof *c->placements, c->placement_count);
+        for (size_t k = 0; k < i; k++)
+            if (str_eq(out->placements[k], name))
+                return error_set(e, ERR_INVALID, "%s: '%.*s' is asked for twice", where, STR_ARG(name));
+        out->placements[i] = c->placements[at];
+    }
+    out->placement_count = m->n_placements;
+    return 0;
+}
+
+static int context_of(const Tact__V1__DecideRequest *m, const struct policy *p, struct arena *arena, struct decide_request *out,
+                      struct error *e)
+{
+    out->context = arena_zalloc(arena, p->context_count * sizeof *out->context);
+    if (!out->context)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    for (size_t i = 0; i < m->n_context; i++) {
+        const Tact__V1__DecideRequest__ContextEntry *entry = m->context[i];
+        long at = field_find(p->context, p->context_count, entry->key);
+        char where[96];
+        if (at < 0)
+            return unknown_name(e, "context", str_from(entry->key), &p->context->name, sizeof *p->context, p->context_count);
+        snprintf(where, sizeof where, "context[%.64s]", entry->key);
+        if (!entry->value)
+            return error_set(e, ERR_INVALID, "%s: has no value; leave the field out instead", where);
+        int rc = field_value(where, &p->context[at], entry->value, &out->context[at], e);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int mode_of(const Tact__V1__DecideRequest *m, const struct policy_channel *c, struct decide_request *out, struct error *e)
+{
+    if ((unsigned)m->mode > TACT__V1__MODE__RESERVE)
+        return error_set(e, ERR_INVALID, "mode: unknown %d; allowed: PEEK (0), FRESH (1), RESERVE (2)", (int)m->mode);
+    out->mode = (enum decide_mode)m->mode;
+    if (out->mode == MODE_RESERVE && !c->outbound)
+        return error_set(e, ERR_INVALID,
+                         "mode: RESERVE is for outbound channels; %.*s is inbound, where IMPRESSION outcomes are counted: "
+                         "use PEEK or FRESH",
+                         STR_ARG(c->word.name));
+    return 0;
+}
+
+int request_decide(const Tact__V1__DecideRequest *m, const struct policy *p, int64_t now_ms, struct arena *arena,
+                   struct decide_request *out, struct error *e)
+{
+    *out = (struct decide_request){.explain = m->explain, .as_of_ms = m->as_of_ms, .request_id = str_from(m->request_id)};
+    int rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &out->customer, e);
+    if (rc)
+        return rc;
+    if (out->request_id.n > DECIDE_ID_MAX)
+        return error_set(e, ERR_INVALID, "request_id has %zu bytes; at most %d are allowed", out->request_id.n, DECIDE_ID_MAX);
+    long channel = policy_channel_find(p, str_from(m->channel));
+    if (channel < 0)
+        return unknown_name(e, "channel", str_from(m->channel), &p->channels->word.name, sizeof *p->channels, p->channel_count);
+    out->channel = (uint32_t)channel;
+    const struct policy_channel *c = &p->channels[channel];
+    out->locale = str_from(m->locale);
+    if (out->locale.n > 35)
+        return error_set(e, ERR_INVALID, "locale has %zu bytes; at most 35 are allowed, like fa or en-GB", out->locale.n);
+    if (m->max_actions > DECIDE_ACTIONS_MAX)
+        return error_set(e, ERR_INVALID, "max_actions: %u; at most %d are allowed", m->max_actions, DECIDE_ACTIONS_MAX);
+    out->max_actions = m->max_actions ? m->max_actions : m->n_placements ? (uint32_t)m->n_placements : 1;
+    if ((rc = mode_of(m, c, out, e)) || (rc = placements_of(m, c, arena, out, e)) || (rc = context_of(m, p, arena, out, e)))
+        return rc;
+    out->signal_count = m->n_signals;
+    return signals_of(m->n_signals, m->signals, p, now_ms, arena, &out->signals, e);
+}
+
+/* ---- upsert ---- */
+
+static int consent_of(const char *where, const Tact__V1__Consent *m, const struct policy *p, int64_t now_ms, struct consent *out,
+                      struct error *e)
+{
+    char path[64];
+    long channel = policy_channel_find(p, str_from(m->channel));
+    snprintf(path, sizeof path, "%s.channel", where);
+    if (channel < 0)
+        return unknown_name(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels, p->channel_count);
+    int purpose = 0;
+    while (purpose < PURPOSE_COUNT && !str_is(p->purposes[purpose].name, m->purpose))
+        purpose++;
+    snprintf(path, sizeof path, "%s.purpose", where);
+    if (purpose == PURPOSE_COUNT)
+        return unknown_name(e, path, str_from(m->purpose), &p->purposes->name, sizeof *p->purposes, PURPOSE_COUNT);
+    *out = (struct consent){.channel = p->channels[channel].word.id,
+                            .purpose = p->purposes[purpose].id,
+                            .granted = m->granted,
+                            .source = str_from(m->source)};
+    if (out->source.n > CONSENT_SOURCE_MAX)
+        return error_set(e, ERR_INVALID, "%s.source has %zu bytes; at most %d are allowed", where, out->source.n, CONSENT_SOURCE_MAX);
+    return event_time(where, m->time_ms, now_ms, &out->time_ms, e);
+}
+
+int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int64_t now_ms, struct arena *arena,
+                   struct upsert *out, struct error *e)
+{
+    const struct schema *schema = &p->schema;
+    *out = (struct upsert){.change_count = m->n_profile, .consent_count = m->n_consents};
+    if (m->n_consents > STATE_CONSENTS_MAX)
+        return error_set(e, ERR_INVALID, "consents: %zu; at most %d are allowed", m->n_consents, STATE_CONSENTS_MAX);
+    out->changes = arena_zalloc(arena, m->n_profile * sizeof *out->changes);
+    out->consents = arena_zalloc(arena, m->n_consents * sizeof *out->consents);
+    if (!out->changes || !out->consents)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    for (size_t i = 0; i < m->n_profile; i++) {
+        const Tact__V1__UpsertRequest__ProfileEntry *entry = m->profile[i];
+        long at = field_find(schema->attributes, schema->attribute_count, entry->key);
+        char where[96];
+        if (at < 0)
+            return unknown_name(e, "profile", str_from(entry->key), &schema->attributes->name, sizeof *schema->attributes,
+                                schema->attribute_count);
+        snprintf(where, sizeof where, "profile[%.64s]", entry->key);
+        out->changes[i].attribute = (size_t)at;
+        bool removes = !entry->value || entry->value->kind_case == TACT__V1__VALUE__KIND__NOT_SET;
+        int rc = removes ? 0 : field_value(where, &schema->attributes[at], entry->value, &out->changes[i].value, e);
+        if (!rc && at == p->zone_attribute && !removes && !tz_find(p->zones, value_str(out->changes[i].value)))
+            rc = error_set(e, ERR_INVALID, "%s: unknown time zone '%.64s'; allowed: IANA names like Asia/Tehran", where,
+                           entry->value->string_value);
+        if (rc)
+            return rc;
+    }
+    for (size_t i = 0; i < m->n_consents; i++) {
+        char where[32];
+        snprintf(where, sizeof where, "consents[%zu]", i);
+        int rc = consent_of(where, m->consents[i], p, now_ms, &out->consents[i], e);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int upsert_apply(const struct upsert *u, struct state *s, struct error *e)
+{
+    for (size_t i = 0; i < u->change_count; i++)
+        if (state_set_attribute(s, u->changes[i].attribute, u->changes[i].value))
+            return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    for (size_t i = 0; i < u->consent_count; i++)
+        if (state_set_consent(s, &u->consents[i]))
+            return error_set(e, ERR_NOSPACE, "more than %d consents for one customer", STATE_CONSENTS_MAX);
+    return 0;
+}
+
+/* ---- outcomes ---- */
+
+static int outcome_contact(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms, struct contact **out,
+                           struct error *e)
+{
+    *out = state_contact_find(s, o->decision, o->action);
+    bool makes = o->kind == TACT__V1__RECORD_REQUEST__KIND__SENT || o->kind == TACT__V1__RECORD_REQUEST__KIND__IMPRESSION;
+    if (*out || !makes)
+        return 0;
+    if (!o->action || !o->channel)
+        return error_set(e, ERR_NOTFOUND, "no such decision is kept for this customer; pass the choice's handle");
+    struct contact k = {.decision = o->decision, .action = o->action, .channel = o->channel, .time_ms = o->time_ms};
+    long at = policy_action_of_id(p, o->action);
+    if (at >= 0) {
+        k.purpose = p->purposes[p->actions[at].purpose].id;
+        k.group = p->groups[p->actions[at].group].id;
+        k.issue = p->issues[p->actions[at].issue].id;
+    }
+    int rc = state_contact_add(s, &k, now_ms);
+    if (rc)
+        return error_set(e, rc, "more than %d contacts are kept for this customer", STATE_CONTACTS_MAX);
+    *out = state_contact_find(s, o->decision, o->action);
+    return 0;
+}
+
+int outcome_apply(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms, struct error *e)
+{
+    static const uint32_t bits[] = {[TACT__V1__RECORD_REQUEST__KIND__SENT] = CONTACT_SENT,
+                                    [TACT__V1__RECORD_REQUEST__KIND__IMPRESSION] = CONTACT_IMPRESSION,
+                                    [TACT__V1__RECORD_REQUEST__KIND__RESPONSE] = CONTACT_RESPONSE,
+                                    [TACT__V1__RECORD_REQUEST__KIND__CONVERSION] = CONTACT_CONVERSION,
+                                    [TACT__V1__RECORD_REQUEST__KIND__REJECTION] = CONTACT_REJECTION};
+    int fresh = state_see(s, o->event, now_ms);
+    if (fresh == 0)
+        return 0;
+    if (fresh < 0)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    struct contact *k;
+    int rc = outcome_contact(o, p, s, now_ms, &k, e);
+    if (rc || !k)
+        return rc ? rc : 1;
+    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__NOT_SENT) {
+        state_contact_remove(s, k);
+        return 1;
+    }
+    k->outcomes |= bits[o->kind];
+    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__SENT || o->kind == TACT__V1__RECORD_REQUEST__KIND__IMPRESSION)
+        k->expires_ms = 0;
+    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__CONVERSION)
+        k->value += llround(o->value * STATE_SUM_SCALE);
+    return 1;
+}

@@ -1,0 +1,35 @@
+/* A bundle bound to a policy: each of the model's features is found in the policy by name, the actions' part of every row is
+ * computed once, and a decision fills in the customer's part and asks the reference scorer (libxgboost).
+ *
+ *   from: customer   a feature of the policy with that name. number: an int, a double, or a duration, which counts in hours;
+ *                    bool: a bool, 0 or 1; category: a string, its place in the bundle's list
+ *   from: action     action.<name>: a constant of each action; `id` is its id
+ *   missing          unknown values, errors, strings that are not in the list, constants that an action lacks
+ *
+ * One binding belongs to one thread, since its booster does. Bundle and policy outlive it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_MODELS_BINDING_H
+#define TACT_MODELS_BINDING_H
+#include "models/booster.h"
+#include "models/bundle.h"
+#include "policy/policy.h"
+
+struct binding;
+
+/* Findings (a feature the policy lacks, of another type) go to diags at their place in bundle.yaml. NULL after an error. */
+struct binding *binding_new(const struct bundle *bundle, const struct policy *policy, struct diags *diags);
+void binding_free(struct binding **b);
+
+/* Rows of `count` actions into out: count × bundle features, row by row. For scoring, training data and logs. */
+void binding_rows(const struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count, float *out);
+size_t binding_features(const struct binding *b);
+const char *binding_id(const struct binding *b); /* the bundle's id as text */
+
+/* Calibrated propensities of the actions, in [0,1]; a struct scorer's function. binding: struct binding. */
+int binding_score(void *binding, struct expr_eval *ev, const uint32_t *actions, size_t count, struct arena *arena,
+                  double *propensity, struct error *e);
+
+/* A value of the policy as a model's feature. */
+float binding_value(const struct bundle_feature *f, struct value v);
+
+#endif
