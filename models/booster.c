@@ -17,14 +17,16 @@ struct booster {
     DMatrixHandle proxy; /* holds a prediction's input; kept so that it is made once */
     size_t features, trees;
     double base_score;
-    char objective[64];
+    struct str objective;
+    struct arena arena;        /* the texts */
+    struct str *names, *types; /* one a feature, or NULL */
 };
 
 static const char margin_config[] =
     "{\"type\":1,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,"
     "\"strict_shape\":false,\"cache_id\":0,\"missing\":NaN}";
 
-enum { OPEN_MEMORY_MAX = 1024 * 1024 * 1024 };
+enum { OPEN_MEMORY_MAX = 1024 * 1024 * 1024, TEXTS_MAX = 16 * 1024 * 1024 };
 
 int xgboost_failed(int code, const char *what, struct error *e)
 {
@@ -99,6 +101,36 @@ static int settle_base_score(struct booster *b, struct error *e)
     return rc;
 }
 
+/* A copy of a list of texts, NULL when it is empty. */
+static int keep_texts(struct booster *b, const struct doc_value *list, struct str **out, struct error *e)
+{
+    *out = NULL;
+    if (!list || !list->count)
+        return 0;
+    struct str *texts = arena_alloc(&b->arena, list->count * sizeof *texts);
+    for (size_t i = 0; texts && i < list->count; i++) {
+        texts[i] = arena_str(&b->arena, doc_item(list, i)->text);
+        if (!texts[i].p)
+            texts = NULL;
+    }
+    *out = texts;
+    return texts ? 0
+                 : error_set(e, ERR_NOSPACE,
+                             "the names of the model's features need more memory than is allowed");
+}
+
+static int keep_info(struct booster *b, const struct model_info *info, struct error *e)
+{
+    b->features = info->features;
+    b->trees = info->trees;
+    b->base_score = info->base_score;
+    b->objective = arena_str(&b->arena, info->objective);
+    if (!b->objective.p)
+        return error_set(e, ERR_NOSPACE, "the objective's name is too long");
+    int rc = keep_texts(b, info->feature_names, &b->names, e);
+    return rc ? rc : keep_texts(b, info->feature_types, &b->types, e);
+}
+
 /* Reads and checks the bytes with our own reader, so that the library never sees a broken model. */
 static int inspect(struct booster *b, struct str bytes, struct error *e)
 {
@@ -111,14 +143,8 @@ static int inspect(struct booster *b, struct str bytes, struct error *e)
                                       : doc_read(&root, bytes, &arena, e);
     if (!rc)
         rc = model_inspect(&info, root, &arena, e);
-    if (!rc && info.objective.n >= sizeof b->objective)
-        rc = error_set(e, ERR_INVALID, "the objective's name is too long");
-    if (!rc) {
-        b->features = info.features;
-        b->trees = info.trees;
-        b->base_score = info.base_score;
-        memcpy(b->objective, info.objective.p, info.objective.n);
-    }
+    if (!rc)
+        rc = keep_info(b, &info, e);
     arena_free(&arena);
     return rc;
 }
@@ -154,6 +180,7 @@ int booster_open(struct booster **out, const void *bytes, size_t n, struct error
     struct booster *b = calloc(1, sizeof *b);
     if (!b)
         return error_set(e, ERR_NOSPACE, "out of memory");
+    arena_init(&b->arena, TEXTS_MAX);
     int rc = inspect(b, (struct str){bytes, n}, e);
     if (!rc)
         rc = load(b, bytes, n, e);
@@ -172,6 +199,7 @@ void booster_free(struct booster **b)
         XGDMatrixFree((*b)->proxy);
     if ((*b)->handle)
         XGBoosterFree((*b)->handle);
+    arena_free(&(*b)->arena);
     free(*b);
     *b = NULL;
 }
@@ -188,12 +216,22 @@ size_t booster_trees(const struct booster *b)
 
 struct str booster_objective(const struct booster *b)
 {
-    return str_from(b->objective);
+    return b->objective;
 }
 
 double booster_base_score(const struct booster *b)
 {
     return b->base_score;
+}
+
+struct str booster_feature_name(const struct booster *b, size_t index)
+{
+    return b->names && index < b->features ? b->names[index] : (struct str){0};
+}
+
+struct str booster_feature_type(const struct booster *b, size_t index)
+{
+    return b->types && index < b->features ? b->types[index] : (struct str){0};
 }
 
 int booster_margins(struct booster *b, const float *rows, size_t n, size_t features, float *out,

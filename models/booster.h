@@ -23,6 +23,11 @@ size_t booster_trees(const struct booster *b);
 struct str booster_objective(const struct booster *b); /* lives as long as b */
 double booster_base_score(const struct booster *b);    /* as in the file */
 
+/* As the model's file names them; empty when it does not. A type is "float", "int", "i", "q" or "c"
+ * (categorical). */
+struct str booster_feature_name(const struct booster *b, size_t index);
+struct str booster_feature_type(const struct booster *b, size_t index);
+
 /* n rows of features floats, one after the other; NaN is missing. out has room for n. features must be the
  * model's. We allocate nothing here (the library does). On an error out is unspecified. */
 int booster_margins(struct booster *b, const float *rows, size_t n, size_t features, float *out,

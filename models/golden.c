@@ -1,0 +1,280 @@
+/* A small CSV reader and writer for golden rows; see golden.h. Columns in messages count characters from 1.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "models/golden.h"
+#include <math.h>
+#include <stdlib.h>
+
+struct csv {
+    const char *file, *p, *end;
+    int line, column;
+    int field_line, field_column; /* where the current field's text begins */
+    bool row_ends;                /* after the current field */
+    struct arena *arena;
+    struct diags *d;
+};
+
+static void step(struct csv *c)
+{
+    unsigned char byte = (unsigned char)*c->p++;
+    if (byte == '\n') {
+        c->line++;
+        c->column = 1;
+    } else if ((byte & 0xC0) != 0x80) {
+        c->column++;
+    }
+}
+
+static bool csv_fail(struct csv *c, const char *text)
+{
+    diag_add(c->d, DIAG_ERROR, c->file, c->field_line, c->field_column, "%s", text);
+    return false;
+}
+
+/* The text in quotes, with doubled quotes made single. */
+static bool quoted_field(struct csv *c, struct str *out)
+{
+    step(c);
+    c->field_column = c->column;
+    const char *close = c->p;
+    while (close < c->end && (*close != '"' || (close + 1 < c->end && close[1] == '"')))
+        close += *close == '"' ? 2 : 1;
+    char *text = arena_alloc(c->arena, (size_t)(close - c->p));
+    size_t n = 0;
+    if (!text)
+        return csv_fail(c, "the file needs more memory than is allowed for loading");
+    while (c->p < c->end) {
+        if (*c->p == '"') {
+            if (c->p + 1 >= c->end || c->p[1] != '"') {
+                step(c);
+                *out = (struct str){text, n};
+                return true;
+            }
+            step(c);
+        }
+        text[n++] = *c->p;
+        step(c);
+    }
+    return csv_fail(c, "a quote that is never closed");
+}
+
+/* The next field of the row. False after a finding. */
+static bool csv_field(struct csv *c, struct str *out)
+{
+    c->field_line = c->line;
+    c->field_column = c->column;
+    if (c->p < c->end && *c->p == '"') {
+        if (!quoted_field(c, out))
+            return false;
+    } else {
+        const char *from = c->p;
+        while (c->p < c->end && *c->p != ',' && *c->p != '\n' && *c->p != '\r')
+            step(c);
+        *out = (struct str){from, (size_t)(c->p - from)};
+    }
+    if (c->p < c->end && *c->p == '\r' && c->p + 1 < c->end && c->p[1] == '\n')
+        step(c);
+    c->row_ends = c->p >= c->end || *c->p == '\n';
+    if (!c->row_ends && *c->p != ',') {
+        c->field_line = c->line;
+        c->field_column = c->column;
+        return csv_fail(c, "expected a comma or the line's end");
+    }
+    if (c->p < c->end)
+        step(c);
+    return true;
+}
+
+static bool count_fail(struct csv *c, const char *what, size_t n, size_t wanted)
+{
+    if (c->row_ends)
+        diag_add(c->d, DIAG_ERROR, c->file, c->field_line, c->field_column,
+                 "%s ends after %zu of %zu columns", what, n, wanted);
+    else
+        diag_add(c->d, DIAG_ERROR, c->file, c->field_line, c->field_column, "%s has more than %zu columns",
+                 what, wanted);
+    return false;
+}
+
+static bool read_header(struct csv *c, const struct bundle_spec *spec)
+{
+    for (size_t i = 0; i <= spec->feature_count; i++) {
+        struct str expected = i < spec->feature_count ? spec->features[i].name : STR("margin"), field;
+        if (!csv_field(c, &field))
+            return false;
+        if (!str_eq(field, expected)) {
+            diag_add(
+                c->d, DIAG_ERROR, c->file, c->field_line, c->field_column,
+                "column %zu is '%.*s', expected '%.*s' (the features of bundle.yaml in order, then margin)",
+                i + 1, field.n < 64 ? (int)field.n : 64, field.p ? field.p : "", STR_ARG(expected));
+            return false;
+        }
+        if (c->row_ends != (i == spec->feature_count)) {
+            return count_fail(c, "the header", i + 1, spec->feature_count + 1);
+        }
+    }
+    return true;
+}
+
+/* A decimal number that fits a float. */
+static bool parse_number(struct str s, float *out)
+{
+    char text[64], *end;
+    if (s.n == 0 || s.n >= sizeof text)
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (!s.p[i] || !strchr("+-.0123456789eE", s.p[i]))
+            return false;
+    memcpy(text, s.p, s.n);
+    text[s.n] = 0;
+    *out = strtof(text, &end);
+    return *end == 0 && end != text && isfinite(*out);
+}
+
+static bool parse_value(struct csv *c, const struct bundle_feature *f, struct str field, float *out)
+{
+    *out = NAN;
+    if (field.n == 0)
+        return true;
+    long code;
+    switch (f->type) {
+    case BUNDLE_NUMBER:
+        if (parse_number(field, out))
+            return true;
+        break;
+    case BUNDLE_BOOL:
+        *out = str_is(field, "true") || str_is(field, "1");
+        if (*out > 0 || str_is(field, "false") || str_is(field, "0"))
+            return true;
+        break;
+    case BUNDLE_CATEGORY:
+        code = bundle_category(f, field);
+        *out = (float)code;
+        if (code >= 0)
+            return true;
+        break;
+    }
+    static const char *const expected[] = {"a number", "true or false", "one of its categories"};
+    diag_add(c->d, DIAG_ERROR, c->file, c->field_line, c->field_column, "expected %s for %.*s, got '%.*s'",
+             expected[f->type], STR_ARG(f->name), field.n < 64 ? (int)field.n : 64, field.p);
+    return false;
+}
+
+/* One row into place n of g. False after a finding. */
+static bool read_row(struct csv *c, const struct bundle_spec *spec, struct golden *g, size_t n)
+{
+    for (size_t i = 0; i <= spec->feature_count; i++) {
+        struct str field;
+        if (!csv_field(c, &field))
+            return false;
+        bool last = i == spec->feature_count;
+        if (last && !parse_number(field, &g->margins[n])) {
+            diag_add(c->d, DIAG_ERROR, c->file, c->field_line, c->field_column,
+                     "expected a number for margin, got '%.*s'", field.n < 64 ? (int)field.n : 64,
+                     field.p ? field.p : "");
+            return false;
+        }
+        if (!last && !parse_value(c, &spec->features[i], field, &g->rows[n * g->features + i]))
+            return false;
+        if (c->row_ends != last) {
+            return count_fail(c, "the row", i + 1, spec->feature_count + 1);
+        }
+    }
+    g->lines[n] = c->field_line;
+    g->columns[n] = c->field_column;
+    return true;
+}
+
+static bool make_room(struct golden *g, struct csv *c, size_t features)
+{
+    size_t lines = 1;
+    for (const char *p = c->p; p < c->end; p++)
+        lines += *p == '\n';
+    if (lines > GOLDEN_ROWS_MAX + 1)
+        lines = GOLDEN_ROWS_MAX + 1;
+    g->features = features;
+    g->rows = arena_alloc(c->arena, lines * features * sizeof *g->rows);
+    g->margins = arena_alloc(c->arena, lines * sizeof *g->margins);
+    g->lines = arena_alloc(c->arena, lines * sizeof *g->lines);
+    g->columns = arena_alloc(c->arena, lines * sizeof *g->columns);
+    return (g->rows && g->margins && g->lines && g->columns) ||
+           csv_fail(c, "the file needs more memory than is allowed for loading");
+}
+
+bool golden_read(struct golden *g, const char *file, struct str text, const struct bundle_spec *spec,
+                 struct arena *arena, struct diags *d)
+{
+    struct csv c = {
+        .file = file, .p = text.p, .end = text.p + text.n, .line = 1, .column = 1, .arena = arena, .d = d};
+    c.field_line = c.field_column = 1;
+    *g = (struct golden){0};
+    if (str_starts(text, STR("\xEF\xBB\xBF")))
+        c.p += 3;
+    if (utf8_bad_at(text.p, text.n))
+        return csv_fail(&c, "not UTF-8; save the file as UTF-8");
+    if (!read_header(&c, spec) || !make_room(g, &c, spec->feature_count))
+        return false;
+    while (c.p < c.end) {
+        if (*c.p == '\n' || *c.p == '\r') {
+            step(&c);
+            continue;
+        }
+        if (g->n == GOLDEN_ROWS_MAX) {
+            c.field_line = c.line;
+            c.field_column = 1;
+            return csv_fail(&c, "more than 10000 golden rows");
+        }
+        if (!read_row(&c, spec, g, g->n))
+            return false;
+        g->n++;
+    }
+    c.field_line = c.line;
+    c.field_column = 1;
+    return g->n > 0 || csv_fail(&c, "no golden rows; at least one is needed");
+}
+
+static void write_field(struct buf *out, struct str s)
+{
+    bool quote = s.n == 0;
+    for (size_t i = 0; i < s.n; i++)
+        quote |= strchr(",\"\r\n", s.p[i]) != NULL;
+    if (!quote) {
+        buf_str(out, s);
+        return;
+    }
+    buf_byte(out, '"');
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '"')
+            buf_byte(out, '"');
+        buf_byte(out, (uint8_t)s.p[i]);
+    }
+    buf_byte(out, '"');
+}
+
+static void write_value(struct buf *out, const struct bundle_feature *f, float v)
+{
+    if (isnan(v))
+        return;
+    if (f->type == BUNDLE_CATEGORY && v >= 0 && v < (float)f->category_count)
+        write_field(out, f->categories[(size_t)v]);
+    else if (f->type == BUNDLE_BOOL && (v == 0 || v == 1))
+        buf_printf(out, v > 0 ? "true" : "false");
+    else
+        buf_printf(out, "%.9g", (double)v);
+}
+
+void golden_write(struct buf *out, const struct bundle_spec *spec, const float *rows, const float *margins,
+                  size_t n)
+{
+    for (size_t i = 0; i < spec->feature_count; i++) {
+        write_field(out, spec->features[i].name);
+        buf_byte(out, ',');
+    }
+    buf_printf(out, "margin\n");
+    for (size_t r = 0; r < n; r++) {
+        for (size_t i = 0; i < spec->feature_count; i++) {
+            write_value(out, &spec->features[i], rows[r * spec->feature_count + i]);
+            buf_byte(out, ',');
+        }
+        buf_printf(out, "%.9g\n", (double)margins[r]);
+    }
+}
