@@ -328,6 +328,25 @@ static void conn_drop(struct conn *conn, const char *why)
         redisAsyncFree(conn->ac);
 }
 
+/* hiredis aborts the process on a reply that nobody asked for. What comes while nothing is owed is either the
+ * end of the stream, which hiredis may see, or cause to leave; `-ERR …` before a server closes is kept as the
+ * reason. */
+static bool unasked(struct conn *conn)
+{
+    char bytes[128], why[192];
+    if (!conn->connected || conn->link->flight.head)
+        return false;
+    ssize_t n = recv(conn->ac->c.fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+    if (n <= 0)
+        return false;
+    for (ssize_t i = 0; i < n; i++)
+        if (bytes[i] < ' ' || bytes[i] > '~')
+            n = i;
+    snprintf(why, sizeof why, "Redis said, without being asked: %.*s", (int)n, bytes);
+    conn_drop(conn, why);
+    return true;
+}
+
 /* On a poll error libuv has stopped polling: both handlers run so that one of them finds the socket's error.
  */
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -337,7 +356,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         conn->events = 0;
         events = UV_READABLE | UV_WRITABLE;
     }
-    if (conn->ac && (events & UV_READABLE))
+    if (conn->ac && (events & UV_READABLE) && !unasked(conn))
         redisAsyncHandleRead(conn->ac);
     if (conn->ac && (events & UV_WRITABLE)) {
         conn->flushing = true;
@@ -367,7 +386,10 @@ static void on_reply(redisAsyncContext *ac, void *data, void *privdata)
     if (!c->cb && c->deadline_us != INT64_MAX)
         link->late_replies++;
     void (*cb)(struct link_command *, const struct link_result *) = c->cb;
+    bool surplus = !link->flight.head && ac->c.reader->pos < ac->c.reader->len;
     tell(c, LINK_REPLY, data, NULL);
+    if (surplus) /* see unasked() */
+        conn_drop(conn, "Redis sent more replies than it was asked for");
     if (!c->again) {
         free(c);
         return;

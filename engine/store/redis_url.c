@@ -78,10 +78,11 @@ static int number(int *out, struct str s, int least, int most, const char *what,
     return 0;
 }
 
+/* IPv6 may carry a zone: fe80::1%eth0. */
 static bool host_byte(char c, bool ipv6)
 {
-    if (ipv6)
-        return hex_digit(c) >= 0 || c == ':' || c == '.' || c == '%';
+    if (ipv6 && (c == ':' || c == '%'))
+        return true;
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '-' || c == '_';
 }
@@ -93,7 +94,7 @@ static int copy_host(struct redis_url *u, struct str s, bool ipv6, struct error 
     if (s.n > REDIS_HOST_MAX)
         return error_set(e, ERR_INVALID, "store address: the host is longer than %d bytes", REDIS_HOST_MAX);
     for (size_t i = 0; i < s.n; i++)
-        if (!host_byte(s.p[i], ipv6))
+        if (!host_byte(s.p[i], ipv6) || (ipv6 && find(s, ':') == s.n))
             return error_set(
                 e, ERR_INVALID,
                 "store address: a host holds letters, digits, '.', '-' and '_' (IPv6 in brackets); "
