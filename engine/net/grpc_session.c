@@ -160,6 +160,12 @@ static int on_stream_close(nghttp2_session *h2, int32_t stream, uint32_t error_c
 
 /* ---- host ---- */
 
+/* Since nghttp2 1.57, and in Debian's patched 1.52, there is a limit of resets (1,000 at once, then 33 a
+ * second), which would end busy connections whose client's deadlines are short. Ours is the limit on every
+ * version; this raises nghttp2's over it where it exists. */
+extern void nghttp2_option_set_stream_reset_rate_limit(nghttp2_option *option, uint64_t burst, uint64_t rate)
+    __attribute__((weak));
+
 static void set_defaults(struct grpc_options *o)
 {
     if (!o->message_max)
@@ -199,13 +205,11 @@ int grpc_host_init(struct grpc_host *host, const struct grpc_method *methods,
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_option_set_no_closed_streams(host->h2_options, 1);
-#if NGHTTP2_VERSION_NUM >= 0x013900
-    /* Ours is the limit on every version; nghttp2's own (1,000 at once, 33 a second) would end busy
-     * connections. */
-    uint64_t resets =
-        host->options.streams_max > SESSION_RESETS_MAX ? host->options.streams_max : SESSION_RESETS_MAX;
-    nghttp2_option_set_stream_reset_rate_limit(host->h2_options, 2 * resets, 2 * resets);
-#endif
+    if (nghttp2_option_set_stream_reset_rate_limit) {
+        uint64_t resets =
+            host->options.streams_max > SESSION_RESETS_MAX ? host->options.streams_max : SESSION_RESETS_MAX;
+        nghttp2_option_set_stream_reset_rate_limit(host->h2_options, 2 * resets, 2 * resets);
+    }
     return 0;
 }
 
