@@ -97,8 +97,10 @@ static size_t block_of(const struct batch *b, size_t first, size_t *bytes)
     return n;
 }
 
-/* Writes one block and files its reports; true when somebody waits for one. */
-static bool write_block(struct log_writer *w, const struct entry *entries, size_t n, struct str raw)
+/* Writes one block and files its reports; true when somebody waits for one. With the batch's last one the
+ * thread stops being busy in the same breath, so that who hears of a failure may try again at once. */
+static bool write_block(struct log_writer *w, const struct entry *entries, size_t n, struct str raw,
+                        bool last)
 {
     struct error e = {0};
     int rc = block_pack(w->packer, raw, (uint32_t)n, &w->block, &e);
@@ -109,6 +111,7 @@ static bool write_block(struct log_writer *w, const struct entry *entries, size_
     bool wake = false;
     pthread_mutex_lock(&w->lock);
     bool changed = set_health(w, rc, &e);
+    w->busy = !last;
     w->held -= raw.n;
     for (size_t i = 0; i < n; i++) {
         if (entries[i].cb)
@@ -153,7 +156,7 @@ static void write_batch(struct log_writer *w, const struct batch *b)
     for (size_t i = 0; i < b->entries.count;) {
         size_t bytes, n = block_of(b, i, &bytes);
         struct str raw = {(const char *)b->bytes.p + at, bytes};
-        if (write_block(w, b->entries.items + i, n, raw) && w->o.wake)
+        if (write_block(w, b->entries.items + i, n, raw, i + n == b->entries.count) && w->o.wake)
             w->o.wake(w->o.wake_user);
         i += n;
         at += bytes;
@@ -206,9 +209,6 @@ static void *run(void *user)
             sync_by_ms = 0;
         else if (sync_by_ms == 0)
             sync_by_ms = now_ms + UNSYNCED_MAX_MS;
-        pthread_mutex_lock(&w->lock);
-        w->busy = false;
-        pthread_mutex_unlock(&w->lock);
     }
     if (appender_unsynced(w->appender))
         sync_late(w);

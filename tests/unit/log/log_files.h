@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "log/log.h"
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
