@@ -71,8 +71,7 @@ static struct doc_member *add_member(struct doc_reader *r, struct doc_value *obj
     return member;
 }
 
-/* ---- JSON
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ---- */
 
 static bool json_value(struct doc_reader *r, struct doc_value *out);
 
@@ -288,8 +287,7 @@ static bool json_value(struct doc_reader *r, struct doc_value *out)
     return ok;
 }
 
-/* ---- UBJSON
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- UBJSON ---- */
 
 static bool ubj_value(struct doc_reader *r, char type, struct doc_value *out);
 
@@ -483,8 +481,7 @@ static bool ubj_value(struct doc_reader *r, char type, struct doc_value *out)
     return ok;
 }
 
-/* ---- both
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- both ---- */
 
 int doc_read(struct doc_value **out, struct str bytes, struct arena *arena, struct error *e)
 {

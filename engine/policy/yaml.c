@@ -4,15 +4,14 @@
  * few bytes of aliases stand for gigabytes. Children wait on one growing stack and move to the arena when
  * their parent ends.
  *
- * Places. libyaml marks a scalar at its opening quote or block indicator; people look for the text. Each
- * scalar keeps the slice of the file it was written as, and place_at walks slice and value side by side
- * (quoting, escapes, folding: YAML 1.1 sections 5.6, 9.1 to 9.3), so that a column inside an expression is
- * the column in the file. libyaml counts marks in characters, so a cursor follows along to turn them into
- * bytes; marks never go back.
+ * libyaml marks a scalar at its opening quote or block indicator; people look for the text, so the place is
+ * moved there and each scalar keeps the slice of the file it was written as (yaml_place.c walks it). libyaml
+ * counts marks in characters, so a cursor follows along to turn them into bytes; marks never go back.
  *
  * Not here: what a plain scalar means (yaml_values.c), several documents, encodings other than UTF-8.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/yaml.h"
+#include "policy/yaml_place.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -36,151 +35,7 @@ struct reader {
     bool refused; /* a finding after which no tree is given, though reading goes on */
 };
 
-/* ---- places
- * ------------------------------------------------------------------------------------------------------ */
-
-struct place {
-    const char *p;
-    int line, column;
-};
-
-static size_t break_length(const char *p, const char *end)
-{
-    if (p < end && *p == '\r')
-        return p + 1 < end && p[1] == '\n' ? 2 : 1;
-    return p < end && *p == '\n';
-}
-
-static size_t char_length(const char *p, const char *end)
-{
-    size_t n = 1;
-    while (p + n < end && ((unsigned char)p[n] & 0xC0) == 0x80)
-        n++;
-    return n;
-}
-
-static void step(struct place *at, const char *end)
-{
-    at->p += char_length(at->p, end);
-    at->column++;
-}
-
-static void step_line(struct place *at, const char *end)
-{
-    at->p += break_length(at->p, end);
-    at->line++;
-    at->column = 1;
-}
-
-static void skip_spaces(struct place *at, const char *end, int most, bool tabs)
-{
-    while (most-- > 0 && at->p < end && (*at->p == ' ' || (tabs && *at->p == '\t')))
-        step(at, end);
-}
-
-/* At blanks that end in a line break: passes them, the break and all blank lines after it, and the next
- * line's indent. Returns how many breaks; 0 (and nothing passed) when the line goes on. */
-static int skip_fold(struct place *at, const char *end)
-{
-    struct place next = *at;
-    int breaks = 0;
-    skip_spaces(&next, end, INT32_MAX, true);
-    while (break_length(next.p, end)) {
-        breaks++;
-        step_line(&next, end);
-        skip_spaces(&next, end, INT32_MAX, true);
-    }
-    if (breaks)
-        *at = next;
-    return breaks;
-}
-
-/* Passes one escape of a double-quoted scalar and returns how many bytes of the value it stands for. */
-static size_t skip_escape(struct place *at, const char *end)
-{
-    step(at, end);
-    if (break_length(at->p, end)) {
-        int breaks = skip_fold(at, end);
-        return (size_t)breaks - 1;
-    }
-    char c = at->p < end ? *at->p : 0;
-    step(at, end);
-    int digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
-    if (!digits)
-        return c == 'N' || c == '_' ? 2 : c == 'L' || c == 'P' ? 3 : 1;
-    unsigned long code = 0;
-    for (int i = 0; i < digits && at->p < end; i++) {
-        char digit = *at->p;
-        code = code * 16 + (unsigned long)(digit <= '9' ? digit - '0' : (digit | 32) - 'a' + 10);
-        step(at, end);
-    }
-    return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-}
-
-/* Passes one unit of the source and returns how many bytes of the value (from index i) it stands for. */
-static size_t skip_flow(const struct yaml_node *n, struct place *at, const char *end)
-{
-    int breaks = skip_fold(at, end);
-    if (breaks)
-        return breaks == 1 ? 1 : (size_t)breaks - 1;
-    if (n->style == YAML_DOUBLE_QUOTED && *at->p == '\\')
-        return skip_escape(at, end);
-    const char *from = at->p;
-    step(at, end);
-    size_t length = (size_t)(at->p - from);
-    if (n->style == YAML_SINGLE_QUOTED && *from == '\'')
-        step(at, end);
-    return length;
-}
-
-static size_t skip_block(const struct yaml_node *n, struct place *at, const char *end, size_t i)
-{
-    const char *from = at->p;
-    if (!break_length(at->p, end)) {
-        step(at, end);
-        return (size_t)(at->p - from);
-    }
-    do {
-        step_line(at, end);
-        skip_spaces(at, end, n->block_indent, false);
-    } while (n->style == YAML_FOLDED && break_length(at->p, end));
-    if (n->style == YAML_LITERAL || n->text.p[i] == ' ')
-        return 1;
-    size_t newlines = 0;
-    while (i + newlines < n->text.n && n->text.p[i + newlines] == '\n')
-        newlines++;
-    return newlines;
-}
-
-/* Where the byte at offset of the value stands in the file. */
-static struct place place_at(const struct yaml_node *n, size_t offset)
-{
-    struct place at = {n->source.p, n->line, n->column};
-    if (n->kind != YAML_SCALAR || !n->source.n)
-        return at;
-    const char *end = n->source.p + n->source.n;
-    bool block = n->style == YAML_LITERAL || n->style == YAML_FOLDED;
-    if (block) {
-        at.column = 1;
-        skip_spaces(&at, end, n->block_indent, false);
-    }
-    for (size_t i = 0; i < offset && i < n->text.n && at.p < end;) {
-        struct place before = at;
-        i += block ? skip_block(n, &at, end, i) : skip_flow(n, &at, end);
-        if (i > offset)
-            return before;
-    }
-    /* An escaped line break stands for nothing: the byte is on the line after it. */
-    while (n->style == YAML_DOUBLE_QUOTED && at.p + 1 < end && *at.p == '\\' && break_length(at.p + 1, end)) {
-        struct place before = at;
-        if (skip_escape(&at, end) > 0)
-            return before;
-    }
-    return at;
-}
-
-/* ---- findings
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- findings ---- */
 
 void yaml_diag(struct diags *diags, enum diag_severity severity, const struct yaml_node *at,
                const char *format, ...)
@@ -212,10 +67,10 @@ static void refuse_byte(struct reader *r, size_t byte, const char *text)
     struct place at = {r->text.p, 1, 1};
     const char *end = r->text.p + (byte < r->text.n ? byte : r->text.n);
     while (at.p < end) {
-        if (break_length(at.p, end))
-            step_line(&at, end);
+        if (place_break(at.p, end))
+            place_step_line(&at, end);
         else
-            step(&at, end);
+            place_step(&at, end);
     }
     diag_add(r->diags, DIAG_ERROR, r->file, at.line, at.column, "%s", text);
     r->refused = true;
@@ -252,15 +107,14 @@ static bool not_yaml(struct reader *r)
     return false;
 }
 
-/* ---- building
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- building ---- */
 
 /* The byte at which a mark stands. */
 static size_t mark_byte(struct reader *r, size_t index)
 {
     const char *end = r->text.p + r->text.n;
     while (r->mark_index < index && r->mark_at < r->text.n) {
-        r->mark_at += char_length(r->text.p + r->mark_at, end);
+        r->mark_at += place_char(r->text.p + r->mark_at, end);
         r->mark_index++;
     }
     return r->mark_at;
@@ -291,9 +145,9 @@ static struct yaml_node *node_new(struct reader *r, enum yaml_kind kind, const y
 static void place_block(struct yaml_node *n)
 {
     const char *p = n->source.p, *end = p + n->source.n;
-    while (p < end && !break_length(p, end))
+    while (p < end && !place_break(p, end))
         p++;
-    p += break_length(p, end);
+    p += place_break(p, end);
     n->source = (struct str){p, (size_t)(end - p)};
     n->line++;
     size_t blank_lines = 0;
@@ -301,7 +155,7 @@ static void place_block(struct yaml_node *n)
         ;
     int spaces = 0, kept = 0;
     for (; p < end; p++) {
-        size_t length = break_length(p, end);
+        size_t length = place_break(p, end);
         if (*p != ' ' && !length)
             break;
         spaces = length ? 0 : spaces + 1;

@@ -1,6 +1,7 @@
 /* The reference scorer and training: margins against a walk over the trees written here, missing values,
  * categories, DART, base scores of newer versions, broken bytes, and the two measures against small examples
- * and XGBoost's own. SPDX-License-Identifier: Apache-2.0 */
+ * and XGBoost's own.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* Bundles: written and loaded again, ids, and every way to be refused, with the place and words of the
- * finding. SPDX-License-Identifier: Apache-2.0 */
+ * finding.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
