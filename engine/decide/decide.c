@@ -29,7 +29,7 @@ const char *suppression_cause_name(enum suppression_cause c)
     return (size_t)c < sizeof names / sizeof names[0] ? names[c] : "?";
 }
 
-static enum candidate_stage stage_of(const struct block *b)
+static enum candidate_stage stage_of(const struct blocker *b)
 {
     switch (b->kind) {
     case BLOCK_SCHEDULE:

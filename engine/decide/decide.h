@@ -89,7 +89,7 @@ enum block_kind {
     BLOCK_NONE, BLOCK_STATE, BLOCK_SCHEDULE, BLOCK_TREATMENT, BLOCK_ENGAGEMENT, BLOCK_SUPPRESSION, BLOCK_CONSENT,
     BLOCK_QUIET, BLOCK_LIMIT
 };
-struct block {
+struct blocker {
     enum block_kind kind;
     enum engagement engagement;     /* BLOCK_ENGAGEMENT: which */
     const struct policy_rule *rule; /* BLOCK_ENGAGEMENT, BLOCK_SUPPRESSION */
@@ -103,7 +103,7 @@ struct evidence {
 struct candidate {
     uint32_t action;
     enum candidate_stage stage;
-    struct block block;
+    struct blocker block;
     bool scored;
     double priority;
     struct factors factors;
@@ -122,7 +122,7 @@ struct choice {
 
 struct suppression {
     enum suppression_cause cause;
-    struct block block;            /* what decided; BLOCK_NONE where no single rule did */
+    struct blocker block;            /* what decided; BLOCK_NONE where no single rule did */
     struct str rule;               /* id, or empty */
     struct policy_scope scope;
     struct evidence *evidence;

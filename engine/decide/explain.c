@@ -15,7 +15,7 @@ static struct str copied(struct buf *b, struct arena *arena)
     return s.p ? s : (struct str){"", 0};
 }
 
-struct str explain_rule(const struct policy *p, const struct block *b)
+struct str explain_rule(const struct policy *p, const struct blocker *b)
 {
     switch (b->kind) {
     case BLOCK_ENGAGEMENT:
@@ -56,7 +56,7 @@ static void add_evidence(struct gather *g, const char *name, struct value v)
     g->items[g->count++] = (struct evidence){str_from(name), copied(&b, g->arena)};
 }
 
-size_t explain_evidence(const struct decision *d, const struct block *b, struct evidence **out, struct arena *arena)
+size_t explain_evidence(const struct decision *d, const struct blocker *b, struct evidence **out, struct arena *arena)
 {
     const struct policy *p = d->input->policy;
     struct gather g = {.ev = d->ev, .arena = arena};
@@ -135,7 +135,7 @@ static void wait_slot(void *ctx, uint32_t slot)
     }
 }
 
-static void waits_of(struct waits *w, const struct block *b)
+static void waits_of(struct waits *w, const struct blocker *b)
 {
     if (b->kind == BLOCK_ENGAGEMENT || b->kind == BLOCK_SUPPRESSION)
         expr_slots(w->policy->program, b->rule->when, wait_slot, w);
@@ -174,7 +174,7 @@ static void put_duration(struct buf *b, int64_t ms)
 }
 
 /* What a block says, without the action's name. */
-static void put_block(struct buf *b, const struct decision *d, const struct block *k)
+static void put_block(struct buf *b, const struct decision *d, const struct blocker *k)
 {
     const struct policy *p = d->input->policy;
     const struct policy_channel *c = &p->channels[d->input->request->channel];
@@ -240,7 +240,7 @@ struct str explain_candidate(const struct decision *d, const struct candidate *c
 
 /* ---- the decision's own reason ---- */
 
-static enum suppression_cause cause_of(const struct policy *p, const struct block *b)
+static enum suppression_cause cause_of(const struct policy *p, const struct blocker *b)
 {
     switch (b->kind) {
     case BLOCK_STATE:
@@ -260,7 +260,7 @@ static enum suppression_cause cause_of(const struct policy *p, const struct bloc
     }
 }
 
-static void scope_of(const struct decision *d, const struct block *b, struct policy_scope *s)
+static void scope_of(const struct decision *d, const struct blocker *b, struct policy_scope *s)
 {
     const struct policy *p = d->input->policy;
     *s = (struct policy_scope){false, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY};
@@ -278,7 +278,7 @@ static void scope_of(const struct decision *d, const struct block *b, struct pol
 static void explain_withheld(struct decision *d, struct gate *g, uint32_t action, struct waits *w)
 {
     struct suppression *s = &d->suppression;
-    struct block last;
+    struct blocker last;
     s->withheld = (long)action;
     s->withheld_priority = d->candidates[action].priority;
     s->block = d->candidates[action].block;
@@ -297,7 +297,7 @@ static bool explain_rules_alone(struct decision *d, struct gate *g)
             covers = d->candidates[a].stage >= STAGE_ELIGIBILITY &&
                      policy_scope_covers(&p->suppressions[i].block, p, a, d->input->request->channel);
         if (covers && gate_suppression_fires(g, i)) {
-            d->suppression.block = (struct block){BLOCK_SUPPRESSION, 0, &p->suppressions[i].rule, i};
+            d->suppression.block = (struct blocker){BLOCK_SUPPRESSION, 0, &p->suppressions[i].rule, i};
             return true;
         }
     }
@@ -333,7 +333,7 @@ static void explain_engagement(struct decision *d, struct gate *g, struct waits 
     s->cause = CAUSE_NOTHING_TO_OFFER;
     for (uint32_t i = 0; i < p->action_count && looks < ELIGIBLE_LOOKS_MAX; i++) {
         struct candidate *c = &d->candidates[i];
-        struct block last;
+        struct blocker last;
         if (c->stage == STAGE_TREATMENT)
             continue;
         if (c->stage != STAGE_SCHEDULE)

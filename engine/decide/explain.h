@@ -10,10 +10,10 @@ int explain_suppression(struct decision *d, struct gate *g, const uint32_t *rank
                         struct error *e) MUST_CHECK;
 
 /* The rule or limit behind a block, or empty. */
-struct str explain_rule(const struct policy *p, const struct block *b);
+struct str explain_rule(const struct policy *p, const struct blocker *b);
 /* One sentence on why a candidate is where it is; in the arena. */
 struct str explain_candidate(const struct decision *d, const struct candidate *c, struct arena *arena);
 /* The values that a rule looked at, at the decision's instant. */
-size_t explain_evidence(const struct decision *d, const struct block *b, struct evidence **out, struct arena *arena);
+size_t explain_evidence(const struct decision *d, const struct blocker *b, struct evidence **out, struct arena *arena);
 
 #endif

@@ -98,26 +98,26 @@ bool gate_suppression_fires(struct gate *g, uint32_t suppression)
     return holds(g, r, r->on_unknown == ON_UNKNOWN_BLOCK);
 }
 
-static bool engagement_blocked(struct gate *g, const struct policy_action *a, struct block *out)
+static bool engagement_blocked(struct gate *g, const struct policy_action *a, struct blocker *out)
 {
     for (int kind = 0; kind < ENGAGEMENT_COUNT; kind++)
         for (size_t i = 0; i < a->rule_count[kind]; i++) {
             const struct policy_rule *r = &a->rules[kind][i];
             if (!holds(g, r, r->on_unknown == ON_UNKNOWN_ALLOW)) {
-                *out = (struct block){BLOCK_ENGAGEMENT, (enum engagement)kind, r, 0};
+                *out = (struct blocker){BLOCK_ENGAGEMENT, (enum engagement)kind, r, 0};
                 return true;
             }
         }
     return false;
 }
 
-static bool suppression_blocked(struct gate *g, const struct policy_action *a, struct block *out)
+static bool suppression_blocked(struct gate *g, const struct policy_action *a, struct blocker *out)
 {
     for (size_t i = 0; i < a->suppression_count; i++) {
         const struct policy_suppression *s = &g->policy->suppressions[a->suppressions[i]];
         bool here = s->block.everything || s->block.channel == SCOPE_ANY || s->block.channel == g->request->channel;
         if (here && gate_suppression_fires(g, a->suppressions[i])) {
-            *out = (struct block){BLOCK_SUPPRESSION, 0, &s->rule, a->suppressions[i]};
+            *out = (struct blocker){BLOCK_SUPPRESSION, 0, &s->rule, a->suppressions[i]};
             return true;
         }
     }
@@ -187,14 +187,14 @@ static uint32_t limit_count(const struct gate *g, const struct policy_limit *l, 
     return n;
 }
 
-bool gate_limit_blocked(const struct gate *g, uint32_t action, struct block *out)
+bool gate_limit_blocked(const struct gate *g, uint32_t action, struct blocker *out)
 {
     const struct policy_action *a = &g->policy->actions[action];
     for (size_t i = 0; i < a->limit_count; i++) {
         const struct policy_limit *l = &g->policy->limits[a->limits[i]];
         bool here = l->scope.channel >= SCOPE_EACH || l->scope.channel == g->request->channel;
         if (here && limit_count(g, l, action, g->view->ev.now_ms, NULL) >= l->at_most) {
-            *out = (struct block){BLOCK_LIMIT, 0, NULL, a->limits[i]};
+            *out = (struct blocker){BLOCK_LIMIT, 0, NULL, a->limits[i]};
             return true;
         }
     }
@@ -203,11 +203,11 @@ bool gate_limit_blocked(const struct gate *g, uint32_t action, struct block *out
 
 /* ---- all stages ---- */
 
-bool gate_blocked(struct gate *g, uint32_t action, struct block *out)
+bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out)
 {
     const struct policy_action *a = &g->policy->actions[action];
     int64_t now_ms = g->view->ev.now_ms;
-    *out = (struct block){BLOCK_NONE, 0, NULL, 0};
+    *out = (struct blocker){BLOCK_NONE, 0, NULL, 0};
     if (g->unreadable && g->outbound)
         out->kind = BLOCK_STATE;
     else if (now_ms < a->from_ms || now_ms >= a->to_ms || !weekly_open(&a->weekly, g->policy->zone, now_ms))
@@ -249,7 +249,7 @@ static int64_t limit_lift(const struct gate *g, uint32_t action, const struct po
     return lift;
 }
 
-int64_t gate_lift(struct gate *g, uint32_t action, const struct block *b)
+int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b)
 {
     const struct policy_action *a = &g->policy->actions[action];
     const struct policy_channel *c = &g->policy->channels[g->request->channel];
@@ -275,13 +275,13 @@ int64_t gate_lift(struct gate *g, uint32_t action, const struct block *b)
     return INT64_MAX;
 }
 
-int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, struct block *last)
+int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, struct blocker *last)
 {
     struct expr_eval *ev = &g->view->ev;
     int64_t found = 0;
-    *last = (struct block){BLOCK_NONE, 0, NULL, 0};
+    *last = (struct blocker){BLOCK_NONE, 0, NULL, 0};
     for (int step = 0; step < LOOK_AHEAD_STEPS_MAX; step++) {
-        struct block b;
+        struct blocker b;
         if (!gate_blocked(g, action, &b)) {
             found = ev->now_ms;
             break;

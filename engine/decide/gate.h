@@ -25,18 +25,18 @@ void gate_init(struct gate *g, struct view *v, const struct decide_request *r, b
 const struct policy_treatment *gate_treatment(const struct gate *g, const struct policy_action *a, struct str placement);
 
 /* What stops the action at the view's instant: false when nothing does. Limits count g->pending too. */
-bool gate_blocked(struct gate *g, uint32_t action, struct block *out);
+bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out);
 /* Limits alone: for the second and later choices of a decision. */
-bool gate_limit_blocked(const struct gate *g, uint32_t action, struct block *out);
+bool gate_limit_blocked(const struct gate *g, uint32_t action, struct blocker *out);
 /* Whether a suppression rule fires at the view's instant. */
 bool gate_suppression_fires(struct gate *g, uint32_t suppression);
 
 /* The first instant after the view's at which this block may be gone; INT64_MAX when time alone does not lift it. */
-int64_t gate_lift(struct gate *g, uint32_t action, const struct block *b);
+int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b);
 
 /* The first instant after now at which nothing blocks the action, if nothing happens: 0 when there is none within 400 days;
  * *last is then what holds it for good. Leaves the view at now. */
-int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, struct block *last);
+int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, struct blocker *last);
 
 /* The contact that choosing an action makes. */
 struct contact gate_contact(const struct gate *g, uint32_t action, struct id128 decision, int64_t now_ms);

@@ -1,0 +1,336 @@
+/* The steps that all calls share; see op.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "server/op.h"
+#include "base/clock.h"
+#include "net/proto_check.h"
+#include "state/codec.h"
+#include "tact/v1/log.pb-c.h"
+#include <stdarg.h>
+
+enum { DECODE_DEPTH_MAX = 8, DECODED_MAX = 8 << 20, STORE_TRY_MS = 500 };
+
+static const struct op_methods *methods_of(const struct op *op)
+{
+    static const struct op_methods *const table[OP_KIND_COUNT] = {
+        [OP_DECIDE] = &op_decide_methods, [OP_SIGNAL] = &op_signal_methods, [OP_UPSERT] = &op_upsert_methods,
+        [OP_GET] = &op_get_methods,       [OP_RECORD] = &op_record_methods,
+    };
+    return table[op->kind];
+}
+
+/* ---- ends ---- */
+
+int op_status(int code)
+{
+    switch (code) {
+    case ERR_INVALID:
+        return GRPC_INVALID_ARGUMENT;
+    case ERR_NOSPACE:
+        return GRPC_RESOURCE_EXHAUSTED;
+    case ERR_NOTFOUND:
+        return GRPC_NOT_FOUND;
+    case ERR_EXISTS:
+        return GRPC_ALREADY_EXISTS;
+    case ERR_CONFLICT:
+        return GRPC_ABORTED;
+    case ERR_CORRUPT:
+        return GRPC_DATA_LOSS;
+    case ERR_UNAVAILABLE:
+    case ERR_IO:
+        return GRPC_UNAVAILABLE;
+    case ERR_TIMEOUT:
+        return GRPC_DEADLINE_EXCEEDED;
+    default:
+        return GRPC_INTERNAL;
+    }
+}
+
+static enum step_result finish(struct op *op, const struct worker_result *r)
+{
+    worker_done done = op->done;
+    void *user = op->user;
+    struct worker_stats *stats = worker_stats_of(op->worker);
+    stats->ops[op->kind]++;
+    stats->failed[op->kind] += r->status != GRPC_OK;
+    if (op->kind == OP_DECIDE && r->status == GRPC_OK) {
+        const struct worker_clock *c = &worker_config_of(op->worker)->clock;
+        stats->decisions_ok++;
+        hist_record(stats->latency_ns, (uint64_t)(c->mono_us(c->ctx) - op->started_us) * 1000);
+    }
+    done(user, r);
+    if (op->has_turn)
+        worker_pass_turn(op);
+    worker_op_over(op);
+    return STEP_DONE;
+}
+
+enum step_result op_fail(struct op *op, int status, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return finish(op, &(struct worker_result){.status = status, .text = text});
+}
+
+static enum step_result fail_error(struct op *op, const struct error *e)
+{
+    return op_fail(op, op_status(e->code), "%s", e->text);
+}
+
+int op_pack(struct op *op, const ProtobufCMessage *m, struct str *out, struct error *e)
+{
+    size_t n = protobuf_c_message_get_packed_size(m);
+    uint8_t *bytes = arena_alloc(&op->arena, n);
+    if (!bytes)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    *out = (struct str){(const char *)bytes, protobuf_c_message_pack(m, bytes)};
+    return 0;
+}
+
+void op_log_head(const struct op *op, void *log_record)
+{
+    const struct worker_config *c = worker_config_of(op->worker);
+    Tact__V1__LogRecord *r = log_record;
+    r->written_ms = c->clock.wall_ms(c->clock.ctx);
+    r->server = (char *)c->server;
+}
+
+char *op_word(const struct op *op, uint32_t id)
+{
+    struct str path = names_text(worker_names(op->worker), id);
+    const char *dot = path.n ? memchr(path.p, '.', path.n) : NULL;
+    return dot ? (char *)dot + 1 : (char *)protobuf_c_empty_string;
+}
+
+int op_as_of(struct op *op, int64_t as_of_ms, struct error *e)
+{
+    const struct worker_config *c = worker_config_of(op->worker);
+    op->now_ms = c->clock.wall_ms(c->clock.ctx);
+    if (!as_of_ms)
+        return 0;
+    if (!c->allow_as_of)
+        return error_set(e, ERR_INVALID, "as_of_ms: this server runs on its own clock; start it with --allow-as-of to allow this");
+    if (as_of_ms < 0 || as_of_ms > TIMESTAMP_MAX_MS - WINDOW_MAX_MS)
+        return error_set(e, ERR_INVALID, "as_of_ms: %lld is no time in Unix milliseconds", (long long)as_of_ms);
+    op->now_ms = as_of_ms;
+    return 0;
+}
+
+/* ---- steps ---- */
+
+static enum step_result op_step_decode(struct op *op)
+{
+    static const struct proto_limits limits = {DECODE_DEPTH_MAX, DECODED_MAX};
+    struct error e = {0};
+    if (!op->snapshot)
+        return op_fail(op, GRPC_UNAVAILABLE, "not ready: the store was not reached yet, so no policy serves");
+    op->message = proto_decode(methods_of(op)->request, op->request, &limits, &op->arena, &e);
+    if (!op->message || methods_of(op)->check(op, &e))
+        return fail_error(op, &e);
+    op->checked = arena_mark(&op->arena);
+    op->step = STEP_TURN;
+    return STEP_MORE;
+}
+
+static enum step_result op_step_turn(struct op *op)
+{
+    op->step = STEP_LOAD;
+    if (!op->writes)
+        return STEP_MORE;
+    char why[128];
+    const struct sink *sink = &worker_config_of(op->worker)->sink;
+    if (op->kind != OP_DECIDE && !sink->healthy(sink->ctx, why))
+        return op_fail(op, GRPC_UNAVAILABLE, "the log cannot be written (%s), so nothing can be acknowledged", why);
+    return worker_take_turn(op) ? STEP_MORE : STEP_PARK;
+}
+
+static void on_store(void *user, const struct store_reply *r)
+{
+    struct op *op = user;
+    ASSERT(op->magic == OP_MAGIC);
+    op->store_status = r->status;
+    snprintf(op->store_error, sizeof op->store_error, "%s", r->error ? r->error : "");
+    bool read = op->step == STEP_APPLY && r->status == STORE_OK;
+    if (read || r->status == STORE_EXISTS) {
+        buf_clear(&op->recorded);
+        buf_str(&op->recorded, r->record);
+    }
+    if (read || r->status == STORE_CONFLICT) {
+        buf_clear(&op->blob);
+        buf_str(&op->blob, r->blob);
+    }
+    op_run(op);
+}
+
+/* Each try has a part of the call's time, so that an uncertain one can be asked about. */
+static int64_t try_deadline(const struct op *op)
+{
+    const struct worker_clock *c = &worker_config_of(op->worker)->clock;
+    int64_t at = c->mono_us(c->ctx) + STORE_TRY_MS * 1000;
+    return at < op->deadline_us ? at : op->deadline_us;
+}
+
+static bool time_is_over(const struct op *op)
+{
+    const struct worker_clock *c = &worker_config_of(op->worker)->clock;
+    return c->mono_us(c->ctx) >= op->deadline_us;
+}
+
+static enum step_result op_step_load(struct op *op)
+{
+    if (time_is_over(op))
+        return op_fail(op, GRPC_DEADLINE_EXCEEDED, "out of time before the customer's state was read%s",
+                       op->new_version ? "; an earlier write may have happened: retry with the same ids" : "");
+    op->step = STEP_APPLY;
+    store_read(worker_config_of(op->worker)->store, op->customer, op->record_id, try_deadline(op), on_store, op);
+    return STEP_PARK;
+}
+
+static enum step_result op_step_apply(struct op *op)
+{
+    struct error e = {0};
+    if (op->store_status == STORE_UNAVAILABLE || op->store_status == STORE_UNCERTAIN || op->store_status == STORE_REFUSED)
+        return op_fail(op, GRPC_UNAVAILABLE, "the store cannot be read now: %s", op->store_error);
+    arena_rewind(&op->arena, op->checked);
+    op->dirty = op->record_wanted = false;
+    struct str blob = {(const char *)op->blob.p, op->blob.n};
+    if (!buf_ok(&op->blob) || !buf_ok(&op->recorded))
+        return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the customer's state is over %d bytes", STATE_BLOB_MAX);
+    if (state_decode(&op->state, &op->snapshot->policy->schema, blob, &op->arena, &e) || methods_of(op)->apply(op, &e))
+        return fail_error(op, &e);
+    op->step = STEP_COMMIT;
+    return STEP_MORE;
+}
+
+static enum step_result op_step_commit(struct op *op)
+{
+    struct error e = {0};
+    if (!op->dirty && !op->record_wanted) {
+        op->new_version = 0;
+        op->step = STEP_LOG;
+        return STEP_MORE;
+    }
+    struct store_commit c = {.customer = op->customer, .expected = op->state.version};
+    if (op->dirty) {
+        const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
+        op->new_version = state_version_make(clock->wall_ms(clock->ctx), rng_u64(worker_rng(op->worker)));
+        buf_clear(&op->fresh);
+        state_prune(&op->state, op->now_ms);
+        if (state_encode(&op->state, op->new_version, &op->fresh, &e))
+            return fail_error(op, &e);
+        c.blob = (struct str){(const char *)op->fresh.p, op->fresh.n};
+    } else {
+        op->new_version = 0;
+    }
+    if (op->record_wanted) {
+        c.record_id = op->record_id;
+        c.record = op->record_bytes;
+        c.record_ttl_ms = WORKER_RECORD_TTL_MS;
+    }
+    op->step = STEP_SETTLE;
+    store_commit(worker_config_of(op->worker)->store, &c, try_deadline(op), on_store, op);
+    return STEP_PARK;
+}
+
+static enum step_result op_step_settle(struct op *op)
+{
+    struct worker_stats *stats = worker_stats_of(op->worker);
+    switch (op->store_status) {
+    case STORE_OK:
+        op->step = STEP_LOG;
+        return STEP_MORE;
+    case STORE_CONFLICT:
+    case STORE_EXISTS:
+        stats->conflicts++;
+        stats->reruns++;
+        if (++op->reruns > WORKER_RERUNS_MAX)
+            return op_fail(op, GRPC_ABORTED, "the customer was changed by others %d times meanwhile; retry with the same ids",
+                           WORKER_RERUNS_MAX);
+        op->step = STEP_APPLY;
+        return STEP_MORE;
+    case STORE_UNCERTAIN:
+        stats->uncertain++;
+        if (time_is_over(op))
+            return op_fail(op, GRPC_DEADLINE_EXCEEDED,
+                           "no answer from the store in time; it may have happened: retry with the same ids");
+        op->step = STEP_LOAD;
+        return STEP_MORE;
+    case STORE_UNAVAILABLE:
+    case STORE_REFUSED:
+        break;
+    }
+    return op_fail(op, GRPC_UNAVAILABLE, "the store cannot be written now: %s", op->store_error);
+}
+
+static void on_log(void *user, int status)
+{
+    struct op *op = user;
+    ASSERT(op->magic == OP_MAGIC);
+    op->log_status = status;
+    op_run(op);
+}
+
+static enum step_result op_step_log(struct op *op)
+{
+    struct error e = {0};
+    const struct worker_config *c = worker_config_of(op->worker);
+    op->step = STEP_ANSWER;
+    if (!methods_of(op)->record)
+        return STEP_MORE;
+    struct str bytes = {0};
+    if (methods_of(op)->record(op, &bytes, &e))
+        return fail_error(op, &e);
+    if (bytes.n == 0)
+        return STEP_MORE;
+    bool waits = op->writes && !c->ack_batched;
+    op->step = STEP_LOGGED;
+    op->log_status = c->sink.append(c->sink.ctx, bytes, waits ? on_log : NULL, op);
+    return waits && op->log_status == 0 ? STEP_PARK : STEP_MORE;
+}
+
+static enum step_result op_step_logged(struct op *op)
+{
+    if (op->log_status && op->kind != OP_DECIDE)
+        return op_fail(op, GRPC_UNAVAILABLE, "the log could not be written; retry with the same ids");
+    if (op->log_status)
+        worker_stats_of(op->worker)->unlogged++;
+    op->step = STEP_ANSWER;
+    return STEP_MORE;
+}
+
+static enum step_result op_step_answer(struct op *op)
+{
+    struct error e = {0};
+    struct str bytes = {0};
+    if (methods_of(op)->answer(op, &bytes, &e))
+        return fail_error(op, &e);
+    return finish(op, &(struct worker_result){.status = GRPC_OK, .message = bytes});
+}
+
+/* ---- the loop ---- */
+
+void op_run(struct op *op)
+{
+    static enum step_result (*const table[STEP_COUNT])(struct op *) = {
+#define X(name, function) [name] = function,
+        OP_STEPS(X)
+#undef X
+    };
+    enum step_result r;
+    int64_t since_ns = clock_mono_ns();
+    if (op->parked_ns) /* waiting counts for the step that parked */
+        op->stage_ns[op->parked] += since_ns - op->parked_ns;
+    do {
+        enum op_step step = op->step;
+        ASSERT(op->magic == OP_MAGIC && step < STEP_COUNT);
+        r = table[step](op);
+        if (r == STEP_DONE)
+            return;
+        int64_t now_ns = clock_mono_ns();
+        op->stage_ns[step] += now_ns - since_ns;
+        op->parked = step;
+        op->parked_ns = since_ns = now_ns;
+    } while (r == STEP_MORE);
+}

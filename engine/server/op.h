@@ -1,0 +1,147 @@
+/* One call as a table of steps. A step does its work, sets op->step to the next one and returns MORE (go on), PARK (a
+ * callback will resume) or DONE. All kinds of calls share the steps; what differs is in four functions a kind (struct
+ * op_methods).
+ *
+ *                    +--------------------- LOAD <------------ UNCERTAIN, time left ---+
+ *                    v                       ^                                         |
+ *   DECODE -> TURN -> (LOAD) -> APPLY -> COMMIT -> SETTLE -> LOG -> LOGGED -> ANSWER   |
+ *                                 ^                  |  \______________________________/
+ *                                 +---- CONFLICT ----+         (any step may FAIL -> DONE)
+ *
+ * Invariants: a store or log callback only stores its result and resumes. A call that parks is in exactly one of: its
+ * customer's turn list, the store's hands, the log's hands. APPLY may run many times and starts from the blob each time. A
+ * write is never reported as not done unless the store said so.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_SERVER_OP_H
+#define TACT_SERVER_OP_H
+#include "decide/request_wire.h"
+#include "server/worker.h"
+#include <protobuf-c/protobuf-c.h>
+
+#define OP_STEPS(X)                                                                                          \
+    X(STEP_DECODE, op_step_decode)                                                                           \
+    X(STEP_TURN, op_step_turn)                                                                               \
+    X(STEP_LOAD, op_step_load)                                                                               \
+    X(STEP_APPLY, op_step_apply)                                                                             \
+    X(STEP_COMMIT, op_step_commit)                                                                           \
+    X(STEP_SETTLE, op_step_settle)                                                                           \
+    X(STEP_LOG, op_step_log)                                                                                 \
+    X(STEP_LOGGED, op_step_logged)                                                                           \
+    X(STEP_ANSWER, op_step_answer)
+
+enum op_step {
+#define X(name, function) name,
+    OP_STEPS(X)
+#undef X
+        STEP_COUNT
+};
+enum step_result { STEP_MORE, STEP_PARK, STEP_DONE };
+
+struct op;
+struct turn;
+
+struct op_methods {
+    const ProtobufCMessageDescriptor *request;
+    /* Checks the request against policy and limits; fills customer, writes, record_id and what the kind needs. */
+    int (*check)(struct op *op, struct error *e);
+    /* From op->state (decoded from the blob): changes it, says in op->dirty whether it must be written. */
+    int (*apply)(struct op *op, struct error *e);
+    /* The log record's bytes, in the arena; NULL: nothing is logged. */
+    int (*record)(struct op *op, struct str *out, struct error *e);
+    int (*answer)(struct op *op, struct str *out, struct error *e);
+};
+
+struct op {
+    unsigned magic;
+    struct worker *worker;
+    enum op_kind kind;
+    enum op_step step;
+    struct snapshot *snapshot;
+    struct arena arena;
+    struct arena_mark checked;   /* where APPLY's memory begins */
+    struct str request;
+    ProtobufCMessage *message;
+    int64_t started_us, deadline_us, now_ms;
+    struct str customer;
+    bool writes;                 /* may change the customer: takes its turn */
+    bool has_turn;
+    struct turn *turn;
+    struct op *next;             /* in a turn's list, or the free list */
+    struct op *ready_next;       /* in the worker's list of calls whose turn came */
+    const struct id128 *record_id;
+    /* what the store said */
+    enum store_status store_status;
+    char store_error[160];
+    struct buf blob, recorded;   /* copies */
+    /* what APPLY made */
+    struct state state;
+    bool dirty;                  /* the state must be written */
+    bool record_wanted;          /* record_bytes must be kept under record_id */
+    struct str record_bytes;
+    struct buf fresh;            /* the new blob */
+    uint64_t new_version;        /* 0: not written */
+    uint32_t reruns;
+    int log_status;
+    /* kinds' own */
+    union {
+        struct {
+            struct decide_request request;
+            struct id128 id;
+            bool repeated;       /* answer is a recorded decision */
+            struct str bytes;    /* Decision */
+            struct decision decision;
+            struct decide_input input;
+        } decide;
+        struct {
+            struct signal *signals;
+            uint32_t applied;
+        } signal;
+        struct {
+            struct upsert changes;
+            bool created;
+        } upsert;
+        struct {
+            struct outcome outcome;
+            struct handle handle;
+            uint8_t scratch[HANDLE_MAX];
+            struct str action;   /* id, for the log */
+            bool repeated;
+        } record;
+    };
+    worker_done done;
+    void *user;
+    int64_t stage_ns[STEP_COUNT];
+    enum op_step parked; /* the step that parked, and when */
+    int64_t parked_ns;
+};
+
+enum { OP_MAGIC = 0x74616374 };
+
+extern const struct op_methods op_decide_methods, op_signal_methods, op_upsert_methods, op_get_methods, op_record_methods;
+
+/* Runs steps until one parks or is done. */
+void op_run(struct op *op);
+/* Ends the call with a status; returns STEP_DONE. */
+enum step_result op_fail(struct op *op, int status, const char *format, ...) PRINTF_LIKE(3, 4);
+/* The status that an error code of the core becomes. */
+int op_status(int code);
+/* Packs a message into the op's arena. */
+int op_pack(struct op *op, const ProtobufCMessage *m, struct str *out, struct error *e) MUST_CHECK;
+/* Wraps a record of tact.v1.LogRecord: fills written_ms and server. log_record: Tact__V1__LogRecord. */
+void op_log_head(const struct op *op, void *log_record);
+/* The word behind a dictionary id, without its prefix ("channel.email" gives "email"); empty when there is none. For messages;
+ * not to be written to. */
+char *op_word(const struct op *op, uint32_t id);
+/* Checks as_of and sets op->now_ms. */
+int op_as_of(struct op *op, int64_t as_of_ms, struct error *e) MUST_CHECK;
+
+/* Turns (worker.c): true when it is this call's turn now; else it parks and op_run is called when it is. */
+bool worker_take_turn(struct op *op);
+void worker_pass_turn(struct op *op);
+void worker_op_over(struct op *op);
+struct worker_stats *worker_stats_of(struct worker *w);
+struct rng *worker_rng(struct worker *w);
+const struct worker_config *worker_config_of(const struct worker *w);
+const struct names *worker_names(const struct worker *w);
+
+#endif

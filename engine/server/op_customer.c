@@ -1,0 +1,276 @@
+/* Signal, Upsert, Get: what is known of a customer.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "server/op_customer.h"
+#include "decide/view.h"
+#include "tact/v1/log.pb-c.h"
+
+/* ---- Signal ---- */
+
+static int signal_check(struct op *op, struct error *e)
+{
+    const Tact__V1__SignalRequest *m = (const Tact__V1__SignalRequest *)op->message;
+    int rc = op_as_of(op, m->as_of_ms, e);
+    if (!rc)
+        rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
+    if (!rc)
+        rc = request_signals(m, op->snapshot->policy, op->now_ms, &op->arena, &op->signal.signals, e);
+    op->writes = true;
+    return rc;
+}
+
+static int signal_apply(struct op *op, struct error *e)
+{
+    const Tact__V1__SignalRequest *m = (const Tact__V1__SignalRequest *)op->message;
+    struct decide_request r = {.signals = op->signal.signals, .signal_count = m->n_signals};
+    int applied = decide_apply_signals(&op->state, &r, op->now_ms);
+    if (applied < 0)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    op->signal.applied = (uint32_t)applied;
+    op->dirty = applied > 0;
+    return 0;
+}
+
+static int signal_record(struct op *op, struct str *out, struct error *e)
+{
+    Tact__V1__LogRecord head;
+    Tact__V1__SignalRecord m;
+    tact__v1__log_record__init(&head);
+    tact__v1__signal_record__init(&m);
+    op_log_head(op, &head);
+    m.request = (ProtobufCBinaryData){op->request.n, (uint8_t *)op->request.p};
+    m.now_ms = op->now_ms;
+    m.new_version = op->dirty ? op->new_version : 0;
+    head.record_case = TACT__V1__LOG_RECORD__RECORD_SIGNAL;
+    head.signal = &m;
+    return op_pack(op, &head.base, out, e);
+}
+
+static int signal_answer(struct op *op, struct str *out, struct error *e)
+{
+    const Tact__V1__SignalRequest *m = (const Tact__V1__SignalRequest *)op->message;
+    Tact__V1__SignalResponse r;
+    tact__v1__signal_response__init(&r);
+    r.applied = op->signal.applied;
+    r.repeats = (uint32_t)m->n_signals - op->signal.applied;
+    return op_pack(op, &r.base, out, e);
+}
+
+const struct op_methods op_signal_methods = {&tact__v1__signal_request__descriptor, signal_check, signal_apply, signal_record,
+                                             signal_answer};
+
+/* ---- Upsert ---- */
+
+static int upsert_check(struct op *op, struct error *e)
+{
+    const Tact__V1__UpsertRequest *m = (const Tact__V1__UpsertRequest *)op->message;
+    int rc = op_as_of(op, m->as_of_ms, e);
+    if (!rc)
+        rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
+    if (!rc)
+        rc = request_upsert(m, op->snapshot->policy, op->now_ms, &op->arena, &op->upsert.changes, e);
+    op->writes = true;
+    return rc;
+}
+
+static int upsert_apply_op(struct op *op, struct error *e)
+{
+    op->upsert.created = !op->state.exists;
+    op->dirty = true;
+    return upsert_apply(&op->upsert.changes, &op->state, e);
+}
+
+static int upsert_record(struct op *op, struct str *out, struct error *e)
+{
+    Tact__V1__LogRecord head;
+    Tact__V1__UpsertRecord m;
+    tact__v1__log_record__init(&head);
+    tact__v1__upsert_record__init(&m);
+    op_log_head(op, &head);
+    m.request = (ProtobufCBinaryData){op->request.n, (uint8_t *)op->request.p};
+    m.now_ms = op->now_ms;
+    m.new_version = op->new_version;
+    head.record_case = TACT__V1__LOG_RECORD__RECORD_UPSERT;
+    head.upsert = &m;
+    return op_pack(op, &head.base, out, e);
+}
+
+static int upsert_answer(struct op *op, struct str *out, struct error *e)
+{
+    Tact__V1__UpsertResponse r;
+    tact__v1__upsert_response__init(&r);
+    r.created = op->upsert.created;
+    return op_pack(op, &r.base, out, e);
+}
+
+const struct op_methods op_upsert_methods = {&tact__v1__upsert_request__descriptor, upsert_check, upsert_apply_op, upsert_record,
+                                             upsert_answer};
+
+/* ---- Get ---- */
+
+static int get_check(struct op *op, struct error *e)
+{
+    const Tact__V1__GetRequest *m = (const Tact__V1__GetRequest *)op->message;
+    int rc = op_as_of(op, m->as_of_ms, e);
+    return rc ? rc : request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
+}
+
+static int get_apply(struct op *op, struct error *e)
+{
+    (void)op;
+    (void)e;
+    return 0;
+}
+
+void wire_value(struct value v, struct arena *arena, Tact__V1__Value *out)
+{
+    tact__v1__value__init(out);
+    switch (v.type) {
+    case VALUE_STRING: {
+        struct str copy = arena_str(arena, value_str(v));
+        out->kind_case = TACT__V1__VALUE__KIND_STRING_VALUE;
+        out->string_value = copy.p ? (char *)copy.p : (char *)protobuf_c_empty_string;
+        break;
+    }
+    case VALUE_DOUBLE:
+        out->kind_case = TACT__V1__VALUE__KIND_NUMBER_VALUE;
+        out->number_value = v.number;
+        break;
+    case VALUE_BOOL:
+        out->kind_case = TACT__V1__VALUE__KIND_BOOL_VALUE;
+        out->bool_value = v.boolean;
+        break;
+    case VALUE_INT:
+        out->kind_case = TACT__V1__VALUE__KIND_INT_VALUE;
+        out->int_value = v.integer;
+        break;
+    case VALUE_TIMESTAMP:
+        out->kind_case = TACT__V1__VALUE__KIND_TIME_MS;
+        out->time_ms = v.integer;
+        break;
+    default:
+        break;
+    }
+}
+
+/* A list of `count` zeroed messages, as protobuf-c wants it: pointers to bodies. */
+static void **messages(struct op *op, size_t count, size_t size, struct error *e)
+{
+    void **items = arena_zalloc(&op->arena, (count + 1) * sizeof *items);
+    char *bodies = arena_zalloc(&op->arena, (count + 1) * size);
+    if (!items || !bodies) {
+        error_set(e, ERR_NOSPACE, "the request's memory is full");
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++)
+        items[i] = bodies + i * size;
+    return items;
+}
+
+static int get_profile(struct op *op, Tact__V1__GetResponse *r, struct error *e)
+{
+    const struct schema *schema = &op->snapshot->policy->schema;
+    r->profile = (Tact__V1__GetResponse__ProfileEntry **)messages(op, schema->attribute_count, sizeof **r->profile, e);
+    Tact__V1__Value *values = arena_alloc(&op->arena, (schema->attribute_count + 1) * sizeof *values);
+    if (!r->profile || !values)
+        return ERR_NOSPACE;
+    for (size_t i = 0; i < schema->attribute_count; i++) {
+        if (op->state.attributes[i].type == VALUE_UNKNOWN)
+            continue;
+        Tact__V1__GetResponse__ProfileEntry *entry = r->profile[r->n_profile];
+        tact__v1__get_response__profile_entry__init(entry);
+        wire_value(op->state.attributes[i], &op->arena, &values[r->n_profile]);
+        entry->key = (char *)arena_str(&op->arena, schema->attributes[i].name).p;
+        entry->value = &values[r->n_profile++];
+        if (!entry->key)
+            return ERR_NOSPACE;
+    }
+    return 0;
+}
+
+static int get_consents(struct op *op, Tact__V1__GetResponse *r, struct error *e)
+{
+    r->consents = (Tact__V1__Consent **)messages(op, op->state.consent_count, sizeof **r->consents, e);
+    if (!r->consents)
+        return ERR_NOSPACE;
+    for (uint32_t i = 0; i < op->state.consent_count; i++) {
+        const struct consent *c = &op->state.consents[i];
+        Tact__V1__Consent *m = r->consents[r->n_consents++];
+        tact__v1__consent__init(m);
+        m->channel = op_word(op, c->channel);
+        m->purpose = op_word(op, c->purpose);
+        m->granted = c->granted;
+        m->time_ms = c->time_ms;
+        m->source = (char *)arena_str(&op->arena, c->source).p;
+        if (!m->source)
+            return ERR_NOSPACE;
+    }
+    return 0;
+}
+
+static int get_contacts(struct op *op, Tact__V1__GetResponse *r, struct error *e)
+{
+    static const char *const outcomes[] = {"SENT", "IMPRESSION", "RESPONSE", "CONVERSION", "REJECTION"};
+    r->contacts = (Tact__V1__Contact **)messages(op, op->state.contact_count, sizeof **r->contacts, e);
+    if (!r->contacts)
+        return ERR_NOSPACE;
+    for (uint32_t i = 0; i < op->state.contact_count; i++) {
+        const struct contact *k = &op->state.contacts[i];
+        Tact__V1__Contact *m = r->contacts[r->n_contacts++];
+        tact__v1__contact__init(m);
+        char id[ID128_TEXT];
+        id128_text(k->decision, id);
+        m->decision_id = arena_strdup(&op->arena, id);
+        m->outcomes = arena_alloc(&op->arena, sizeof outcomes);
+        if (!m->decision_id || !m->outcomes)
+            return ERR_NOSPACE;
+        m->action_id = op_word(op, k->action);
+        m->channel = op_word(op, k->channel);
+        m->purpose = op_word(op, k->purpose);
+        m->group = op_word(op, k->group);
+        m->time_ms = k->time_ms;
+        m->expires_ms = k->expires_ms;
+        m->value = (double)k->value / STATE_SUM_SCALE;
+        for (size_t b = 0; b < sizeof outcomes / sizeof outcomes[0]; b++)
+            if (k->outcomes >> b & 1)
+                m->outcomes[m->n_outcomes++] = (char *)outcomes[b];
+    }
+    return 0;
+}
+
+static int get_features(struct op *op, Tact__V1__GetResponse *r, struct error *e)
+{
+    const struct policy *p = op->snapshot->policy;
+    struct view *v = arena_alloc(&op->arena, sizeof *v);
+    r->features = (Tact__V1__GetResponse__FeaturesEntry **)messages(op, p->feature_count, sizeof **r->features, e);
+    if (!v || !r->features || view_init(v, p, &op->state, NULL, UINT32_MAX, false, op->now_ms, &op->arena))
+        return ERR_NOSPACE;
+    struct buf text;
+    buf_init(&text, 4096);
+    int rc = 0;
+    for (size_t i = 0; i < p->feature_count && !rc; i++) {
+        Tact__V1__GetResponse__FeaturesEntry *entry = r->features[r->n_features++];
+        tact__v1__get_response__features_entry__init(entry);
+        buf_clear(&text);
+        value_format(expr_eval(&v->ev, p->features[i].node), &text);
+        entry->key = (char *)arena_str(&op->arena, p->features[i].name).p;
+        entry->value = (char *)arena_str(&op->arena, (struct str){(const char *)text.p, text.n}).p;
+        rc = entry->key && entry->value ? 0 : ERR_NOSPACE;
+    }
+    buf_free(&text);
+    return rc;
+}
+
+static int get_answer(struct op *op, struct str *out, struct error *e)
+{
+    Tact__V1__GetResponse r;
+    tact__v1__get_response__init(&r);
+    r.found = op->state.exists;
+    r.customer_id = (char *)op->customer.p;
+    r.state_bytes = (uint32_t)op->blob.n;
+    r.version = op->state.version;
+    if (get_profile(op, &r, e) || get_consents(op, &r, e) || get_contacts(op, &r, e) || get_features(op, &r, e))
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    return op_pack(op, &r.base, out, e);
+}
+
+const struct op_methods op_get_methods = {&tact__v1__get_request__descriptor, get_check, get_apply, NULL, get_answer};

@@ -1,0 +1,155 @@
+/* Outcomes.Record: what became of a decision.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "net/proto_check.h"
+#include "server/op.h"
+#include "tact/v1/log.pb-c.h"
+#include <math.h>
+
+enum { EVENT_SEED_OUTCOME = 1 };
+
+static int by_handle(struct op *op, const Tact__V1__RecordRequest *m, struct error *e)
+{
+    struct handle *h = &op->record.handle;
+    int rc = handle_read(str_from(m->handle), worker_config_of(op->worker)->secret, op->record.scratch, h, e);
+    if (rc)
+        return rc;
+    struct str given = str_from(m->customer_id);
+    if (h->customer.n == 0 && given.n == 0)
+        return error_set(e, ERR_INVALID, "customer_id: needed with this handle, since the id is over %d bytes", HANDLE_CUSTOMER_MAX);
+    bool other = h->customer.n ? given.n && !str_eq(given, h->customer) : hash64(given.p, given.n) != h->customer_hash;
+    if (other)
+        return error_set(e, ERR_INVALID, "customer_id: the handle belongs to another customer");
+    op->customer = h->customer.n ? h->customer : given;
+    op->record.outcome.decision = h->decision;
+    op->record.outcome.action = h->action;
+    op->record.outcome.channel = h->channel;
+    return 0;
+}
+
+static int by_decision_id(struct op *op, const Tact__V1__RecordRequest *m, struct error *e)
+{
+    int rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
+    if (rc)
+        return rc;
+    if (!id128_parse(str_from(m->decision_id), &op->record.outcome.decision))
+        return error_set(e, ERR_INVALID, "decision_id: expected 32 lower-case hexadecimal digits as Decide gave them (or a handle)");
+    if (!m->action_id[0])
+        return 0;
+    char *path = arena_printf(&op->arena, "action.%s", m->action_id);
+    op->record.outcome.action = path ? names_find(worker_names(op->worker), str_from(path)) : 0;
+    if (!op->record.outcome.action)
+        return error_set(e, ERR_INVALID, "action_id: unknown '%.80s'", m->action_id);
+    return 0;
+}
+
+static int check(struct op *op, struct error *e)
+{
+    const Tact__V1__RecordRequest *m = (const Tact__V1__RecordRequest *)op->message;
+    struct outcome *o = &op->record.outcome;
+    struct str id;
+    int rc = op_as_of(op, m->as_of_ms, e);
+    if (!rc)
+        rc = request_id("outcome_id", m->outcome_id, DECIDE_ID_MAX, &id, e);
+    if (rc)
+        return rc;
+    if (m->kind <= TACT__V1__RECORD_REQUEST__KIND__UNSPECIFIED || m->kind > TACT__V1__RECORD_REQUEST__KIND__REJECTION)
+        return error_set(e, ERR_INVALID, "kind: %d; allowed: SENT, NOT_SENT, IMPRESSION, RESPONSE, CONVERSION, REJECTION", (int)m->kind);
+    if (!isfinite(m->value) || fabs(m->value) > STATE_NUMBER_MAX)
+        return error_set(e, ERR_INVALID, "value: must be finite and at most 1e12 in size");
+    if (m->value != 0 && m->kind != TACT__V1__RECORD_REQUEST__KIND__CONVERSION)
+        return error_set(e, ERR_INVALID, "value: only a CONVERSION has one");
+    o->time_ms = m->time_ms ? m->time_ms : op->now_ms;
+    if (m->time_ms < 0 || o->time_ms > op->now_ms + STATE_AHEAD_MS)
+        return error_set(e, ERR_INVALID, "time_ms: at most 300 s ahead of the server's time are allowed");
+    o->kind = m->kind;
+    o->value = m->value;
+    o->event = hash64_seed(id.p, id.n, EVENT_SEED_OUTCOME);
+    op->writes = true;
+    rc = m->handle[0] ? by_handle(op, m, e) : by_decision_id(op, m, e);
+    op->record_id = &o->decision;
+    return rc;
+}
+
+/* The action and channel of a decision known by its id alone: from the contact, else from the recorded decision. */
+static int resolve(struct op *op, struct error *e)
+{
+    struct outcome *o = &op->record.outcome;
+    const struct contact *k = state_contact_find(&op->state, o->decision, o->action);
+    if (k) {
+        o->action = k->action;
+        o->channel = k->channel;
+        return 0;
+    }
+    struct cursor c = cursor_of(op->recorded.p, op->recorded.n);
+    (void)cursor_byte(&c);
+    (void)cursor_byte(&c);
+    size_t n = cursor_byte(&c);
+    struct str channel = {(const char *)cursor_bytes(&c, n), n};
+    ProtobufCAllocator allocator = proto_arena_allocator(&op->arena);
+    Tact__V1__Decision *d = c.failed ? NULL : tact__v1__decision__unpack(&allocator, cursor_left(&c), c.p);
+    if (!d)
+        return error_set(e, ERR_NOTFOUND, "decision_id: no such decision is kept for this customer; pass the choice's handle");
+    char *path = arena_printf(&op->arena, "channel.%.*s", STR_ARG(channel));
+    o->channel = path ? names_find(worker_names(op->worker), str_from(path)) : 0;
+    for (size_t i = 0; i < d->n_choices; i++) {
+        path = arena_printf(&op->arena, "action.%s", d->choices[i]->action_id);
+        uint32_t action = path ? names_find(worker_names(op->worker), str_from(path)) : 0;
+        if (!o->action || o->action == action) {
+            o->action = action;
+            op->record.handle.probability = (float)d->choices[i]->action_probability;
+            return 0;
+        }
+    }
+    return error_set(e, ERR_NOTFOUND, "this decision chose no such action");
+}
+
+static int apply(struct op *op, struct error *e)
+{
+    const Tact__V1__RecordRequest *m = (const Tact__V1__RecordRequest *)op->message;
+    struct outcome *o = &op->record.outcome;
+    if (!m->handle[0]) {
+        int rc = resolve(op, e);
+        if (rc)
+            return rc;
+    }
+    int changed = outcome_apply(o, op->snapshot->policy, &op->state, op->now_ms, e);
+    if (changed < 0)
+        return changed;
+    op->record.repeated = changed == 0;
+    op->dirty = changed > 0;
+    return 0;
+}
+
+static int record(struct op *op, struct str *out, struct error *e)
+{
+    struct outcome *o = &op->record.outcome;
+    Tact__V1__LogRecord head;
+    Tact__V1__OutcomeRecord m;
+    tact__v1__log_record__init(&head);
+    tact__v1__outcome_record__init(&m);
+    op_log_head(op, &head);
+    struct str customer = arena_str(&op->arena, op->customer);
+    if (!customer.p)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    m.request = (ProtobufCBinaryData){op->request.n, (uint8_t *)op->request.p};
+    m.now_ms = op->now_ms;
+    m.new_version = op->dirty ? op->new_version : 0;
+    m.customer_id = (char *)customer.p;
+    m.decision_id = (ProtobufCBinaryData){sizeof o->decision.bytes, o->decision.bytes};
+    m.action_id = op_word(op, o->action);
+    m.channel = op_word(op, o->channel);
+    m.action_probability = (double)op->record.handle.probability;
+    head.record_case = TACT__V1__LOG_RECORD__RECORD_OUTCOME;
+    head.outcome = &m;
+    return op_pack(op, &head.base, out, e);
+}
+
+static int answer(struct op *op, struct str *out, struct error *e)
+{
+    Tact__V1__RecordResponse r;
+    tact__v1__record_response__init(&r);
+    r.repeated_before = op->record.repeated;
+    return op_pack(op, &r.base, out, e);
+}
+
+const struct op_methods op_record_methods = {&tact__v1__record_request__descriptor, check, apply, record, answer};

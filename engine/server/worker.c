@@ -1,0 +1,294 @@
+/* The worker: calls in, answers out; turns of customers; pool of calls. See worker.h and op.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "server/worker.h"
+#include "server/op.h"
+#include "tact/v1/log.pb-c.h"
+#include <stdlib.h>
+
+/* A customer whose calls take turns: the first of the list has the turn. */
+struct turn {
+    struct turn *next;   /* of the bucket, or the free list */
+    uint32_t bucket;
+    struct op *first, *last;
+};
+
+struct worker {
+    struct worker_config config;
+    struct names *names;
+    struct snapshot *snapshot;
+    struct rng rng;
+    struct worker_stats stats;
+    struct turn *turns[WORKER_TURN_BUCKETS];
+    struct turn *free_turns;
+    struct op *free_ops;
+    uint32_t ops, pooled;
+    struct op *ready_first, *ready_last; /* calls whose turn came; run by the outermost worker_pass_turn */
+    bool running_ready;
+};
+
+enum { POOL_OPS_MAX = 256 };
+
+const char *op_kind_path(enum op_kind k)
+{
+    static const char *const paths[] = {
+#define X(name, path) path,
+        OP_KINDS(X)
+#undef X
+    };
+    return (unsigned)k < OP_KIND_COUNT ? paths[k] : "?";
+}
+
+struct worker *worker_new(const struct worker_config *c, struct names *names, struct snapshot *snapshot_take)
+{
+    struct worker *w = calloc(1, sizeof *w);
+    ASSERT(w != NULL);
+    w->config = *c;
+    w->names = names;
+    w->snapshot = snapshot_take;
+    rng_seed(&w->rng, c->seed);
+    w->stats.latency_ns = calloc(1, sizeof *w->stats.latency_ns);
+    ASSERT(w->stats.latency_ns != NULL);
+    return w;
+}
+
+static void op_free(struct op *op)
+{
+    arena_free(&op->arena);
+    buf_free(&op->blob);
+    buf_free(&op->recorded);
+    buf_free(&op->fresh);
+    free(op);
+}
+
+void worker_free(struct worker **worker)
+{
+    struct worker *w = *worker;
+    if (!w)
+        return;
+    ASSERT(w->ops == 0);
+    while (w->free_ops) {
+        struct op *next = w->free_ops->next;
+        op_free(w->free_ops);
+        w->free_ops = next;
+    }
+    while (w->free_turns) {
+        struct turn *next = w->free_turns->next;
+        free(w->free_turns);
+        w->free_turns = next;
+    }
+    snapshot_release(&w->snapshot);
+    free(w->stats.latency_ns);
+    free(w);
+    *worker = NULL;
+}
+
+/* ---- calls ---- */
+
+static struct op *op_new(struct worker *w)
+{
+    struct op *op = w->free_ops;
+    if (op) {
+        w->free_ops = op->next;
+        w->pooled--;
+        struct arena arena = op->arena;
+        struct buf blob = op->blob, recorded = op->recorded, fresh = op->fresh;
+        *op = (struct op){.arena = arena, .blob = blob, .recorded = recorded, .fresh = fresh};
+        return op;
+    }
+    op = calloc(1, sizeof *op);
+    ASSERT(op != NULL);
+    arena_init(&op->arena, WORKER_ARENA_MAX);
+    buf_init(&op->blob, STATE_BLOB_MAX);
+    buf_init(&op->recorded, STATE_BLOB_MAX);
+    buf_init(&op->fresh, STATE_BLOB_MAX + 64);
+    return op;
+}
+
+void worker_submit(struct worker *w, enum op_kind kind, struct str request, int64_t deadline_us, worker_done done, void *user)
+{
+    if (w->ops >= WORKER_OPS_MAX) {
+        done(user, &(struct worker_result){.status = GRPC_RESOURCE_EXHAUSTED, .text = "too many calls under way; try again later"});
+        return;
+    }
+    struct op *op = op_new(w);
+    w->ops++;
+    op->magic = OP_MAGIC;
+    op->worker = w;
+    op->kind = kind;
+    op->request = request;
+    op->snapshot = w->snapshot ? snapshot_hold(w->snapshot) : NULL;
+    op->started_us = w->config.clock.mono_us(w->config.clock.ctx);
+    op->deadline_us = deadline_us;
+    if (deadline_us == INT64_MAX)
+        op->deadline_us = op->started_us + (int64_t)WORKER_TIME_DEFAULT_MS * 1000;
+    op->done = done;
+    op->user = user;
+    op->step = STEP_DECODE;
+    op_run(op);
+}
+
+void worker_op_over(struct op *op)
+{
+    struct worker *w = op->worker;
+    ASSERT(op->magic == OP_MAGIC);
+    op->magic = 0;
+    snapshot_release(&op->snapshot);
+    w->ops--;
+    if (w->pooled >= POOL_OPS_MAX) {
+        op_free(op);
+        return;
+    }
+    arena_reset(&op->arena);
+    buf_clear(&op->blob);
+    buf_clear(&op->recorded);
+    buf_clear(&op->fresh);
+    op->next = w->free_ops;
+    w->free_ops = op;
+    w->pooled++;
+}
+
+/* ---- turns ---- */
+
+bool worker_take_turn(struct op *op)
+{
+    struct worker *w = op->worker;
+    uint32_t bucket = (uint32_t)(hash64(op->customer.p, op->customer.n) % WORKER_TURN_BUCKETS);
+    struct turn *t = w->turns[bucket];
+    while (t && !str_eq(t->first->customer, op->customer))
+        t = t->next;
+    op->has_turn = true;
+    op->next = NULL;
+    if (t) {
+        op->turn = t;
+        t->last->next = op;
+        t->last = op;
+        return false;
+    }
+    t = w->free_turns;
+    if (t)
+        w->free_turns = t->next;
+    else
+        t = malloc(sizeof *t);
+    ASSERT(t != NULL);
+    *t = (struct turn){.next = w->turns[bucket], .bucket = bucket, .first = op, .last = op};
+    w->turns[bucket] = t;
+    op->turn = t;
+    return true;
+}
+
+/* Many that wait may end at once (their time is over): a list instead of recursion keeps the stack flat. */
+static void run_next(struct worker *w, struct op *op)
+{
+    op->ready_next = NULL;
+    if (w->ready_first)
+        w->ready_last->ready_next = op;
+    else
+        w->ready_first = op;
+    w->ready_last = op;
+    if (w->running_ready)
+        return;
+    w->running_ready = true;
+    while (w->ready_first) {
+        struct op *next = w->ready_first;
+        w->ready_first = next->ready_next;
+        op_run(next);
+    }
+    w->running_ready = false;
+}
+
+void worker_pass_turn(struct op *op)
+{
+    struct worker *w = op->worker;
+    struct turn *t = op->turn;
+    ASSERT(t->first == op);
+    op->has_turn = false;
+    t->first = op->next;
+    if (t->first) {
+        run_next(w, t->first);
+        return;
+    }
+    struct turn **link = &w->turns[t->bucket];
+    while (*link != t)
+        link = &(*link)->next;
+    *link = t->next;
+    t->next = w->free_turns;
+    w->free_turns = t;
+}
+
+/* ---- the rest ---- */
+
+void worker_set_snapshot(struct worker *w, struct snapshot *snapshot_take)
+{
+    snapshot_release(&w->snapshot);
+    w->snapshot = snapshot_take;
+}
+
+const struct snapshot *worker_snapshot(const struct worker *w)
+{
+    return w->snapshot;
+}
+
+const struct worker_stats *worker_stats(const struct worker *w)
+{
+    return &w->stats;
+}
+
+uint32_t worker_ops(const struct worker *w)
+{
+    return w->ops;
+}
+
+struct worker_stats *worker_stats_of(struct worker *w)
+{
+    return &w->stats;
+}
+
+struct rng *worker_rng(struct worker *w)
+{
+    return &w->rng;
+}
+
+const struct worker_config *worker_config_of(const struct worker *w)
+{
+    return &w->config;
+}
+
+const struct names *worker_names(const struct worker *w)
+{
+    return w->names;
+}
+
+int worker_log_names(struct worker *w, struct error *e)
+{
+    uint32_t highest = names_highest(w->names);
+    Tact__V1__LogRecord record;
+    Tact__V1__NamesRecord names;
+    tact__v1__log_record__init(&record);
+    tact__v1__names_record__init(&names);
+    Tact__V1__NamesRecord__Name *bodies = calloc(highest + 1, sizeof *bodies);
+    names.names = calloc(highest + 1, sizeof *names.names);
+    ASSERT(bodies && names.names);
+    for (uint32_t id = 1; id <= highest; id++) {
+        struct str text = names_text(w->names, id);
+        if (!text.n)
+            continue;
+        Tact__V1__NamesRecord__Name *n = &bodies[names.n_names];
+        tact__v1__names_record__name__init(n);
+        n->id = id;
+        n->name = (char *)text.p; /* ends in NUL */
+        names.names[names.n_names++] = n;
+    }
+    record.written_ms = w->config.clock.wall_ms(w->config.clock.ctx);
+    record.server = (char *)w->config.server;
+    record.record_case = TACT__V1__LOG_RECORD__RECORD_NAMES;
+    record.names = &names;
+    size_t n = tact__v1__log_record__get_packed_size(&record);
+    uint8_t *bytes = malloc(n);
+    ASSERT(bytes != NULL);
+    tact__v1__log_record__pack(&record, bytes);
+    int rc = w->config.sink.append(w->config.sink.ctx, (struct str){(const char *)bytes, n}, NULL, NULL);
+    free(bytes);
+    free(bodies);
+    free(names.names);
+    return rc ? error_set(e, rc, "the dictionary of names could not be logged: %s", error_meaning(rc)) : 0;
+}
