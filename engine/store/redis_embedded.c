@@ -25,7 +25,6 @@
 
 enum {
     SOCKET_PATH_MAX = 106, /* see REDIS_PATH_MAX */
-    ARGS_MAX = 40,
     POLL_STEP_MS = 2,
     PING_MS = 200,
     CHILD_LOCK_FD = 3,
@@ -57,8 +56,18 @@ static int64_t deadline_in(int ms)
     return clock_mono_us() + (int64_t)ms * 1000;
 }
 
-/* ---- finding things
- * ------------------------------------------------------------------------------------------ */
+/* ---- finding things ---- */
+
+/* Not realpath: Debian's redis-server is a link to a program that looks at the name it was called by. */
+static char *absolute(const char *path)
+{
+    char here[PATH_MAX], *whole = NULL;
+    if (path[0] == '/')
+        return strdup(path);
+    if (!getcwd(here, sizeof here) || asprintf(&whole, "%s/%s", here, path) < 0)
+        return NULL;
+    return whole;
+}
 
 /* The first executable `name` in the colon-separated list of folders, as new memory, or NULL. */
 static char *find_in(const char *list, const char *name)
@@ -68,7 +77,7 @@ static char *find_in(const char *list, const char *name)
         size_t n = strcspn(list, ":");
         int length = snprintf(path, sizeof path, "%.*s/%s", (int)n, list, name);
         if (n && length > 0 && (size_t)length < sizeof path && access(path, X_OK) == 0)
-            return strdup(path);
+            return absolute(path);
         list += n + (list[n] == ':');
     }
     return NULL;
@@ -78,7 +87,7 @@ static int find_binary(char **out, const char *wanted, struct error *e)
 {
     static const char *const names[] = {"redis-server", "valkey-server"};
     if (wanted && strchr(wanted, '/')) {
-        *out = access(wanted, X_OK) == 0 ? strdup(wanted) : NULL;
+        *out = access(wanted, X_OK) == 0 ? absolute(wanted) : NULL;
         return *out ? 0 : error_set(e, ERR_NOTFOUND, "embedded store: %s: %s", wanted, strerror(errno));
     }
     for (size_t i = 0; i < 2; i++) {
@@ -185,12 +194,11 @@ static int write_owner(struct redis_embedded *r, struct error *e)
     return 0;
 }
 
-/* ---- the child
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the child ---- */
 
 /* Between fork and exec. Never returns. */
-_Noreturn static void become_redis(const char *binary, char **args, int lock_fd, int log_fd, int report_fd,
-                                   pid_t parent)
+_Noreturn static void become_redis(const char *binary, char **args, const char *folder, int lock_fd,
+                                   int log_fd, int report_fd, pid_t parent)
 {
     sigset_t none;
     int null_fd = open("/dev/null", O_RDONLY);
@@ -198,7 +206,7 @@ _Noreturn static void become_redis(const char *binary, char **args, int lock_fd,
     int high = CHILD_REPORT_FD + 1;
     int lock = fcntl(lock_fd, F_DUPFD, high), log = fcntl(log_fd, F_DUPFD, high);
     int report = fcntl(report_fd, F_DUPFD, high), null = fcntl(null_fd, F_DUPFD, high);
-    bool good = dup2(null, 0) >= 0 && dup2(log, 1) >= 0 && dup2(log, 2) >= 0 &&
+    bool good = chdir(folder) == 0 && dup2(null, 0) >= 0 && dup2(log, 1) >= 0 && dup2(log, 2) >= 0 &&
                 dup2(lock, CHILD_LOCK_FD) >= 0 && dup2(report, CHILD_REPORT_FD) >= 0 &&
                 fcntl(CHILD_REPORT_FD, F_SETFD, FD_CLOEXEC) >= 0;
     if (good) {
@@ -218,34 +226,25 @@ _Noreturn static void become_redis(const char *binary, char **args, int lock_fd,
     _exit(127);
 }
 
+/* Redis runs in its folder and gets relative paths, since its versions differ in how they read spaces and
+ * quotes. */
 static int spawn(struct redis_embedded *r, struct error *e)
 {
     char maxmemory[32];
     snprintf(maxmemory, sizeof maxmemory, "%llu", (unsigned long long)r->options.maxmemory_bytes);
-    const char *args[ARGS_MAX] = {r->binary,
-                                  "--port",
-                                  "0",
-                                  "--unixsocket",
-                                  r->socket,
-                                  "--unixsocketperm",
-                                  "700",
-                                  "--dir",
-                                  r->folder,
-                                  "--appendonly",
-                                  "yes",
-                                  "--appendfsync",
-                                  r->options.sync_always ? "always" : "everysec",
-                                  "--save",
-                                  "",
-                                  "--maxmemory-policy",
-                                  "noeviction",
-                                  "--maxmemory",
-                                  maxmemory,
-                                  "--daemonize",
-                                  "no",
-                                  "--logfile",
-                                  r->log,
-                                  NULL};
+    const char *where = r->socket_folder[0] ? r->socket : "redis.sock";
+    const char *often = r->options.sync_always ? "always" : "everysec";
+    const char *args[] = {r->binary,    "--port",
+                          "0",          "--unixsocket",
+                          where,        "--unixsocketperm",
+                          "700",        "--appendonly",
+                          "yes",        "--appendfsync",
+                          often,        "--save",
+                          "",           "--maxmemory-policy",
+                          "noeviction", "--maxmemory",
+                          maxmemory,    "--daemonize",
+                          "no",         "--logfile",
+                          "redis.log",  NULL};
     int report[2] = {-1, -1}, why = 0;
     int log_fd = open(r->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log_fd < 0 || pipe2(report, O_CLOEXEC) < 0) {
@@ -256,7 +255,7 @@ static int spawn(struct redis_embedded *r, struct error *e)
     }
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
-        become_redis(r->binary, (char **)(uintptr_t)args, r->lock_fd, log_fd, report[1], parent);
+        become_redis(r->binary, (char **)(uintptr_t)args, r->folder, r->lock_fd, log_fd, report[1], parent);
     int fork_error = errno;
     close(report[1]);
     close(log_fd);
@@ -342,8 +341,7 @@ static bool wait_for_end(struct redis_embedded *r, int ms)
     return true;
 }
 
-/* ---- the owner's side
- * ---------------------------------------------------------------------------------------- */
+/* ---- the owner's side ---- */
 
 int redis_embedded_restart(struct redis_embedded *r, bool wait, struct error *e)
 {

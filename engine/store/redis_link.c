@@ -1,22 +1,17 @@
 /* One kept-alive connection to Redis; the states are drawn in redis_link.h.
  *
- * Three kinds of memory, each with one owner:
- *   link   the user's; outlives redis_link_free until its handles, connections and look-up are gone (`refs`)
- *   conn   one hiredis context and its poll handle; made for each attempt, freed when the poll handle has
- * closed command in `flight` (handed to hiredis, oldest first) or in `failed` (to be told from the loop).
- * Freed by hiredis's reply callback, which comes exactly once for each command handed over, with NULL when
- * the context dies. conn_lost is the one place where a connection ends for us, whoever noticed first: it
- * tells every command in flight what became of it (the output buffer of the dying context says which bytes
- * never left). hiredis 0.14 runs its NULL callbacks before the clean-up hook, 1.x after it; both orders are
- * right, since conn_lost runs once. redisAsyncFree is never called from hiredis's connect callback, where
- * 0.14 would free at once what it still uses. SPDX-License-Identifier: Apache-2.0 */
+ * A link outlives redis_link_free until its handles, connections and look-up are gone (`refs`). Commands wait
+ * in two queues: `flight` (handed to the connection, oldest first) and `failed` (to be told from the loop).
+ * The memory of a command in flight goes when the connection gives it back, by a reply or by NULL, also when
+ * its owner has long been told: by its deadline, or by on_lost, which tells all of them what became of them.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis_link.h"
+#include "store/redis_conn.h"
 #include "store/resp.h"
 #include "base/clock.h"
 #include "base/rng.h"
 #include <errno.h>
-#include <hiredis/async.h>
-#include <hiredis/sds.h>
+#include <hiredis/hiredis.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -24,15 +19,6 @@
 enum { ADDRESSES_MAX = 8, TICK_MIN_MS = 5, TICK_MAX_MS = 250, BACKOFF_SHIFT_MAX = 16 };
 
 enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, LINK_READY };
-
-struct conn {
-    struct redis_link *link;
-    redisAsyncContext *ac; /* NULL once hiredis has let go */
-    uv_poll_t poll;
-    int events;        /* polled for */
-    uint64_t appended; /* bytes handed to hiredis */
-    bool connected, flushing, lost;
-};
 
 struct queue {
     struct link_command *head, *tail;
@@ -47,8 +33,8 @@ struct redis_link {
     char place[REDIS_PLACE_MAX];
     enum link_state state;
     bool closing;
-    int refs; /* open handles, connections, a running look-up */
-    struct conn *conn;
+    int refs;                  /* open handles, connections, a running look-up */
+    struct redis_conn *conn;   /* while it lives for us: from opening to on_lost */
     uv_timer_t state_timer;    /* CLOSED: backoff; CONNECTING, GREETING: time-out; READY: tick */
     uv_timer_t deadline_timer; /* the earliest deadline */
     int64_t deadline_armed_us; /* INT64_MAX: not armed */
@@ -69,8 +55,7 @@ struct redis_link {
     uint64_t connects, late_replies, sequence;
 };
 
-/* ---- queues
- * -------------------------------------------------------------------------------------------------- */
+/* ---- queues ---- */
 
 static void push(struct queue *q, struct link_command *c)
 {
@@ -118,8 +103,7 @@ static void tell(struct link_command *c, enum link_outcome outcome, const redisR
         cb(c, &r);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static void unref(struct redis_link *link)
 {
@@ -198,8 +182,7 @@ static void set_state(struct redis_link *link, enum link_state to)
     }
 }
 
-/* ---- deadlines
- * ----------------------------------------------------------------------------------------------- */
+/* ---- deadlines ---- */
 
 static void on_deadline(uv_timer_t *timer);
 
@@ -228,65 +211,9 @@ static void on_deadline(uv_timer_t *timer)
     arm_deadline(link, now);
 }
 
-/* ---- hiredis's event hooks
- * ----------------------------------------------------------------------------------- */
+/* ---- commands ---- */
 
-static void on_poll(uv_poll_t *poll, int status, int events);
-
-static void poll_for(struct conn *conn, int events)
-{
-    if (events == conn->events)
-        return;
-    conn->events = events;
-    if (events)
-        uv_poll_start(&conn->poll, events, on_poll);
-    else
-        uv_poll_stop(&conn->poll);
-}
-
-static void hook_add_read(void *data)
-{
-    struct conn *conn = data;
-    poll_for(conn, conn->events | UV_READABLE);
-}
-
-static void hook_del_read(void *data)
-{
-    struct conn *conn = data;
-    poll_for(conn, conn->events & ~UV_READABLE);
-}
-
-/* Once connected, writes wait for the end of the loop turn; only what the socket did not take then is polled
- * for. */
-static void hook_add_write(void *data)
-{
-    struct conn *conn = data;
-    if (conn->connected && !conn->flushing && !(conn->events & UV_WRITABLE))
-        wake(conn->link);
-    else
-        poll_for(conn, conn->events | UV_WRITABLE);
-}
-
-static void hook_del_write(void *data)
-{
-    struct conn *conn = data;
-    poll_for(conn, conn->events & ~UV_WRITABLE);
-}
-
-static void on_poll_closed(uv_handle_t *handle)
-{
-    struct conn *conn = handle->data;
-    struct redis_link *link = conn->link;
-    free(conn);
-    unref(link);
-}
-
-static const char *reason(const redisAsyncContext *ac)
-{
-    return ac->c.err && ac->c.errstr[0] ? ac->c.errstr : "connection closed";
-}
-
-/* Tells everything in flight what became of it. Their memory stays hiredis's to give back. */
+/* Tells everything in flight what became of it. Their memory stays the connection's to give back. */
 static void drain_flight(struct redis_link *link, const char *why)
 {
     struct link_command *c;
@@ -294,14 +221,10 @@ static void drain_flight(struct redis_link *link, const char *why)
         tell(c, c->sent ? LINK_NO_REPLY : LINK_NOT_SENT, NULL, why);
 }
 
-static void conn_lost(struct conn *conn, const char *why)
+static void on_lost(void *user, const char *why, uint64_t written)
 {
-    struct redis_link *link = conn->link;
-    if (conn->lost)
-        return;
-    conn->lost = true;
+    struct redis_link *link = user;
     link->conn = NULL;
-    uint64_t written = conn->appended - sdslen(conn->ac->c.obuf);
     for (struct link_command *c = link->flight.head; c; c = c->next)
         c->sent = c->end <= written;
     if (!link->closing) {
@@ -311,72 +234,11 @@ static void conn_lost(struct conn *conn, const char *why)
     drain_flight(link, "the connection to Redis was lost");
 }
 
-static void hook_cleanup(void *data)
+static void on_reply(void *user, void *command, const redisReply *reply, bool surplus)
 {
-    struct conn *conn = data;
-    conn_lost(conn, reason(conn->ac));
-    conn->ac = NULL;
-    conn->events = 0;
-    uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
-}
-
-/* Ends a connection that hiredis still believes in. */
-static void conn_drop(struct conn *conn, const char *why)
-{
-    conn_lost(conn, why);
-    if (conn->ac)
-        redisAsyncFree(conn->ac);
-}
-
-/* hiredis aborts the process on a reply that nobody asked for. What comes while nothing is owed is either the
- * end of the stream, which hiredis may see, or cause to leave; `-ERR …` before a server closes is kept as the
- * reason. */
-static bool unasked(struct conn *conn)
-{
-    char bytes[128], why[192];
-    if (!conn->connected || conn->link->flight.head)
-        return false;
-    ssize_t n = recv(conn->ac->c.fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
-    if (n <= 0)
-        return false;
-    for (ssize_t i = 0; i < n; i++)
-        if (bytes[i] < ' ' || bytes[i] > '~')
-            n = i;
-    snprintf(why, sizeof why, "Redis said, without being asked: %.*s", (int)n, bytes);
-    conn_drop(conn, why);
-    return true;
-}
-
-/* On a poll error libuv has stopped polling: both handlers run so that one of them finds the socket's error.
- */
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-    struct conn *conn = poll->data;
-    if (status < 0) {
-        conn->events = 0;
-        events = UV_READABLE | UV_WRITABLE;
-    }
-    if (conn->ac && (events & UV_READABLE) && !unasked(conn))
-        redisAsyncHandleRead(conn->ac);
-    if (conn->ac && (events & UV_WRITABLE)) {
-        conn->flushing = true;
-        redisAsyncHandleWrite(conn->ac);
-        conn->flushing = false;
-    }
-    if (conn->ac && status < 0)
-        conn_drop(conn, uv_strerror(status));
-}
-
-/* ---- commands
- * ------------------------------------------------------------------------------------------------ */
-
-static void on_reply(redisAsyncContext *ac, void *data, void *privdata)
-{
-    struct link_command *c = privdata;
-    struct conn *conn = ac->data;
-    struct redis_link *link = conn->link;
-    if (!data || conn->lost) {
-        conn_lost(conn, reason(ac));
+    struct redis_link *link = user;
+    struct link_command *c = command;
+    if (!reply) { /* told by on_lost */
         free(c);
         return;
     }
@@ -386,10 +248,9 @@ static void on_reply(redisAsyncContext *ac, void *data, void *privdata)
     if (!c->cb && c->deadline_us != INT64_MAX)
         link->late_replies++;
     void (*cb)(struct link_command *, const struct link_result *) = c->cb;
-    bool surplus = !link->flight.head && ac->c.reader->pos < ac->c.reader->len;
-    tell(c, LINK_REPLY, data, NULL);
-    if (surplus) /* see unasked() */
-        conn_drop(conn, "Redis sent more replies than it was asked for");
+    tell(c, LINK_REPLY, reply, NULL);
+    if (surplus && link->conn)
+        redis_conn_drop(link->conn, "Redis sent more replies than it was asked for");
     if (!c->again) {
         free(c);
         return;
@@ -415,16 +276,14 @@ static const char *obstacle(const struct redis_link *link, const struct link_com
 void redis_link_send(struct redis_link *link, struct link_command *c)
 {
     int64_t now = clock_mono_us();
-    struct conn *conn = link->conn;
     const char *why = obstacle(link, c, now);
-    if (!why && redisAsyncFormattedCommand(conn->ac, on_reply, c, c->bytes, c->size) != REDIS_OK)
+    if (!why && !redis_conn_send(link->conn, c->bytes, c->size, c))
         why = "the connection to Redis is closing";
     if (why) {
         redis_link_fail(link, c, why);
         return;
     }
-    conn->appended += c->size;
-    c->end = conn->appended;
+    c->end = redis_conn_appended(link->conn);
     c->sent_us = link->last_sent_us = now;
     link->bytes += c->size;
     push(&link->flight, c);
@@ -475,17 +334,12 @@ static void on_turn(uv_idle_t *turn)
     uv_idle_stop(turn);
     for (size_t n = link->failed.count; n > 0 && link->failed.head; n--)
         fail_one(link);
-    struct conn *conn = link->conn;
-    if (conn && conn->ac && conn->connected && !(conn->events & UV_WRITABLE)) {
-        conn->flushing = true;
-        redisAsyncHandleWrite(conn->ac);
-        conn->flushing = false;
-    }
+    if (link->conn)
+        redis_conn_flush(link->conn);
     deliver_status(link);
 }
 
-/* ---- the link's own commands
- * --------------------------------------------------------------------------------- */
+/* ---- the link's own commands ---- */
 
 struct own_command {
     struct link_command command;
@@ -515,8 +369,7 @@ static void send_own(struct redis_link *link, const struct str *args, size_t cou
     redis_link_send(link, &own->command);
 }
 
-/* ---- connecting
- * ---------------------------------------------------------------------------------------------- */
+/* ---- connecting ---- */
 
 static void attempt_failed(struct redis_link *link, const char *why)
 {
@@ -541,53 +394,42 @@ static void greet(struct redis_link *link)
     link->owner.greet(link->owner.user);
 }
 
-static void on_connect(const redisAsyncContext *ac, int status)
+static void on_up(void *user)
 {
-    struct conn *conn = ac->data;
-    struct redis_link *link = conn->link;
-    if (status != REDIS_OK) {
-        conn_lost(conn, reason(ac));
-        return;
-    }
-    if (conn->lost)
-        return;
-    conn->connected = true;
+    struct redis_link *link = user;
     set_state(link, LINK_GREETING);
     greet(link);
 }
 
-static void open_context(struct redis_link *link, const char *address)
+static void on_gone(void *user)
 {
-    redisAsyncContext *ac = link->url.path[0] ? redisAsyncConnectUnix(link->url.path)
-                                              : redisAsyncConnect(address, link->url.port);
-    if (!ac || ac->err) {
-        attempt_failed(link, ac ? ac->errstr : "out of memory");
-        if (ac)
-            redisAsyncFree(ac);
-        return;
-    }
-    struct conn *conn = calloc(1, sizeof *conn);
-    ASSERT(conn != NULL);
-    conn->link = link;
-    int rc = uv_poll_init(link->loop, &conn->poll, ac->c.fd);
-    if (rc < 0) {
-        attempt_failed(link, uv_strerror(rc));
-        redisAsyncFree(ac);
-        free(conn);
-        return;
-    }
-    conn->poll.data = conn;
-    conn->ac = ac;
-    link->conn = conn;
-    link->refs++;
-    ac->data = conn;
-    ac->ev.data = conn;
-    ac->ev.addRead = hook_add_read;
-    ac->ev.delRead = hook_del_read;
-    ac->ev.addWrite = hook_add_write;
-    ac->ev.delWrite = hook_del_write;
-    ac->ev.cleanup = hook_cleanup;
-    redisAsyncSetConnectCallback(ac, on_connect);
+    unref(user);
+}
+
+static void on_wake(void *user)
+{
+    wake(user);
+}
+
+static bool is_owed(const void *user)
+{
+    return ((const struct redis_link *)user)->flight.head != NULL;
+}
+
+static void open_conn(struct redis_link *link, const char *address)
+{
+    struct redis_conn_owner owner = {.user = link,
+                                     .up = on_up,
+                                     .reply = on_reply,
+                                     .lost = on_lost,
+                                     .gone = on_gone,
+                                     .wake = on_wake,
+                                     .owed = is_owed};
+    struct error why;
+    if (redis_conn_open(&link->conn, link->loop, &link->url, address, &owner, &why) < 0)
+        attempt_failed(link, why.text);
+    else
+        link->refs++;
 }
 
 /* IPv4 first, as hiredis does; each attempt takes the next address. */
@@ -617,12 +459,20 @@ static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *lis
     if (!link->closing && link->state == LINK_CONNECTING && !link->conn) {
         keep_addresses(link, status == 0 ? list : NULL);
         if (link->address_count)
-            open_context(link, link->addresses[link->attempt % link->address_count]);
+            open_conn(link, link->addresses[link->attempt % link->address_count]);
         else
             attempt_failed(link, status < 0 ? uv_strerror(status) : "the host has no address");
     }
     uv_freeaddrinfo(list);
     unref(link);
+}
+
+/* localhost is the loopback also where nothing resolves it. */
+static void set_localhost(struct redis_link *link)
+{
+    snprintf(link->addresses[0], sizeof link->addresses[0], "127.0.0.1");
+    snprintf(link->addresses[1], sizeof link->addresses[1], "::1");
+    link->address_count = 2;
 }
 
 static void connect_now(struct redis_link *link)
@@ -631,7 +481,12 @@ static void connect_now(struct redis_link *link)
     set_state(link, LINK_CONNECTING);
     if (link->url.path[0] || uv_ip4_addr(link->url.host, 1, (struct sockaddr_in *)&any) == 0 ||
         uv_ip6_addr(link->url.host, 1, (struct sockaddr_in6 *)&any) == 0) {
-        open_context(link, link->url.host);
+        open_conn(link, link->url.host);
+        return;
+    }
+    if (strcmp(link->url.host, "localhost") == 0) {
+        set_localhost(link);
+        open_conn(link, link->addresses[link->attempt % link->address_count]);
         return;
     }
     if (link->looking) /* the last look-up still runs; its answer serves this attempt */
@@ -656,7 +511,7 @@ static void tick(struct redis_link *link)
         int64_t since = oldest->sent_us > link->last_reply_us ? oldest->sent_us : link->last_reply_us;
         if (now - since >= (int64_t)link->options.stall_ms * 1000) {
             snprintf(why, sizeof why, "stalled: no reply for %d ms", link->options.stall_ms);
-            conn_drop(link->conn, why);
+            redis_conn_drop(link->conn, why);
         }
     } else if (now - link->last_sent_us >= (int64_t)link->options.idle_ping_ms * 1000) {
         struct str args[1] = {STR("PING")};
@@ -676,7 +531,7 @@ static void on_state_timer(uv_timer_t *timer)
     case LINK_CONNECTING:
     case LINK_GREETING:
         if (link->conn)
-            conn_drop(link->conn, why);
+            redis_conn_drop(link->conn, why);
         else
             attempt_failed(link, why);
         break;
@@ -686,8 +541,7 @@ static void on_state_timer(uv_timer_t *timer)
     }
 }
 
-/* ---- the owner's side
- * ---------------------------------------------------------------------------------------- */
+/* ---- the owner's side ---- */
 
 bool redis_link_ready(const struct redis_link *link)
 {
@@ -707,7 +561,7 @@ void redis_link_refuse(struct redis_link *link, const char *why, bool soon)
     if (link->state != LINK_GREETING)
         return;
     link->refused = !soon;
-    conn_drop(link->conn, why);
+    redis_conn_drop(link->conn, why);
 }
 
 static int or_default(int value, int otherwise)
@@ -769,13 +623,12 @@ void redis_link_free(struct redis_link **which)
     *which = NULL;
     if (!link || link->closing)
         return;
-    struct conn *conn = link->conn;
     link->closing = true;
     link->state = LINK_CLOSED;
-    if (conn)
-        conn_drop(conn, "the store is closed");
-    drain_flight(link,
-                 "the store is closed"); /* freed from inside conn_lost: the rest of what it was telling */
+    if (link->conn)
+        redis_conn_drop(link->conn, "the store is closed");
+    /* Freed by a callback from on_lost: what it had still to tell. */
+    drain_flight(link, "the store is closed");
     while (link->failed.head)
         fail_one(link);
     if (link->looking)

@@ -62,8 +62,7 @@ static struct call *call_new(struct redis_store *s, const struct str *args, size
     return c;
 }
 
-/* ---- replies
- * ------------------------------------------------------------------------------------------------- */
+/* ---- replies ---- */
 
 static struct str reply_str(const redisReply *r)
 {
@@ -191,8 +190,7 @@ static void on_call(struct link_command *command, const struct link_result *r)
     }
 }
 
-/* ---- the greeting
- * -------------------------------------------------------------------------------------------- */
+/* ---- the greeting ---- */
 
 static void send_greeting(struct redis_store *s, const struct str *args, size_t count,
                           void (*cb)(struct link_command *, const struct link_result *), int which,
@@ -308,8 +306,7 @@ static void on_status(void *user, bool ready, const char *text)
         s->status(s->user, ready, text);
 }
 
-/* ---- the store's calls
- * --------------------------------------------------------------------------------------- */
+/* ---- the store's calls ---- */
 
 static struct str key_str(const char *key, size_t n)
 {

@@ -99,8 +99,7 @@ static void drop(struct str *s)
     *s = (struct str){NULL, 0};
 }
 
-/* ---- the data
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the data ---- */
 
 static void data_remove(struct sim *sim, struct value *v)
 {
@@ -141,8 +140,7 @@ static void data_put(struct sim *sim, struct str key, struct str data, int64_t e
     v->expires_us = expires_us;
 }
 
-/* ---- calls and events
- * ---------------------------------------------------------------------------------------- */
+/* ---- calls and events ---- */
 
 static void call_unlink(struct call *c)
 {
@@ -240,8 +238,7 @@ static void event_done(struct event *ev)
     free(ev);
 }
 
-/* ---- what the store does with a request
- * ---------------------------------------------------------------------- */
+/* ---- what the store does with a request ---- */
 
 static void apply_read(struct sim *sim, struct call *c)
 {
@@ -332,8 +329,7 @@ static void apply(struct sim *sim, struct call *c)
     sim->stats.applied++;
 }
 
-/* ---- events
- * -------------------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 static void run_reply(struct sim *sim, struct event *ev)
 {
@@ -393,8 +389,7 @@ static void run_user(struct sim *sim, struct event *ev)
     ev->fn(ev->user);
 }
 
-/* ---- the store's calls
- * --------------------------------------------------------------------------------------- */
+/* ---- the store's calls ---- */
 
 static struct call *call_new(struct store *store, enum kind kind, store_cb cb, void *user)
 {
@@ -496,8 +491,7 @@ static const struct store_ops sim_ops = {
     .ready = sim_store_ready,
 };
 
-/* ---- the simulation's side
- * ----------------------------------------------------------------------------------- */
+/* ---- the simulation's side ---- */
 
 struct sim *sim_new(uint64_t seed, const struct sim_options *o)
 {

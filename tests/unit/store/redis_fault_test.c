@@ -243,8 +243,7 @@ static void test_half_written(void **state)
     redis_store_free(&c.a);
 }
 
-/* ---- a proxy between the store and Redis, in the same loop
- * ---------------------------------------------------- */
+/* ---- a proxy between the store and Redis, in the same loop ---- */
 
 struct pair {
     struct proxy *proxy;
@@ -505,6 +504,16 @@ static void test_nothing_listens(void **state)
     assert_int_equal(t.downs, 1); /* many attempts, one message */
     redis_store_free(&c.a);
     proxy_close(&x);
+
+    static const char *const names[] = {"localhost", "127.1"}; /* the second goes through the resolver */
+    for (int i = 0; i < 2; i++) {
+        proxy_open(&x, f, 0);
+        snprintf(url, sizeof url, "%s:%d", names[i], x.port);
+        c.a = open_url(f, url, o, NULL);
+        until_ready(f, c.a);
+        redis_store_free(&c.a);
+        proxy_close(&x);
+    }
 
     t = (struct told){0};
     snprintf(url, sizeof url, "unix://%s/no.sock", f->folder);
