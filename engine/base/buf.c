@@ -132,8 +132,8 @@ uint32_t cursor_u32le(struct cursor *c)
 
 uint64_t cursor_u64le(struct cursor *c)
 {
-    uint64_t low = cursor_u32le(c);
-    return low | (uint64_t)cursor_u32le(c) << 32;
+    uint64_t low = cursor_u32le(c), high = cursor_u32le(c);
+    return c->failed ? 0 : low | high << 32;
 }
 
 uint64_t cursor_varint(struct cursor *c)
