@@ -6,7 +6,8 @@
  * the change itself is a possible edge (an hour may be skipped), found by bisection on "the offset is another
  * one". That is sound while the stretch holds at most one change of offset, true of every zone within a day
  * and a half; so an edge that is farther is approached: the answer is a day before it (no zone ever jumped by
- * more than a day), and the caller looks again there. SPDX-License-Identifier: Apache-2.0 */
+ * more than a day), and the caller looks again there.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "expr/calendar.h"
 #include "base/civil.h"
 

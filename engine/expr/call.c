@@ -4,7 +4,8 @@
  * A call that is not in the table goes to the host with its arguments described (a dotted name, a constant),
  * not compiled to nodes: sum(cart_add.price, 24h) names a property, it does not read a value. min and max are
  * both: with a name among the arguments that is no value they are offered to the host first
- * (min(cart_add.price, 30d) is an aggregate). SPDX-License-Identifier: Apache-2.0 */
+ * (min(cart_add.price, 30d) is an aggregate).
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "expr/call.h"
 #include "expr/calendar.h"
 #include "expr/convert.h"
@@ -142,15 +143,15 @@ static expr_id unknown_call(struct checker *c, const struct ast *a)
     const char *names[BUILTINS];
     for (size_t i = 0; i < BUILTINS; i++)
         names[i] = builtins[i].name;
+    struct expr_symbol symbol;
+    if (a->kind == AST_CALL && resolves(c, a->name, &symbol))
+        return check_error(c, a->at, "'%.*s' is a value, not a function; write it without ( )",
+                           STR_ARG(a->name));
     struct str best = check_suggest(c, a->name, names, BUILTINS);
     const char *what = a->kind == AST_METHOD ? "method" : "function";
     if (best.n)
         return check_error(c, a->at, "unknown %s '%.*s'; did you mean %.*s?", what, STR_ARG(a->name),
                            STR_ARG(best));
-    struct expr_symbol symbol;
-    if (a->kind == AST_CALL && resolves(c, a->name, &symbol))
-        return check_error(c, a->at, "'%.*s' is a value, not a function; write it without ( )",
-                           STR_ARG(a->name));
     return check_error(c, a->at, "unknown %s '%.*s'", what, STR_ARG(a->name));
 }
 

@@ -3,7 +3,7 @@
  * 1). Laws combine upwards:
  *
  *   + - of lines is a line until it leaves the type's range; a comparison of lines is constant until they
- * cross; the calendar of a line of slope 1 is constant until its next edge in the zone; int(timestamp) until
+ * cross; the calendar of a rising line is constant until its next edge in the zone; int(timestamp) until
  * the next second;
  *   && and || are constant as long as the operand that decides is, else as long as all are; ?: follows its
  * branch; min and max follow the winner until another overtakes it; an unknown operand keeps the result
@@ -14,7 +14,8 @@
  * overflows.
  *
  * Laws are kept per node like values, so a shared node is looked at once an instant. Recursion is as deep as
- * evaluation's. SPDX-License-Identifier: Apache-2.0 */
+ * evaluation's.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "expr/change.h"
 #include "base/civil.h"
 #include "expr/calendar.h"
@@ -140,10 +141,11 @@ static struct expr_law negative_law(struct expr_eval *ev, enum expr_op op, struc
     return (struct expr_law){earlier(la.until_ms, until), rises ? la.slope : -la.slope};
 }
 
-/* Comparisons: constant until the difference a - b changes its sign. */
-static struct expr_law compare_law(struct expr_eval *ev, struct value a, struct expr_law la, struct value b,
-                                   struct expr_law lb)
+/* Comparisons: constant until the difference a - b comes to the other side of what op asks. */
+static struct expr_law compare_law(struct expr_eval *ev, enum expr_op op, struct value a, struct expr_law la,
+                                   struct value b, struct expr_law lb)
 {
+    static const __int128 far = (__int128)1 << 80; /* beyond any difference */
     int64_t until = earlier(la.until_ms, lb.until_ms);
     int32_t slope = la.slope - lb.slope;
     if (slope == 0)
@@ -151,11 +153,8 @@ static struct expr_law compare_law(struct expr_eval *ev, struct value a, struct 
     if (a.type != b.type)
         return next_ms(ev);
     __int128 difference = (__int128)a.integer - b.integer;
-    if (difference == 0)
-        return next_ms(ev);
-    if ((difference > 0) == (slope > 0))
-        return (struct expr_law){until, 0};
-    return (struct expr_law){earlier(until, after(ev, reaches(difference, slope, 0))), 0};
+    __int128 low = op == OP_EQ || op == OP_NE ? 0 : -far, high = op == OP_LT || op == OP_GE ? -1 : 0;
+    return (struct expr_law){earlier(until, range_changes(ev, difference, slope, low, high)), 0};
 }
 
 /* ---- steps of lines ---- */
@@ -184,12 +183,12 @@ static struct expr_law calendar_law(struct expr_eval *ev, const struct expr_node
     }
     struct value name = eval_node(ev, n->b);
     struct zone zone;
-    if (a.type != VALUE_TIMESTAMP || la.slope != 1 || a.integer < TIMESTAMP_MIN_MS ||
+    if (a.type != VALUE_TIMESTAMP || la.slope < 0 || a.integer < TIMESTAMP_MIN_MS ||
         a.integer > TIMESTAMP_MAX_MS)
         return next_ms(ev);
     if (zone_find(ev->source->zones, value_str(name), &zone))
         return (struct expr_law){la.until_ms, 0}; /* an error that stays */
-    __int128 dt = (__int128)calendar_next(op, &zone, a.integer) - a.integer;
+    __int128 dt = reaches(a.integer, la.slope, calendar_next(op, &zone, a.integer));
     return (struct expr_law){earlier(la.until_ms, after(ev, dt)), 0};
 }
 
@@ -197,10 +196,10 @@ static struct expr_law convert_law(struct expr_eval *ev, enum expr_op op, struct
 {
     if (la.slope == 0)
         return la;
-    if (op == OP_TO_INT && a.type == VALUE_TIMESTAMP && la.slope == 1) {
+    if (op == OP_TO_INT && a.type == VALUE_TIMESTAMP && la.slope > 0) {
         int64_t second = floor_div(a.integer, 1000);
         return (struct expr_law){
-            earlier(la.until_ms, after(ev, reaches(a.integer, 1, ((__int128)second + 1) * 1000))), 0};
+            earlier(la.until_ms, after(ev, reaches(a.integer, la.slope, ((__int128)second + 1) * 1000))), 0};
     }
     bool same = (op == OP_TO_INT && a.type == VALUE_INT) ||
                 (op == OP_TO_TIMESTAMP && a.type == VALUE_TIMESTAMP) ||
@@ -261,7 +260,8 @@ static struct expr_law pick_law(struct expr_eval *ev, const struct expr_node *n)
         struct expr_law other = law_of(ev, ids[i]);
         if (v.type != best.type || !moves_linearly(v))
             return next_ms(ev);
-        until = earlier(until, compare_law(ev, best, law, v, other).until_ms);
+        enum expr_op stays = n->op == OP_MIN ? OP_LE : OP_GE; /* best against v, while best wins */
+        until = earlier(until, compare_law(ev, stays, best, law, v, other).until_ms);
     }
     return (struct expr_law){until, law.slope};
 }
@@ -306,7 +306,7 @@ static struct expr_law strict_law(struct expr_eval *ev, const struct expr_node *
     case OP_LE:
     case OP_GT:
     case OP_GE:
-        return compare_law(ev, a, la, b, lb);
+        return compare_law(ev, op, a, la, b, lb);
     case OP_ADD:
     case OP_SUB:
         return moves_linearly(a) && moves_linearly(b) ? sum_law(ev, op, a, la, b, lb) : next_ms(ev);

@@ -1,5 +1,6 @@
 /* The checker's insides that the functions' part (call.c) shares. expr_compile itself is in expr.h. Internal
- * to expr. SPDX-License-Identifier: Apache-2.0 */
+ * to expr.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_EXPR_CHECK_H
 #define TACT_EXPR_CHECK_H
 #include "expr/parse.h"

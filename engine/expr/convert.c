@@ -1,7 +1,8 @@
 /* Conversions, as CEL defines them: int(double) cuts towards zero and fails outside int's range;
  * int(timestamp) is whole seconds since 1970; string(duration) is seconds ("5400s", "1.5s"); bool(string)
  * takes the words that Go's ParseBool takes. Text is read in full or not at all; Tact never leaves the C
- * locale, so numbers have a point. SPDX-License-Identifier: Apache-2.0 */
+ * locale, so numbers have a point.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "expr/convert.h"
 #include "base/civil.h"
 #include <errno.h>

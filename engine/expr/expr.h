@@ -26,7 +26,8 @@
  * the macros but has. A list holds constants of one type.
  *
  * Building is single-threaded; a built program is immutable and may be shared; an expr_eval belongs to one
- * request. SPDX-License-Identifier: Apache-2.0 */
+ * request.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_EXPR_EXPR_H
 #define TACT_EXPR_EXPR_H
 #include "base/arena.h"

@@ -5,7 +5,8 @@
  *   comment // to the end of the line
  *
  * What CEL has and Tact has not (uint 1u, bytes b'…', `quoted` names) is recognised to say so. The source is
- * well-formed UTF-8; the parser sees to that. SPDX-License-Identifier: Apache-2.0 */
+ * well-formed UTF-8; the parser sees to that.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "expr/lex.h"
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* What each operator and function does to values that are there already; used by folding and by evaluation.
- * Internal to expr. Errors are values (static texts). Nothing here calls malloc. SPDX-License-Identifier:
- * Apache-2.0 */
+ * Internal to expr. Errors are values (static texts). Nothing here calls malloc.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_EXPR_OPS_H
 #define TACT_EXPR_OPS_H
 #include "expr/program.h"

@@ -5,8 +5,8 @@
  * All binary operators associate to the left, ?: to the right. A run of && (or of ||) is one node with many
  * operands, so that long conditions do not nest. A minus right before a number belongs to the number, which
  * is how -9223372036854775808 can be written. Nesting is bounded by EXPR_DEPTH_MAX, both of the tree and of
- * the recursion here. The first mistake ends parsing: what follows one is noise. SPDX-License-Identifier:
- * Apache-2.0 */
+ * the recursion here. The first mistake ends parsing: what follows one is noise.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "expr/parse.h"
 #include "expr/lex.h"
 #include <stdarg.h>

@@ -5,8 +5,8 @@
  * Constants are the same when they are the same bit for bit.
  *
  * All arrays live in the caller's arena and grow by doubling; the outgrown copies stay there until the arena
- * is reset, so pointers handed out earlier keep pointing at what they pointed at. SPDX-License-Identifier:
- * Apache-2.0 */
+ * is reset, so pointers handed out earlier keep pointing at what they pointed at.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "expr/program.h"
 #include "base/hash.h"
 #include <stdlib.h>

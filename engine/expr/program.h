@@ -1,6 +1,7 @@
 /* The compiled form: one dense table of hash-consed nodes for all expressions of a policy. A node's children
  * have smaller ids than it, so the table is in topological order. Internal to expr; the public face is
- * expr.h. SPDX-License-Identifier: Apache-2.0 */
+ * expr.h.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_EXPR_PROGRAM_H
 #define TACT_EXPR_PROGRAM_H
 #include "expr/expr.h"

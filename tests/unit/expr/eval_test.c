@@ -1,6 +1,6 @@
 /* What expressions give: cases derived by hand from CEL's definition (cel-spec, doc/langdef.md) and from
- * expr.h, the full truth tables of && and ||, laziness, sharing of nodes, evidence. SPDX-License-Identifier:
- * Apache-2.0 */
+ * expr.h, the full truth tables of && and ||, laziness, sharing of nodes, evidence.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
 
 #define INT(i)                                                                                               \
