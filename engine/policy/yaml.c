@@ -150,18 +150,17 @@ static void place_block(struct yaml_node *n)
     p += place_break(p, end);
     n->source = (struct str){p, (size_t)(end - p)};
     n->line++;
-    size_t blank_lines = 0;
-    for (; blank_lines < n->text.n && n->text.p[blank_lines] == '\n'; blank_lines++)
-        ;
-    int spaces = 0, kept = 0;
-    for (; p < end; p++) {
-        size_t length = place_break(p, end);
-        if (*p != ' ' && !length)
-            break;
-        spaces = length ? 0 : spaces + 1;
-        p += length > 1;
+    /* The first line of the value that is not empty; those before it stand one for one in the file. */
+    size_t i = 0;
+    for (; i < n->text.n && n->text.p[i] == '\n'; i++) {
+        while (p < end && !place_break(p, end))
+            p++;
+        p += place_break(p, end);
     }
-    while (blank_lines + (size_t)kept < n->text.n && n->text.p[blank_lines + (size_t)kept] == ' ')
+    int spaces = 0, kept = 0;
+    for (; p < end && *p == ' '; p++)
+        spaces++;
+    for (; i < n->text.n && n->text.p[i] == ' '; i++)
         kept++;
     n->block_indent = spaces > kept ? spaces - kept : 0;
     n->column = n->block_indent + 1;

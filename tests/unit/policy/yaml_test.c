@@ -225,6 +225,19 @@ static void test_places_in_scalars(void **state)
     assert_word_at(yaml_get(root, "deep"), "y", 25, 3);
 }
 
+/* The first line of the block has only spaces, some of them its own. */
+static void test_block_that_begins_with_spaces(void **state)
+{
+    (void)state;
+    struct yaml_node *root = read_text("a: |1+\n   \n    de\nb: |1\n\n  \n   f\n");
+    assert_non_null(root);
+    assert_text(yaml_get(root, "a"), "  \n   de\n", 2, 2);
+    assert_int_equal(yaml_get(root, "a")->block_indent, 1);
+    assert_word_at(yaml_get(root, "a"), "de", 3, 5);
+    assert_text(yaml_get(root, "b"), "\n \n  f\n", 5, 2);
+    assert_word_at(yaml_get(root, "b"), "f", 7, 4);
+}
+
 static void test_crlf_places(void **state)
 {
     (void)state;
@@ -469,6 +482,7 @@ int main(void)
         TEST(test_characters_and_bom),
         TEST(test_blocks),
         TEST(test_places_in_scalars),
+        TEST(test_block_that_begins_with_spaces),
         TEST(test_crlf_places),
         TEST(test_end_of_text),
         TEST(test_refused),
