@@ -1,6 +1,7 @@
 /* Policy, model and world as one reference-counted snapshot; see snapshot.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/snapshot.h"
+#include "base/clock.h"
 #include <stdlib.h>
 
 struct snapshot *snapshot_of_policy_take(struct policy *policy)
@@ -11,6 +12,18 @@ struct snapshot *snapshot_of_policy_take(struct policy *policy)
     s->references = 1;
     id128_text(tzdb_id(policy->zones), s->world_id);
     return s;
+}
+
+/* binding_score, with the time that it takes. */
+static int timed_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count, struct arena *arena,
+                       double *propensity, struct error *e)
+{
+    const struct snapshot *s = ctx;
+    int64_t start = s->score_ns ? clock_mono_ns() : 0;
+    int rc = binding_score(s->binding, ev, actions, count, arena, propensity, e);
+    if (s->score_ns)
+        *s->score_ns += (uint64_t)(clock_mono_ns() - start);
+    return rc;
 }
 
 struct snapshot *snapshot_load(const char *policy_folder, const char *bundle_folder, const struct tzdb *zones,
@@ -34,7 +47,7 @@ struct snapshot *snapshot_load(const char *policy_folder, const char *bundle_fol
         snapshot_release(&s);
         return NULL;
     }
-    s->scorer = (struct scorer){binding_id(s->binding), s->binding, binding_score};
+    s->scorer = (struct scorer){binding_id(s->binding), s, timed_score};
     return s;
 }
 

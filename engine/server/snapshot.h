@@ -11,6 +11,7 @@ struct snapshot {
     struct bundle *bundle;   /* NULL: rules and values only */
     struct binding *binding;
     struct scorer scorer;
+    uint64_t *score_ns;       /* time spent in the model is added here; NULL: not measured */
     char world_id[ID128_TEXT];
     int references;
 };

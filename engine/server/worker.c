@@ -44,7 +44,7 @@ struct worker *worker_new(const struct worker_config *c, struct names *names, st
     ASSERT(w != NULL);
     w->config = *c;
     w->names = names;
-    w->snapshot = snapshot_take;
+    worker_set_snapshot(w, snapshot_take);
     rng_seed(&w->rng, c->seed);
     w->stats.latency_ns = calloc(1, sizeof *w->stats.latency_ns);
     ASSERT(w->stats.latency_ns != NULL);
@@ -221,6 +221,13 @@ void worker_set_snapshot(struct worker *w, struct snapshot *snapshot_take)
 {
     snapshot_release(&w->snapshot);
     w->snapshot = snapshot_take;
+    if (snapshot_take)
+        snapshot_take->score_ns = &w->stats.score_ns;
+}
+
+void worker_set_secret(struct worker *w, const uint8_t secret[STORE_SECRET_BYTES])
+{
+    memcpy(w->config.secret, secret, sizeof w->config.secret);
 }
 
 const struct snapshot *worker_snapshot(const struct worker *w)

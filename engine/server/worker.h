@@ -62,6 +62,7 @@ struct worker_stats {
     uint64_t ops[OP_KIND_COUNT], failed[OP_KIND_COUNT];
     uint64_t decisions_ok, chosen, suppressed[16]; /* by enum suppression_cause */
     uint64_t repeated, reruns, conflicts, uncertain, unlogged;
+    uint64_t score_ns;     /* spent in the model */
     struct hist *latency_ns; /* of decisions that were OK, from submit to done */
 };
 
@@ -85,6 +86,8 @@ void worker_submit(struct worker *w, enum op_kind kind, struct str request, int6
 
 /* New calls use this snapshot (bound to the worker's names). NULL: no policy serves; calls get UNAVAILABLE. */
 void worker_set_snapshot(struct worker *w, struct snapshot *snapshot_take);
+/* Before the first call is decided: what handles are signed with. */
+void worker_set_secret(struct worker *w, const uint8_t secret[STORE_SECRET_BYTES]);
 const struct snapshot *worker_snapshot(const struct worker *w);
 const struct worker_stats *worker_stats(const struct worker *w);
 uint32_t worker_ops(const struct worker *w); /* under way */

@@ -1,0 +1,110 @@
+/* Activation of a snapshot; see activate.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "server/activate.h"
+#include "log/archive.h"
+#include <stdlib.h>
+
+struct activation {
+    struct worker *worker;
+    struct names *names;
+    struct snapshot *snapshot; /* NULL: verify only */
+    struct str *list;
+    size_t count, capacity;
+    activate_done done;
+    void *user;
+};
+
+int activate_archive(const struct snapshot *s, const char *policy_folder, const char *bundle_folder, const char *log_folder,
+                     struct error *e)
+{
+    int rc = archive_put_folder(log_folder, "policy", s->policy->id, policy_folder, e);
+    if (!rc && s->binding)
+        rc = archive_put_folder(log_folder, "model", binding_id(s->binding), bundle_folder, e);
+    if (rc)
+        return rc;
+    struct buf zones;
+    buf_init(&zones, (size_t)64 << 20);
+    tzdb_bytes(s->policy->zones, &zones);
+    struct archive_file file = {"zones.bin", {(const char *)zones.p, zones.n}};
+    if (!buf_ok(&zones))
+        rc = error_set(e, ERR_NOSPACE, "the time zones do not fit into memory");
+    else
+        rc = archive_put(log_folder, "world", s->world_id, &file, 1, e);
+    buf_free(&zones);
+    return rc;
+}
+
+static void collect(void *ctx, struct str name)
+{
+    struct activation *a = ctx;
+    for (size_t i = 0; i < a->count; i++)
+        if (str_eq(a->list[i], name))
+            return;
+    if (a->count == a->capacity) {
+        a->capacity = a->capacity ? a->capacity * 2 : 256;
+        a->list = realloc(a->list, a->capacity * sizeof *a->list);
+        ASSERT(a->list != NULL);
+    }
+    a->list[a->count++] = name;
+}
+
+static void finish(struct activation *a, int code, const char *text)
+{
+    activate_done done = a->done;
+    void *user = a->user;
+    free(a->list);
+    free(a);
+    done(user, code, text);
+}
+
+static int take_names(struct activation *a, const uint32_t *ids, struct error *e)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (names_add(a->names, a->list[i], ids[i]))
+            return error_set(e, ERR_CONFLICT,
+                             "the store's dictionary gives '%.*s' another id than before: it is another store, or it was "
+                             "emptied; restart this server",
+                             STR_ARG(a->list[i]));
+    return 0;
+}
+
+static void on_names(void *user, const struct store_reply *r)
+{
+    struct activation *a = user;
+    struct error e = {0};
+    if (r->status != STORE_OK) {
+        finish(a, ERR_UNAVAILABLE, r->error ? r->error : store_status_name(r->status));
+        return;
+    }
+    int rc = take_names(a, r->ids, &e);
+    if (!rc && a->snapshot) {
+        rc = policy_bind(a->snapshot->policy, a->names, &e);
+        if (!rc)
+            rc = worker_log_names(a->worker, &e);
+        if (!rc)
+            worker_set_snapshot(a->worker, a->snapshot);
+    }
+    finish(a, rc, e.text);
+}
+
+static void start(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot,
+                  const struct policy *policy, int64_t deadline_us, activate_done done, void *user)
+{
+    struct activation *a = calloc(1, sizeof *a);
+    ASSERT(a != NULL);
+    *a = (struct activation){.worker = w, .names = names, .snapshot = snapshot, .done = done, .user = user};
+    policy_each_name(policy, collect, a);
+    store_names(store, a->list, a->count, deadline_us, on_names, a);
+}
+
+void activate(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot, int64_t deadline_us,
+              activate_done done, void *user)
+{
+    start(w, store, names, snapshot, snapshot->policy, deadline_us, done, user);
+}
+
+void activate_verify(struct worker *w, struct store *store, struct names *names, int64_t deadline_us, activate_done done,
+                     void *user)
+{
+    start(w, store, names, NULL, worker_snapshot(w)->policy, deadline_us, done, user);
+}

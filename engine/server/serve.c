@@ -1,0 +1,387 @@
+/* The server process; see serve.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "server/serve.h"
+#include "base/clock.h"
+#include "base/logging.h"
+#include "server/activate.h"
+#include "server/service.h"
+#include "server/stats.h"
+#include "store/redis_embedded.h"
+#include "store/redis_store.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500 };
+
+struct serve {
+    const struct serve_options *options;
+    uv_loop_t loop;
+    uv_async_t log_wake;
+    uv_signal_t signals[4];
+    uv_timer_t tick;
+    uv_work_t load_work;
+    struct tzdb *zones;
+    struct names *names;
+    struct redis_embedded *embedded;
+    struct store *store;
+    struct log_writer *log;
+    struct worker *worker;
+    struct service *service;
+    struct snapshot *pending; /* loaded, waits for its names */
+    char name[HANDLE_SERVER_MAX + 1];
+    char log_folder[4096], redis_folder[4096];
+    struct worker_config config;
+    bool secret_known, activating, loading, stopping;
+    struct snapshot *loaded; /* by load_work */
+    struct error load_error;
+};
+
+/* ---- loading ---- */
+
+static struct snapshot *load(const struct serve *s, struct error *e)
+{
+    struct arena arena;
+    struct diags diags;
+    arena_init(&arena, 64 << 20);
+    diags_init(&diags, &arena);
+    struct snapshot *snapshot = snapshot_load(s->options->policy, s->options->model, s->zones, &diags);
+    diags_print(&diags, stderr);
+    if (!snapshot)
+        error_set(e, ERR_INVALID, "%s: %zu mistakes in the policy or model; see above", s->options->policy, diags.errors);
+    else if (activate_archive(snapshot, s->options->policy, s->options->model, s->log_folder, e))
+        snapshot_release(&snapshot);
+    arena_free(&arena);
+    return snapshot;
+}
+
+static void load_in_background(uv_work_t *work)
+{
+    struct serve *s = work->data;
+    s->loaded = load(s, &s->load_error);
+}
+
+static void proceed(struct serve *s);
+
+static void on_loaded(uv_work_t *work, int status)
+{
+    struct serve *s = work->data;
+    (void)status;
+    s->loading = false;
+    if (!s->loaded) {
+        logging(LEVEL_ERROR, "reload refused; the old policy keeps serving", "reason=\"%s\"", s->load_error.text);
+        return;
+    }
+    snapshot_release(&s->pending);
+    s->pending = s->loaded;
+    s->loaded = NULL;
+    proceed(s);
+}
+
+static void reload(struct serve *s)
+{
+    if (s->loading || s->stopping)
+        return;
+    s->loading = true;
+    s->load_error = (struct error){0};
+    s->load_work.data = s;
+    int rc = uv_queue_work(&s->loop, &s->load_work, load_in_background, on_loaded);
+    ASSERT(rc == 0);
+}
+
+/* ---- from ready store to serving ---- */
+
+static int64_t soon(void)
+{
+    return clock_mono_us() + (int64_t)ACTIVATE_TIME_MS * 1000;
+}
+
+static void on_activated(void *user, int code, const char *text)
+{
+    struct serve *s = user;
+    s->activating = false;
+    if (code) {
+        logging(code == ERR_UNAVAILABLE ? LEVEL_WARN : LEVEL_ERROR, "policy not activated", "reason=\"%s\"", text);
+        if (code != ERR_UNAVAILABLE) {
+            snapshot_release(&s->pending);
+        }
+        return; /* the tick tries again */
+    }
+    s->pending = NULL;
+    const struct snapshot *now = worker_snapshot(s->worker);
+    printf("ready policy=%s model=%s world=%s server=%s\n", now->policy->id, now->binding ? binding_id(now->binding) : "none",
+           now->world_id, s->name);
+    fflush(stdout);
+}
+
+static void on_verified(void *user, int code, const char *text)
+{
+    struct serve *s = user;
+    s->activating = false;
+    if (code == ERR_CONFLICT) {
+        logging(LEVEL_ERROR, "the store is not the one we know; nothing is decided any more", "reason=\"%s\"", text);
+        worker_set_snapshot(s->worker, NULL);
+    }
+}
+
+static void on_secret(void *user, const struct store_reply *r)
+{
+    struct serve *s = user;
+    s->activating = false;
+    if (r->status != STORE_OK)
+        return; /* the tick tries again */
+    worker_set_secret(s->worker, r->secret);
+    s->secret_known = true;
+    proceed(s);
+}
+
+/* The next thing that must happen before the pending snapshot serves; called at each event that may allow it. */
+static void proceed(struct serve *s)
+{
+    if (s->activating || s->stopping || !store_ready(s->store))
+        return;
+    if (!s->secret_known) {
+        s->activating = true;
+        store_secret(s->store, soon(), on_secret, s);
+    } else if (s->pending) {
+        s->activating = true;
+        activate(s->worker, s->store, s->names, s->pending, soon(), on_activated, s);
+    }
+}
+
+static void on_store_status(void *user, bool ready, const char *text)
+{
+    struct serve *s = user;
+    (void)text; /* the store logs it */
+    if (!ready || !s->worker || s->stopping)
+        return;
+    if (s->secret_known && !s->pending && !s->activating && worker_snapshot(s->worker)) {
+        s->activating = true;
+        activate_verify(s->worker, s->store, s->names, soon(), on_verified, s);
+    }
+    proceed(s);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct serve *s = timer->data;
+    struct error e = {0};
+    if (s->stopping)
+        return;
+    if (s->embedded && !redis_embedded_alive(s->embedded)) {
+        logging(LEVEL_ERROR, "the private Redis died; starting it again", "folder=%s", s->redis_folder);
+        if (redis_embedded_restart(s->embedded, false, &e))
+            logging(LEVEL_ERROR, "it could not be started", "reason=\"%s\"", e.text);
+    }
+    proceed(s);
+}
+
+/* ---- stopping ---- */
+
+static void on_drained(void *user)
+{
+    struct serve *s = user;
+    uv_close((uv_handle_t *)&s->tick, NULL);
+    for (size_t i = 0; i < sizeof s->signals / sizeof s->signals[0]; i++)
+        uv_close((uv_handle_t *)&s->signals[i], NULL);
+    redis_store_free(&s->store);
+    uv_close((uv_handle_t *)&s->log_wake, NULL);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct serve *s = handle->data;
+    if (number == SIGHUP) {
+        reload(s);
+    } else if (number == SIGUSR1) {
+        stats_print(s->worker, stdout);
+    } else if (!s->stopping) {
+        s->stopping = true;
+        logging(LEVEL_INFO, "stopping", "signal=%d calls=%u", number, worker_ops(s->worker));
+        grpc_server_drain(service_grpc(s->service), s->options->drain_ms, on_drained, s);
+    }
+}
+
+/* ---- starting ---- */
+
+static void on_log_wake(uv_async_t *async)
+{
+    struct serve *s = async->data;
+    log_poll(s->log);
+}
+
+static void wake_log(void *user)
+{
+    uv_async_send(user);
+}
+
+static int64_t wall_ms(void *ctx)
+{
+    (void)ctx;
+    return clock_wall_ms();
+}
+
+static int64_t mono_us(void *ctx)
+{
+    (void)ctx;
+    return clock_mono_us();
+}
+
+static int make_folder(const char *path, struct error *e)
+{
+    char copy[4096];
+    snprintf(copy, sizeof copy, "%s", path);
+    for (char *p = copy + 1; *p; p++)
+        if (*p == '/') {
+            *p = 0;
+            (void)mkdir(copy, 0755);
+            *p = '/';
+        }
+    if (mkdir(copy, 0755) && errno != EEXIST)
+        return error_set(e, ERR_IO, "%s: cannot make the folder: %s", path, strerror(errno));
+    return 0;
+}
+
+static int start_log(struct serve *s, struct error *e)
+{
+    const struct serve_options *o = s->options;
+    snprintf(s->log_folder, sizeof s->log_folder, "%s%s", o->log ? o->log : o->data, o->log ? "" : "/log");
+    int rc = make_folder(s->log_folder, e);
+    struct log_options lo = {.folder = s->log_folder, .server = s->name, .sync = !o->ack_batched, .wake = wake_log,
+                             .wake_user = &s->log_wake};
+    s->log_wake.data = s;
+    if (rc || uv_async_init(&s->loop, &s->log_wake, on_log_wake))
+        return rc ? rc : error_set(e, ERR_IO, "no event handle");
+    return log_open(&s->log, &lo, e);
+}
+
+static int start_store(struct serve *s, struct error *e)
+{
+    const struct serve_options *o = s->options;
+    const char *url = o->store;
+    if (!url) {
+        snprintf(s->redis_folder, sizeof s->redis_folder, "%s/redis", o->data);
+        struct redis_embedded_options ro = {.sync_always = o->redis_sync_always};
+        int rc = make_folder(o->data, e);
+        if (!rc)
+            rc = redis_embedded_start(&s->embedded, s->redis_folder, &ro, e);
+        if (rc)
+            return rc;
+        url = redis_embedded_url(s->embedded);
+    }
+    struct redis_store_options so = {.prefix = o->prefix, .status = on_store_status, .user = s};
+    return redis_store_new(&s->store, &s->loop, url, &so, e);
+}
+
+static int start_worker(struct serve *s, struct error *e)
+{
+    const struct serve_options *o = s->options;
+    s->config = (struct worker_config){.store = s->store, .sink = sink_of_log(s->log), .clock = {s, wall_ms, mono_us},
+                                       .server = s->name, .allow_as_of = o->allow_as_of, .ack_batched = o->ack_batched};
+    if (getrandom(&s->config.seed, sizeof s->config.seed, 0) != (ssize_t)sizeof s->config.seed)
+        return error_set(e, ERR_IO, "no random numbers from the system: %s", strerror(errno));
+    s->names = names_new();
+    s->worker = worker_new(&s->config, s->names, NULL);
+    return service_new(&s->service, &s->loop, s->worker, e);
+}
+
+static int start_listening(struct serve *s, struct error *e)
+{
+    for (int i = 0; i < s->options->listen_count; i++) {
+        char bound[128];
+        int rc = grpc_server_listen(service_grpc(s->service), s->options->listen[i], bound, e);
+        if (rc)
+            return rc;
+        printf("listening %s\n", bound);
+    }
+    fflush(stdout);
+    return 0;
+}
+
+static void start_signals(struct serve *s)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        s->signals[i].data = s;
+        uv_signal_init(&s->loop, &s->signals[i]);
+        uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+    }
+    s->tick.data = s;
+    uv_timer_init(&s->loop, &s->tick);
+    uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+static void name_server(struct serve *s)
+{
+    uint32_t random = 0;
+    ssize_t n = getrandom(&random, sizeof random, 0);
+    (void)n;
+    if (s->options->name)
+        snprintf(s->name, sizeof s->name, "%s", s->options->name);
+    else
+        snprintf(s->name, sizeof s->name, "tact-%08x", random);
+}
+
+static int start(struct serve *s, struct error *e)
+{
+    int rc = tzdb_load(&s->zones, NULL, e);
+    if (!rc)
+        rc = start_log(s, e);
+    if (!rc && !(s->pending = load(s, e)))
+        rc = e->code;
+    if (!rc)
+        rc = start_store(s, e);
+    if (!rc)
+        rc = start_worker(s, e);
+    if (!rc)
+        rc = start_listening(s, e);
+    return rc;
+}
+
+static void close_any(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void finish(struct serve *s)
+{
+    if (s->log)
+        log_close(&s->log); /* reports to calls that still wait */
+    if (s->worker)
+        stats_print(s->worker, stdout);
+    service_free(&s->service);
+    if (s->store)
+        redis_store_free(&s->store);
+    uv_run(&s->loop, UV_RUN_NOWAIT);
+    worker_free(&s->worker);
+    snapshot_release(&s->pending);
+    names_free(&s->names);
+    uv_walk(&s->loop, close_any, NULL);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&s->loop);
+    if (s->embedded)
+        redis_embedded_stop(&s->embedded);
+    if (s->zones)
+        tzdb_free(&s->zones);
+}
+
+int serve_run(const struct serve_options *o, struct error *e)
+{
+    struct serve *s = calloc(1, sizeof *s);
+    ASSERT(s != NULL);
+    s->options = o;
+    uv_loop_init(&s->loop);
+    name_server(s);
+    int rc = start(s, e);
+    if (!rc) {
+        start_signals(s);
+        uv_run(&s->loop, UV_RUN_DEFAULT);
+    }
+    finish(s);
+    free(s);
+    return rc;
+}

@@ -1,0 +1,11 @@
+/* A worker's counts for people and scripts.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_SERVER_STATS_H
+#define TACT_SERVER_STATS_H
+#include "server/worker.h"
+#include <stdio.h>
+
+/* One logfmt line: stats decisions_ok=… p50_us=… p99_us=… model_share=… chosen=… suppressed_<cause>=… */
+void stats_print(const struct worker *w, FILE *out);
+
+#endif
