@@ -342,6 +342,8 @@ static void names_exact_instants(void **state)
         {"now - idle < base", FOREVER},
         {"idle - age > 1h", FOREVER},
         {"never < 72h", FOREVER},
+        {"now - never < base", FOREVER},
+        {"now - never", FOREVER},
         {"lost < 72h", FOREVER},
         {"never < 72h && idle < 3h", FOREVER},
         {"idle < 3h && age < 2h", hour},
