@@ -32,7 +32,7 @@ struct redis_conn_owner {
  * called. */
 int redis_conn_open(struct redis_conn **out, uv_loop_t *loop, const struct redis_url *url,
                     const char *address, const struct redis_conn_owner *owner, struct error *why) MUST_CHECK;
-/* Bytes are copied. False: the connection is ending and reply will not be called. */
+/* Bytes are copied; a NUL follows them. False: the connection is ending and reply will not be called. */
 bool redis_conn_send(struct redis_conn *conn, const char *bytes, size_t size, void *command) MUST_CHECK;
 /* Bytes handed over so far: a command's last byte is at this place in the stream. */
 uint64_t redis_conn_appended(const struct redis_conn *conn);

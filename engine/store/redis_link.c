@@ -360,7 +360,7 @@ static void send_own(struct redis_link *link, const struct str *args, size_t cou
                      void (*cb)(struct link_command *c, const struct link_result *r))
 {
     size_t size = resp_size(args, count);
-    struct own_command *own = calloc(1, sizeof *own + size);
+    struct own_command *own = calloc(1, sizeof *own + size + 1);
     ASSERT(own != NULL);
     resp_write(own->bytes, args, count);
     own->link = link;

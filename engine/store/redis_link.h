@@ -42,7 +42,7 @@ struct link_result {
 struct link_command {
     void (*cb)(struct link_command *c, const struct link_result *r); /* NULL: nobody waits */
     int64_t deadline_us;                                             /* clock_mono_us; INT64_MAX: none */
-    const char *bytes;                                               /* RESP, lives as long as the command */
+    const char *bytes; /* RESP and a NUL; lives as long as the command */
     size_t size;
     bool greeting; /* part of the greeting: goes out before READY */
     bool again; /* set by cb on a reply that says "not run": sends the same bytes once more, same deadline */

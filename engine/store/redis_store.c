@@ -55,7 +55,7 @@ struct call {
 static struct call *call_new(struct redis_store *s, const struct str *args, size_t count)
 {
     size_t size = resp_size(args, count);
-    struct call *c = malloc(sizeof *c + size);
+    struct call *c = malloc(sizeof *c + size + 1);
     ASSERT(c != NULL);
     *c = (struct call){.command = {.deadline_us = INT64_MAX, .bytes = c->bytes, .size = size}, .s = s};
     resp_write(c->bytes, args, count);

@@ -41,4 +41,5 @@ void resp_write(char *out, const struct str *args, size_t count)
         *out++ = '\r';
         *out++ = '\n';
     }
+    *out = 0;
 }

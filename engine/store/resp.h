@@ -5,7 +5,8 @@
 #include "base/str.h"
 
 size_t resp_size(const struct str *args, size_t count);
-/* Writes exactly resp_size bytes. */
+/* Writes resp_size bytes and a NUL after them, which is no part of the request: hiredis looks one byte
+ * further. */
 void resp_write(char *out, const struct str *args, size_t count);
 
 #endif

@@ -59,6 +59,7 @@ static void test_requests(void **state)
     assert_int_equal(resp_size(args, 4), strlen(head) + sizeof big + 2);
     resp_write(out, args, 4);
     assert_memory_equal(out, head, strlen(head));
+    assert_int_equal(out[resp_size(args, 4)], 0);
     assert_memory_equal(out + strlen(head) + sizeof big, "\r\n", 2);
     struct str ten[10] = {STR("1"), STR("2"), STR("3"), STR("4"), STR("5"),
                           STR("6"), STR("7"), STR("8"), STR("9"), STR("10")};
