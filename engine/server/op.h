@@ -67,6 +67,7 @@ struct op {
     bool has_turn;
     struct turn *turn;
     struct op *next;             /* in a turn's list, or the free list */
+    struct op *all_next, *all_previous; /* in the worker's list of all its calls */
     struct op *ready_next;       /* in the worker's list of calls whose turn came */
     const struct id128 *record_id;
     /* what the store said */

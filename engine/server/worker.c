@@ -21,6 +21,7 @@ struct worker {
     struct turn *turns[WORKER_TURN_BUCKETS];
     struct turn *free_turns;
     struct op *free_ops;
+    struct op *all_ops; /* under way or free */
     uint32_t ops, pooled;
     struct op *ready_first, *ready_last; /* calls whose turn came; run by the outermost worker_pass_turn */
     bool running_ready;
@@ -53,6 +54,13 @@ struct worker *worker_new(const struct worker_config *c, struct names *names, st
 
 static void op_free(struct op *op)
 {
+    struct worker *w = op->worker;
+    if (op->all_previous)
+        op->all_previous->all_next = op->all_next;
+    else
+        w->all_ops = op->all_next;
+    if (op->all_next)
+        op->all_next->all_previous = op->all_previous;
     arena_free(&op->arena);
     buf_free(&op->blob);
     buf_free(&op->recorded);
@@ -60,22 +68,27 @@ static void op_free(struct op *op)
     free(op);
 }
 
+static void turns_free(struct turn *t)
+{
+    while (t) {
+        struct turn *next = t->next;
+        free(t);
+        t = next;
+    }
+}
+
 void worker_free(struct worker **worker)
 {
     struct worker *w = *worker;
     if (!w)
         return;
-    ASSERT(w->ops == 0);
-    while (w->free_ops) {
-        struct op *next = w->free_ops->next;
-        op_free(w->free_ops);
-        w->free_ops = next;
+    while (w->all_ops) {
+        snapshot_release(&w->all_ops->snapshot);
+        op_free(w->all_ops);
     }
-    while (w->free_turns) {
-        struct turn *next = w->free_turns->next;
-        free(w->free_turns);
-        w->free_turns = next;
-    }
+    for (size_t i = 0; i < WORKER_TURN_BUCKETS; i++)
+        turns_free(w->turns[i]);
+    turns_free(w->free_turns);
     snapshot_release(&w->snapshot);
     free(w->stats.latency_ns);
     free(w);
@@ -90,17 +103,23 @@ static struct op *op_new(struct worker *w)
     if (op) {
         w->free_ops = op->next;
         w->pooled--;
-        struct arena arena = op->arena;
-        struct buf blob = op->blob, recorded = op->recorded, fresh = op->fresh;
-        *op = (struct op){.arena = arena, .blob = blob, .recorded = recorded, .fresh = fresh};
-        return op;
+        struct op kept = *op;
+        *op = (struct op){.arena = kept.arena, .blob = kept.blob, .recorded = kept.recorded, .fresh = kept.fresh,
+                          .all_next = kept.all_next, .all_previous = kept.all_previous};
+    } else {
+        op = calloc(1, sizeof *op);
+        ASSERT(op != NULL);
+        arena_init(&op->arena, WORKER_ARENA_MAX);
+        buf_init(&op->blob, STATE_BLOB_MAX);
+        buf_init(&op->recorded, STATE_BLOB_MAX);
+        buf_init(&op->fresh, STATE_BLOB_MAX + 64);
+        op->all_next = w->all_ops;
+        if (w->all_ops)
+            w->all_ops->all_previous = op;
+        w->all_ops = op;
     }
-    op = calloc(1, sizeof *op);
-    ASSERT(op != NULL);
-    arena_init(&op->arena, WORKER_ARENA_MAX);
-    buf_init(&op->blob, STATE_BLOB_MAX);
-    buf_init(&op->recorded, STATE_BLOB_MAX);
-    buf_init(&op->fresh, STATE_BLOB_MAX + 64);
+    op->magic = OP_MAGIC;
+    op->worker = w;
     return op;
 }
 
@@ -112,8 +131,6 @@ void worker_submit(struct worker *w, enum op_kind kind, struct str request, int6
     }
     struct op *op = op_new(w);
     w->ops++;
-    op->magic = OP_MAGIC;
-    op->worker = w;
     op->kind = kind;
     op->request = request;
     op->snapshot = w->snapshot ? snapshot_hold(w->snapshot) : NULL;

@@ -71,7 +71,7 @@ struct op;
 
 /* names stays the caller's, outlives the worker, and may grow on the same thread. snapshot: taken. */
 struct worker *worker_new(const struct worker_config *c, struct names *names, struct snapshot *snapshot_take);
-/* No call may be under way. */
+/* Calls under way end without an answer (a killed server in a simulation): nobody may call back into them any more. */
 void worker_free(struct worker **w);
 
 struct worker_result {

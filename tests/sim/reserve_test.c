@@ -1,0 +1,247 @@
+/* The last slot: many callers reserve at once for one customer with a cap of two, through several servers over one simulated
+ * store that delays, reorders, stalls and loses messages, while a server is killed and callers try again with the same
+ * request_id. Whatever happens: never more than two contacts, no request with two, every answer a contact or a suppression
+ * that names the cap, and repeats answer with the same bytes. TACT_SIM_SEEDS sets the number of seeds (1,000); a failure
+ * prints its seed, TACT_SIM_SEED runs that one alone.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "sim/world.h"
+#include "state/codec.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+enum { CALLERS = 64, SERVERS = 2, TRIES_MAX = 200, CAP = 2 };
+
+struct caller {
+    struct run *run;
+    int number;
+    bool answered, chosen;
+    int tries;
+    int waiting_on;            /* server whose answer is awaited, or -1 */
+    uint64_t attempt;          /* which try an answer belongs to */
+    uint8_t request[256];
+    size_t request_n;
+    uint8_t decision[2048];    /* the first answer's Decision */
+    size_t decision_n;
+};
+
+struct run {
+    struct sim_world world;
+    struct caller callers[CALLERS];
+    uint64_t seed;
+    int answered;
+    bool kills;
+};
+
+struct try_context {
+    struct caller *caller;
+    uint64_t attempt;
+};
+
+static void attempt(void *user);
+
+#define CHECK(run, condition)                                                                                \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fail_msg("seed %llu: not true: %s", (unsigned long long)(run)->seed, #condition);                \
+        }                                                                                                    \
+    } while (0)
+
+static void again(struct caller *c, int64_t after_us)
+{
+    sim_at(c->run->world.sim, sim_now(c->run->world.sim) + after_us, attempt, c);
+}
+
+static void take_answer(struct caller *c, struct str message)
+{
+    struct run *run = c->run;
+    Tact__V1__DecideResponse *r = tact__v1__decide_response__unpack(NULL, message.n, (const uint8_t *)message.p);
+    CHECK(run, r && r->decision);
+    if (r->decision->n_choices) {
+        c->chosen = true;
+        CHECK(run, r->n_handles == 1);
+    } else {
+        CHECK(run, r->decision->suppression != NULL);
+        CHECK(run, strcmp(r->decision->suppression->rule, "email_weekly") == 0);
+        CHECK(run, r->decision->suppression->cause == TACT__V1__SUPPRESSION__CAUSE__FREQUENCY_CAP);
+    }
+    size_t n = tact__v1__decision__get_packed_size(r->decision);
+    CHECK(run, n <= sizeof c->decision);
+    uint8_t bytes[sizeof c->decision];
+    tact__v1__decision__pack(r->decision, bytes);
+    if (c->answered)
+        CHECK(run, n == c->decision_n && memcmp(bytes, c->decision, n) == 0);
+    memcpy(c->decision, bytes, n);
+    c->decision_n = n;
+    tact__v1__decide_response__free_unpacked(r, NULL);
+}
+
+static void on_answer(void *user, const struct worker_result *r)
+{
+    struct try_context *t = user;
+    struct caller *c = t->caller;
+    bool current = t->attempt == c->attempt;
+    if (r->status == GRPC_OK) {
+        take_answer(c, r->message);
+        c->run->answered += !c->answered;
+        c->answered = true;
+        return;
+    }
+    CHECK(c->run, r->status == GRPC_UNAVAILABLE || r->status == GRPC_DEADLINE_EXCEEDED || r->status == GRPC_ABORTED);
+    if (current && !c->answered)
+        again(c, 1000 + (int64_t)sim_random(c->run->world.sim, 20000));
+}
+
+/* A caller that hears nothing (its server was killed) asks another. */
+static void give_up_waiting(void *user)
+{
+    struct try_context *t = user;
+    struct caller *c = t->caller;
+    if (!c->answered && t->attempt == c->attempt)
+        attempt(c);
+}
+
+static void attempt(void *user)
+{
+    struct caller *c = user;
+    struct sim_world *w = &c->run->world;
+    if (c->answered)
+        return;
+    CHECK(c->run, ++c->tries <= TRIES_MAX);
+    int s = (int)sim_random(w->sim, SERVERS);
+    while (!w->servers[s].worker)
+        s = (s + 1) % SERVERS;
+    c->attempt++;
+    struct try_context *mine = arena_alloc(&w->memory, 2 * sizeof *mine), *watch = mine + 1;
+    *mine = *watch = (struct try_context){c, c->attempt};
+    sim_at(w->sim, sim_now(w->sim) + 3000000, give_up_waiting, watch);
+    worker_submit(w->servers[s].worker, OP_DECIDE, (struct str){(const char *)c->request, c->request_n},
+                  sim_now(w->sim) + 2000000, on_answer, mine);
+}
+
+static void kill_one(void *user)
+{
+    struct run *run = user;
+    sim_server_kill(&run->world, (int)sim_random(run->world.sim, SERVERS));
+}
+
+static void restart_dead(void *user)
+{
+    struct run *run = user;
+    for (int i = 0; i < SERVERS; i++)
+        if (!run->world.servers[i].worker)
+            sim_server_start(&run->world, i);
+}
+
+static void make_request(struct caller *c)
+{
+    char id[32];
+    Tact__V1__DecideRequest m;
+    tact__v1__decide_request__init(&m);
+    snprintf(id, sizeof id, "request-%d", c->number);
+    m.request_id = id;
+    m.customer_id = (char *)"maryam";
+    m.channel = (char *)"email";
+    m.mode = TACT__V1__MODE__RESERVE;
+    c->request_n = tact__v1__decide_request__pack(&m, c->request);
+}
+
+/* The two contacts in the store are those of the two callers that were told so. */
+static void check_store(struct run *run)
+{
+    const struct schema *schema = &worker_snapshot(run->world.servers[0].worker)->policy->schema;
+    struct arena arena;
+    struct state s;
+    struct error e;
+    arena_init(&arena, 1 << 20);
+    struct str blob = sim_get(run->world.sim, "tact:{maryam}:s");
+    CHECK(run, blob.n > 0 && state_decode(&s, schema, blob, &arena, &e) == 0);
+    CHECK(run, s.contact_count == CAP);
+    int chosen = 0;
+    for (int i = 0; i < CALLERS; i++) {
+        struct caller *c = &run->callers[i];
+        chosen += c->chosen;
+        Tact__V1__Decision *d = tact__v1__decision__unpack(NULL, c->decision_n, c->decision);
+        struct id128 id;
+        CHECK(run, d && id128_parse(str_from(d->decision_id), &id));
+        CHECK(run, (state_contact_find(&s, id, 0) != NULL) == c->chosen);
+        tact__v1__decision__free_unpacked(d, NULL);
+    }
+    CHECK(run, chosen == CAP);
+    arena_free(&arena);
+}
+
+static struct run *start(uint64_t seed, const struct sim_options *o, const struct tzdb *zones)
+{
+    struct run *run = calloc(1, sizeof *run);
+    run->seed = seed;
+    sim_world_start(&run->world, seed, o, zones, SOURCE_DIR "/tests/cases/policies/reserve", SERVERS);
+    for (int i = 0; i < CALLERS; i++) {
+        struct caller *c = &run->callers[i];
+        *c = (struct caller){.run = run, .number = i};
+        make_request(c);
+        again(c, (int64_t)sim_random(run->world.sim, 2000));
+    }
+    return run;
+}
+
+static uint64_t each_seed(uint64_t count, bool faults)
+{
+    struct tzdb *zones;
+    struct error e;
+    assert_int_equal(tzdb_load(&zones, NULL, &e), 0);
+    const char *only = getenv("TACT_SIM_SEED");
+    uint64_t first = only ? strtoull(only, NULL, 10) : 1;
+    uint64_t conflicts = 0;
+    for (uint64_t seed = first; seed < first + (only ? 1 : count); seed++) {
+        struct sim_options o = {.delay_min_us = 20, .delay_max_us = 400, .reorder = seed % 2 == 0};
+        if (faults) {
+            o.drop_request = o.drop_reply = 0.02;
+            o.stall = 0.01;
+            o.stall_us = 900000;
+        }
+        struct run *run = start(seed, &o, zones);
+        if (faults) {
+            sim_at(run->world.sim, 1000000 + 200 + (int64_t)sim_random(run->world.sim, 6000), kill_one, run);
+            sim_at(run->world.sim, 1000000 + 500000, restart_dead, run);
+        }
+        for (size_t steps = 0; run->answered < CALLERS && sim_step(run->world.sim); steps++)
+            CHECK(run, steps < 2000000);
+        CHECK(run, run->answered == CALLERS);
+        sim_run_until(run->world.sim, sim_now(run->world.sim) + 5000000); /* late messages arrive */
+        check_store(run);
+        for (int i = 0; i < SERVERS; i++)
+            conflicts += worker_stats(run->world.servers[i].worker)->conflicts;
+        sim_world_stop(&run->world);
+        free(run);
+    }
+    tzdb_free(&zones);
+    return conflicts;
+}
+
+static uint64_t seeds(void)
+{
+    const char *n = getenv("TACT_SIM_SEEDS");
+    return n ? strtoull(n, NULL, 10) : 1000;
+}
+
+static void quiet_network(void **state)
+{
+    (void)state;
+    uint64_t conflicts = each_seed(seeds() / 10 + 1, false);
+    assert_true(conflicts > 0); /* else nobody fought */
+}
+
+static void faults_kills_and_retries(void **state)
+{
+    (void)state;
+    assert_true(each_seed(seeds(), true) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(quiet_network), cmocka_unit_test(faults_kills_and_retries)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

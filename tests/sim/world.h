@@ -1,0 +1,124 @@
+/* A small cluster in virtual time: servers (workers) over one simulated store, a log in memory, callers. For tests in
+ * tests/sim. SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_TESTS_SIM_WORLD_H
+#define TACT_TESTS_SIM_WORLD_H
+#include "server/worker.h"
+#include "store/sim_store.h"
+#include "tact/v1/decisions.pb-c.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SIM_SERVERS_MAX = 4 };
+#define SIM_EPOCH_MS INT64_C(1736940000000) /* 2025-01-15, afternoon in Tehran */
+
+struct sim_server {
+    struct sim_world *world;
+    struct store *store;
+    struct worker *worker;
+};
+
+struct sim_world {
+    struct sim *sim;
+    const struct tzdb *zones;
+    const char *policy_folder;
+    struct names *names;
+    struct sim_server servers[SIM_SERVERS_MAX];
+    uint64_t records;    /* appended to the log */
+    struct arena memory; /* of events under way: a killed server's never come back to be freed */
+};
+
+static inline int64_t sim_wall_ms(void *ctx)
+{
+    return SIM_EPOCH_MS + sim_now(((struct sim_world *)ctx)->sim) / 1000;
+}
+
+static inline int64_t sim_mono_us(void *ctx)
+{
+    return sim_now(((struct sim_world *)ctx)->sim);
+}
+
+struct sim_append {
+    struct sim_server *server;
+    struct worker *worker; /* the one that appended: a killed one gets no report */
+    log_cb cb;
+    void *user;
+};
+
+static inline void sim_appended(void *user)
+{
+    struct sim_append *a = user;
+    if (a->server->worker == a->worker)
+        a->cb(a->user, 0);
+}
+
+static inline int sim_append(void *ctx, struct str record, log_cb cb, void *user)
+{
+    struct sim_server *s = ctx;
+    (void)record;
+    s->world->records++;
+    if (cb) {
+        struct sim_append *a = arena_alloc(&s->world->memory, sizeof *a);
+        ASSERT(a != NULL);
+        *a = (struct sim_append){s, s->worker, cb, user};
+        sim_at(s->world->sim, sim_now(s->world->sim) + 50 + (int64_t)sim_random(s->world->sim, 500), sim_appended, a);
+    }
+    return 0;
+}
+
+static inline bool sim_log_healthy(void *ctx, char why[128])
+{
+    (void)ctx;
+    why[0] = 0;
+    return true;
+}
+
+static inline void sim_server_start(struct sim_world *w, int i)
+{
+    struct sim_server *s = &w->servers[i];
+    struct arena arena;
+    struct diags diags;
+    arena_init(&arena, 1 << 20);
+    diags_init(&diags, &arena);
+    struct snapshot *snapshot = snapshot_load(w->policy_folder, NULL, w->zones, &diags);
+    if (!snapshot)
+        diags_print(&diags, stderr);
+    ASSERT(snapshot != NULL);
+    arena_free(&arena);
+    struct error e;
+    ASSERT(policy_bind_interning(snapshot->policy, w->names, &e) == 0);
+    *s = (struct sim_server){.world = w, .store = sim_connect(w->sim)};
+    struct worker_config config = {.store = s->store, .sink = {s, sim_append, sim_log_healthy},
+                                   .clock = {w, sim_wall_ms, sim_mono_us}, .server = "sim", .seed = sim_random(w->sim, UINT64_MAX)};
+    s->worker = worker_new(&config, w->names, snapshot);
+}
+
+/* kill -9: what it has sent may still arrive; it never answers. */
+static inline void sim_server_kill(struct sim_world *w, int i)
+{
+    struct sim_server *s = &w->servers[i];
+    sim_disconnect(w->sim, &s->store);
+    worker_free(&s->worker);
+}
+
+static inline void sim_world_start(struct sim_world *w, uint64_t seed, const struct sim_options *o, const struct tzdb *zones,
+                                   const char *policy_folder, int servers)
+{
+    *w = (struct sim_world){.sim = sim_new(seed, o), .zones = zones, .policy_folder = policy_folder, .names = names_new()};
+    arena_init(&w->memory, (size_t)1 << 30);
+    for (int i = 0; i < servers; i++)
+        sim_server_start(w, i);
+}
+
+static inline void sim_world_stop(struct sim_world *w)
+{
+    for (int i = 0; i < SIM_SERVERS_MAX; i++)
+        if (w->servers[i].worker)
+            sim_server_kill(w, i);
+    sim_free(&w->sim);
+    names_free(&w->names);
+    arena_free(&w->memory);
+}
+
+#endif
