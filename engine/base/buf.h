@@ -39,7 +39,7 @@ struct cursor {
 
 static inline struct cursor cursor_of(const void *p, size_t n)
 {
-    return (struct cursor){p, (const uint8_t *)p + n, false};
+    return (struct cursor){p, n ? (const uint8_t *)p + n : p, false}; /* p may be NULL with n 0 */
 }
 static inline size_t cursor_left(const struct cursor *c)
 {

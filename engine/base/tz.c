@@ -427,22 +427,32 @@ static int64_t wall_seconds(const struct civil *local, int64_t carry_s)
     return days * DAY_S + local->hour * 3600 + local->minute * 60 + local->second + carry_s;
 }
 
-/* Walks the spans forward from one that lies surely before the answer. In each, the wall time w stands for w
- * - offset: before the span's end it is the answer, unless it lies before the span's beginning, which means
- * that the jump into the span skipped it; then it counts from the span before. Later than the end: the next
- * span. */
+/* The first UTC second at which the wall clock shows wall_s. Walks the spans forward from one that lies
+ * surely before it; in each, wall_s stands for wall_s - offset, which is the answer if it lies within. When
+ * no span has it, a jump skipped it: then it counts from the span before the first jump that did. */
+static int64_t utc_seconds(const struct tz *tz, int64_t wall_s)
+{
+    struct tz_span span = tzif_span(&tz->zone, wall_s - TZ_OFFSET_MAX_S);
+    int64_t from_before = 0;
+    bool skipped = false;
+    for (;;) {
+        int64_t utc_s = wall_s - span.offset_s;
+        if (utc_s >= span.start && utc_s < span.end)
+            return utc_s;
+        if (span.end > wall_s + TZ_OFFSET_MAX_S)
+            return from_before; /* nothing later can have it */
+        struct tz_span next = tzif_span(&tz->zone, span.end);
+        if (!skipped && wall_s - next.offset_s < next.start) {
+            skipped = true;
+            from_before = utc_s;
+        }
+        span = next;
+    }
+}
+
 int64_t tz_utc(const struct tz *tz, const struct civil *local)
 {
     int64_t carry_s = floor_div(local->millisecond, 1000);
-    int64_t wall_s = wall_seconds(local, carry_s);
-    struct tz_span span = tzif_span(&tz->zone, wall_s - TZ_OFFSET_MAX_S);
-    int32_t before_s = span.offset_s;
-    while (wall_s - span.offset_s >= span.end) {
-        before_s = span.offset_s;
-        span = tzif_span(&tz->zone, span.end);
-    }
-    int64_t utc_s = wall_s - span.offset_s;
-    if (utc_s < span.start)
-        utc_s = wall_s - before_s;
+    int64_t utc_s = utc_seconds(tz, wall_seconds(local, carry_s));
     return utc_s * 1000 + local->millisecond - carry_s * 1000;
 }

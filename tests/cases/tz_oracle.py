@@ -40,6 +40,18 @@ def offset(zone, t):
     return int((EPOCH + timedelta(seconds=t)).astimezone(zone).utcoffset().total_seconds())
 
 
+def local_to_utc_ms(zone, wall):
+    """fold 0; but an answer that does not lead back to the wall time is taken only when no instant has that wall time:
+    right after a file's last change zoneinfo may apply the footer to local times that still belong to the table."""
+    ms = (wall.replace(tzinfo=zone) - EPOCH) // timedelta(milliseconds=1)
+    local_s = int((wall - EPOCH.replace(tzinfo=None)).total_seconds())
+    if offset(zone, ms // 1000) == local_s - ms // 1000:
+        return ms
+    near = {offset(zone, local_s + hours * 3600) for hours in range(-26, 27)}
+    exact = [local_s - off for off in near if offset(zone, local_s - off) == off]
+    return min(exact) * 1000 if exact else ms
+
+
 def later_changes(zone, rng):
     """Changes that only the footer knows, in a few years after the tables end."""
     found = []
@@ -92,7 +104,7 @@ def main():
                 wall = EPOCH.replace(tzinfo=None) + timedelta(seconds=t + off)
                 walls += [wall + timedelta(seconds=d) for d in (-1800, -1, 0, 1, 1800)]
         for wall in walls:
-            ms = (wall.replace(tzinfo=zone) - EPOCH) // timedelta(milliseconds=1)
+            ms = local_to_utc_ms(zone, wall)
             out.write(f"l {wall.year} {wall.month} {wall.day} {wall.hour} {wall.minute} {wall.second} {ms}\n")
         count += len(instants) + len(walls)
     out.write(f"E {count}\n")

@@ -79,6 +79,10 @@ static void test_fixed(void **state)
     assert_ptr_equal(cursor_bytes(&c, 3), b.p);
     assert_non_null(cursor_bytes(&c, 0));
     assert_null(cursor_bytes(&c, SIZE_MAX));
+    c = cursor_of(NULL, 0);
+    assert_int_equal(cursor_left(&c), 0);
+    cursor_byte(&c);
+    assert_true(c.failed);
     buf_free(&b);
 }
 
