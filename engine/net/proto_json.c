@@ -6,7 +6,6 @@
 #include "net/json_line.h"
 #include "net/proto_fields.h"
 #include <errno.h>
-#include <float.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -73,6 +72,10 @@ static void write_real(const struct writer *w, double v, bool is_float)
     char text[32];
     if (!isfinite(v)) {
         buf_printf(w->out, "\"%s\"", isnan(v) ? "NaN" : v < 0 ? "-Infinity" : "Infinity");
+        return;
+    }
+    if (v == 0 && signbit(v)) { /* "-0" would be read as the integer 0 */
+        buf_str(w->out, STR("-0.0"));
         return;
     }
     for (int digits = is_float ? 6 : 15; digits <= 17; digits++) {
@@ -426,7 +429,8 @@ static int read_value(struct reader *r, const ProtobufCFieldDescriptor *f, const
     case PROTOBUF_C_TYPE_FLOAT:
     case PROTOBUF_C_TYPE_DOUBLE:
         code = read_real(r, v, &real);
-        if (code == 0 && f->type == PROTOBUF_C_TYPE_FLOAT && isfinite(real) && fabs(real) > (double)FLT_MAX)
+        /* half a step above the greatest float, from where rounding gives infinity */
+        if (code == 0 && f->type == PROTOBUF_C_TYPE_FLOAT && isfinite(real) && fabs(real) >= 0x1.ffffffp+127)
             return fail(r, "%g does not fit a float", real);
         if (f->type == PROTOBUF_C_TYPE_FLOAT)
             *(float *)p = (float)real;
@@ -471,6 +475,9 @@ static int read_key(struct reader *r, const ProtobufCFieldDescriptor *f, struct 
         *(protobuf_c_boolean *)p = str_is(key, "true");
         return 0;
     default:
+        if (key.n > 1 &&
+            (key.p[0] == '0' || str_starts(key, STR("-0")))) /* else "5" and "05" could be two keys */
+            return fail(r, "a number that is a key has no leading zeros");
         return read_integer(r, f->type, key, p);
     }
 }

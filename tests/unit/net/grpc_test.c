@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "net/grpc_client.h"
 #include "net/grpc_server.h"
+#include "net/h2_pump.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -560,6 +561,54 @@ static void test_peer_never_reads(void **state)
     close_world(w);
 }
 
+static ssize_t read_big(nghttp2_session *h2, int32_t stream, uint8_t *out, size_t capacity, uint32_t *flags,
+                        nghttp2_data_source *source, void *user)
+{
+    (void)h2, (void)stream, (void)user, (void)capacity;
+    memcpy(out, source->ptr, 9);
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return 9;
+}
+
+/* Calls with big answers from a peer that grants endless flow control and reads none of them: the server
+ * stops at what the kernel takes, and hangs up when nothing moves. */
+static void test_answers_not_read(void **state)
+{
+    (void)state;
+    struct world *w = open_world_at("127.0.0.1:0", (struct grpc_options){.idle_s = 1});
+    int fd = raw_connect(w);
+    nghttp2_session_callbacks *cb;
+    nghttp2_session *h2;
+    nghttp2_session_callbacks_new(&cb);
+    assert_int_equal(nghttp2_session_client_new(&h2, cb, NULL), 0);
+    nghttp2_session_callbacks_del(cb);
+    nghttp2_settings_entry window = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, INT32_MAX};
+    nghttp2_submit_settings(h2, 0, &window, 1);
+    nghttp2_session_set_local_window_size(h2, 0, 0, INT32_MAX);
+    uint32_t size = 1 << 20;
+    uint8_t body[9] = {0, 0, 0, 0, 4};
+    memcpy(body + 5, &size, 4);
+    for (int i = 0; i < 90; i++) {
+        nghttp2_nv fields[] = {H2_STATIC_FIELD(":method", "POST"), H2_STATIC_FIELD(":scheme", "http"),
+                               H2_STATIC_FIELD(":path", "/t.S/Big"), H2_STATIC_FIELD(":authority", "x"),
+                               H2_STATIC_FIELD("content-type", "application/grpc")};
+        nghttp2_data_provider provider = {.source = {.ptr = body}, .read_callback = read_big};
+        assert_true(nghttp2_submit_request(h2, NULL, fields, 5, &provider, NULL) > 0);
+    }
+    const uint8_t *bytes;
+    for (ssize_t n; (n = nghttp2_session_mem_send(h2, &bytes)) > 0;)
+        assert_int_equal(write(fd, bytes, (size_t)n), n);
+    nghttp2_session_del(h2);
+    RUN_UNTIL(w, counts(w).calls_ok == 90);
+    assert_int_equal(counts(w).connections_now, 1);
+    call(w, "/t.S/Echo", "x", 1, 0); /* others are served meanwhile */
+    assert_int_equal(w->status, GRPC_OK);
+    grpc_client_close(&w->client);
+    RUN_UNTIL(w, counts(w).connections_now == 0);
+    close(fd);
+    close_world(w);
+}
+
 static void test_connections_max(void **state)
 {
     (void)state;
@@ -653,6 +702,7 @@ int main(void)
         cmocka_unit_test(test_silent_and_idle),
         cmocka_unit_test(test_peer_gone),
         cmocka_unit_test(test_peer_never_reads),
+        cmocka_unit_test(test_answers_not_read),
         cmocka_unit_test(test_connections_max),
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_adopt),

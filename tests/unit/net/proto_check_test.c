@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/rng.h"
 #include "net/proto_check.h"
-#include "unit/net/kinds.h"
+#include "tests/unit/net/kinds.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
