@@ -1,0 +1,93 @@
+"""Redis down at start and later: the server says so, answers UNAVAILABLE with a reason, and recovers by itself; a bad policy
+on reload keeps the old one; a store that was emptied is noticed. SPDX-License-Identifier: Apache-2.0"""
+import os
+import shutil
+import signal
+import socket
+import time
+
+from harness import ROOT, WORK, Redis, Server, check, common, customers, decisions, done, fails, grpc
+
+POLICY = os.path.join(WORK, "policy")
+shutil.copytree(os.path.join(ROOT, "tests/cases/policies/reserve"), POLICY)
+UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
+late = os.path.join(WORK, "late")
+
+
+def decide(server, **kw):
+    kw.setdefault("channel", "web")
+    return server.client.Decide(decisions.DecideRequest(customer_id="c1", **kw), timeout=5)
+
+
+def until(condition, seconds=20):
+    end = time.time() + seconds
+    while time.time() < end:
+        try:
+            if condition():
+                return True
+        except grpc.RpcError:
+            pass
+        time.sleep(0.02)
+    return False
+
+
+# ---- down at start ----
+server = Server(POLICY, store="unix://" + os.path.join(late, "r.sock"), ready=False)
+check("says that the store is not there", server.wait_line("time=", seconds=20) and
+      any("store" in (x or "") for x in server.lines))
+fails("UNAVAILABLE with a reason while the store was never reached", UNAVAILABLE, "store", lambda: decide(server))
+redis = Redis("late")
+check("becomes ready by itself", server.wait_line("ready ", seconds=30))
+check("decides then", until(lambda: decide(server).decision.choices))
+
+# ---- down later ----
+client = server.client
+signals = customers.SignalRequest(customer_id="c1", signals=[common.Signal(event_id="e1", name="cart_add")])
+check("a signal is acknowledged", client.Signal(signals).applied == 1)
+redis.kill()
+fails("decide: UNAVAILABLE while Redis is down", UNAVAILABLE, "store", lambda: decide(server))
+fails("signal: UNAVAILABLE, no false acknowledgement", UNAVAILABLE, "store", lambda: client.Signal(
+    customers.SignalRequest(customer_id="c1", signals=[common.Signal(event_id="e2", name="cart_add")]), timeout=5))
+os.unlink(redis.socket)
+redis = Redis("late")  # the same folder: the append-only file is read again
+check("recovers by itself", until(lambda: decide(server).decision.choices))
+check("what was acknowledged is still there", client.Get(customers.GetRequest(customer_id="c1")).features["cart_adds"] == "1")
+check("the signal that failed is taken now", until(lambda: client.Signal(
+    customers.SignalRequest(customer_id="c1", signals=[common.Signal(event_id="e2", name="cart_add")]), timeout=5).applied == 1))
+
+# ---- reload ----
+before = decide(server).decision.policy_id
+path = os.path.join(POLICY, "policy.yaml")
+good = open(path).read()
+open(path, "w").write(good.replace("direction: inbound", "direction: inbond"))
+start = len(server.lines)
+server.p.send_signal(signal.SIGHUP)
+check("a bad reload says where", "policy.yaml:" in server.wait_line(path, start=start) and server.wait_line("time=", start=start))
+check("and the old policy keeps serving", decide(server).decision.policy_id == before)
+open(path, "w").write(good.replace("value: 1.0", "value: 2.0"))
+server.p.send_signal(signal.SIGHUP)
+check("a good reload changes the policy", until(lambda: decide(server).decision.policy_id != before))
+check("and its values", decide(server).decision.choices[0].factors.value == 2.0)
+
+# ---- another store ----
+def command(r, *words):
+    """One command to a Redis, by hand."""
+    with socket.socket(socket.AF_UNIX) as c:
+        c.connect(r.socket)
+        c.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words))
+        return c.recv(1000)
+
+
+other = Redis("other")
+command(other, "HSET", "tact:names", "channel.web", "1", "action.offer", "2")  # another dictionary than ours
+other.kill()
+redis.kill()
+os.unlink(redis.socket)
+shutil.rmtree(os.path.join(late, "appendonlydir"))
+shutil.copytree(os.path.join(other.folder, "appendonlydir"), os.path.join(late, "appendonlydir"))
+redis = Redis("late")
+check("a store with another dictionary is noticed", until(
+    lambda: any("not the one we know" in (x or "") for x in server.lines)))
+fails("and nothing is decided with wrong names", UNAVAILABLE, "not ready", lambda: decide(server))
+check("stops in order", server.stop() == 0)
+done()
