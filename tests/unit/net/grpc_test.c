@@ -483,30 +483,85 @@ static void test_garbage(void **state)
     close_world(w);
 }
 
-static void test_silent_and_idle(void **state)
+static void test_silent(void **state)
 {
     (void)state;
-    struct world *w = open_world_at("127.0.0.1:0", (struct grpc_options){.idle_s = 1, .preface_s = 1});
-    int silent = raw_connect(w), idle = raw_connect(w), half = raw_connect(w);
-    uint8_t seen[3][512];
-    size_t n[3] = {0};
-    assert_int_equal(write(idle, preface, PREFACE), PREFACE);
+    struct world *w = open_world_at("127.0.0.1:0", (struct grpc_options){.preface_s = 1});
+    int silent = raw_connect(w), half = raw_connect(w), spoken = raw_connect(w);
+    uint8_t seen[2][512];
+    size_t n[2] = {0};
     assert_int_equal(write(half, "PRI * HT", 8), 8);
-    call(w, "/t.S/Echo", "x", 1, 0); /* the client acknowledges the shutdown, and connects again */
-    grpc_call_unary(w->client, "/t.S/Park", "x", 1, 0, on_answer, w);
-    RUN_UNTIL(w, w->parked_count == 1);
+    assert_int_equal(write(spoken, preface, PREFACE), PREFACE);
     RUN_UNTIL(w, raw_closed(silent, seen[0], &n[0], 512));
     RUN_UNTIL(w, raw_closed(half, seen[1], &n[1], 512));
-    RUN_UNTIL(w, raw_closed(idle, seen[2], &n[2], 512));
-    assert_int_equal(counts(w).connections_now, 1); /* the one with a call is not idle */
+    assert_int_equal(counts(w).connections_now, 1);
+    close(silent);
+    close(half);
+    close(spoken);
+    close_world(w);
+}
+
+static void test_idle(void **state)
+{
+    (void)state;
+    struct world *w = open_world_at("127.0.0.1:0", (struct grpc_options){.idle_s = 1});
+    grpc_call_unary(w->client, "/t.S/Park", "x", 1, 0, on_answer, w);
+    RUN_UNTIL(w, w->parked_count == 1);
+    for (int i = 0; i < 2; i++) { /* two idle times, one after the other */
+        int idle = raw_connect(w);
+        uint8_t seen[512];
+        size_t n = 0;
+        assert_int_equal(write(idle, preface, PREFACE), PREFACE);
+        RUN_UNTIL(w, raw_closed(idle, seen, &n, 512));
+        close(idle);
+    }
+    /* The connection with a call in a handler's hands is not idle, and takes more. */
+    call(w, "/t.S/Echo", "x", 1, 0);
+    assert_int_equal(counts(w).connections_opened, 3);
+    assert_int_equal(counts(w).connections_now, 1);
     grpc_reply(w->parked[0], "x", 1);
     RUN_UNTIL(w, w->ended == 2 && counts(w).connections_now == 0);
     assert_int_equal(w->ok, 2);
-    call(w, "/t.S/Echo", "x", 1, 0);
+    assert_int_equal(counts(w).connections_broken, 0);
+    call(w, "/t.S/Echo", "x", 1, 0); /* the client connects again */
     assert_int_equal(w->status, GRPC_OK);
-    close(silent);
-    close(idle);
-    close(half);
+    assert_int_equal(counts(w).connections_opened, 4);
+    close_world(w);
+}
+
+/* A client that has not heard yet how many streams it may open: what is refused goes to a second connection.
+ */
+static void test_refused_streams(void **state)
+{
+    (void)state;
+    struct world *w = open_world_at("127.0.0.1:0", (struct grpc_options){.streams_max = 50});
+    for (int i = 0; i < 100; i++)
+        grpc_call_unary(w->client, "/t.S/Park", &i, sizeof i, 0, on_answer, w);
+    RUN_UNTIL(w, w->parked_count == 100 || w->ended > 0);
+    assert_int_equal(w->ended, 0);
+    assert_int_equal(counts(w).connections_now, 2);
+    for (int i = 0; i < 100; i++)
+        grpc_reply(w->parked[i], "", 0);
+    RUN_UNTIL(w, w->ended == 100);
+    assert_int_equal(w->ok, 100);
+    close_world(w);
+}
+
+static void test_host_name(void **state)
+{
+    (void)state;
+    struct world *w = open_world();
+    char name[64];
+    struct error e;
+    snprintf(name, sizeof name, "localhost%s", strrchr(w->bound, ':'));
+    grpc_client_close(&w->client);
+    if (grpc_client_new(&w->client, &w->loop, name, &e) != 0) {
+        assert_int_equal(e.code, ERR_NOTFOUND); /* a machine without even localhost */
+        close_world(w);
+        skip();
+    }
+    call(w, "/t.S/Echo", "x", 1, 0); /* whichever address of it comes first */
+    assert_int_equal(w->status, GRPC_OK);
     close_world(w);
 }
 
@@ -588,10 +643,12 @@ static void test_answers_not_read(void **state)
     uint32_t size = 1 << 20;
     uint8_t body[9] = {0, 0, 0, 0, 4};
     memcpy(body + 5, &size, 4);
-    for (int i = 0; i < 90; i++) {
-        nghttp2_nv fields[] = {H2_STATIC_FIELD(":method", "POST"), H2_STATIC_FIELD(":scheme", "http"),
-                               H2_STATIC_FIELD(":path", "/t.S/Big"), H2_STATIC_FIELD(":authority", "x"),
-                               H2_STATIC_FIELD("content-type", "application/grpc")};
+    for (int i = 0; i < 90;
+         i++) { /* the first one stays with its handler, so that the connection is not idle */
+        nghttp2_nv fields[] = {
+            H2_STATIC_FIELD(":method", "POST"), H2_STATIC_FIELD(":scheme", "http"),
+            i ? H2_STATIC_FIELD(":path", "/t.S/Big") : H2_STATIC_FIELD(":path", "/t.S/Park"),
+            H2_STATIC_FIELD(":authority", "x"), H2_STATIC_FIELD("content-type", "application/grpc")};
         nghttp2_data_provider provider = {.source = {.ptr = body}, .read_callback = read_big};
         assert_true(nghttp2_submit_request(h2, NULL, fields, 5, &provider, NULL) > 0);
     }
@@ -599,12 +656,14 @@ static void test_answers_not_read(void **state)
     for (ssize_t n; (n = nghttp2_session_mem_send(h2, &bytes)) > 0;)
         assert_int_equal(write(fd, bytes, (size_t)n), n);
     nghttp2_session_del(h2);
-    RUN_UNTIL(w, counts(w).calls_ok == 90);
+    RUN_UNTIL(w, counts(w).calls_ok == 89 && w->parked_count == 1);
     assert_int_equal(counts(w).connections_now, 1);
     call(w, "/t.S/Echo", "x", 1, 0); /* others are served meanwhile */
     assert_int_equal(w->status, GRPC_OK);
     grpc_client_close(&w->client);
     RUN_UNTIL(w, counts(w).connections_now == 0);
+    assert_true(grpc_call_cancelled(w->parked[0]));
+    grpc_reply(w->parked[0], "", 0);
     close(fd);
     close_world(w);
 }
@@ -699,7 +758,10 @@ int main(void)
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_call_once),
         cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_silent_and_idle),
+        cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_refused_streams),
+        cmocka_unit_test(test_host_name),
         cmocka_unit_test(test_peer_gone),
         cmocka_unit_test(test_peer_never_reads),
         cmocka_unit_test(test_answers_not_read),
