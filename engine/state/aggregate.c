@@ -75,10 +75,36 @@ static bool case_before(const struct open_case *a, const struct open_case *b)
     return a->opened_ms != b->opened_ms ? a->opened_ms < b->opened_ms : a->key < b->key;
 }
 
+/* Which of two cases goes first when there are too many: one that is closed, so that no open one is lost to it; then the
+ * one of which nothing was heard the longest. */
+static bool case_weaker(const struct open_case *a, const struct open_case *b)
+{
+    bool a_open = a->opened_ms > a->closed_ms, b_open = b->opened_ms > b->closed_ms;
+    int64_t a_latest = a_open ? a->opened_ms : a->closed_ms, b_latest = b_open ? b->opened_ms : b->closed_ms;
+    if (a_open != b_open)
+        return b_open;
+    return a_latest != b_latest ? a_latest < b_latest : a->key < b->key;
+}
+
 static void cases_drop(struct aggregate_state *a, uint32_t at)
 {
     memmove(a->cases + at, a->cases + at + 1, (a->count - at - 1) * sizeof *a->cases);
     a->count--;
+}
+
+static int case_insert(struct aggregate_state *a, const struct open_case *c, struct arena *arena)
+{
+    struct open_case *cases = grow(arena, a->cases, a->count, &a->capacity, sizeof *cases);
+    if (!cases)
+        return ERR_NOSPACE;
+    a->cases = cases;
+    uint32_t at = a->count;
+    while (at > 0 && case_before(c, &cases[at - 1]))
+        at--;
+    memmove(cases + at + 1, cases + at, (a->count - at) * sizeof *cases);
+    cases[at] = *c;
+    a->count++;
+    return 0;
 }
 
 /* A case is known by its key; it keeps its latest opening and its latest closing. */
@@ -94,19 +120,16 @@ static int case_event(struct aggregate_state *a, uint64_t key, bool opens, int64
     int64_t *latest = opens ? &c.opened_ms : &c.closed_ms;
     if (time_ms > *latest)
         *latest = time_ms;
-    if (a->count == STATE_CASES_MAX)
-        cases_drop(a, 0);
-    struct open_case *cases = grow(arena, a->cases, a->count, &a->capacity, sizeof *cases);
-    if (!cases)
-        return ERR_NOSPACE;
-    a->cases = cases;
-    uint32_t at = a->count;
-    while (at > 0 && case_before(&c, &cases[at - 1]))
-        at--;
-    memmove(cases + at + 1, cases + at, (a->count - at) * sizeof *cases);
-    cases[at] = c;
-    a->count++;
-    return 0;
+    if (a->count == STATE_CASES_MAX) {
+        uint32_t weakest = 0;
+        for (uint32_t i = 1; i < a->count; i++)
+            if (case_weaker(&a->cases[i], &a->cases[weakest]))
+                weakest = i;
+        if (case_weaker(&c, &a->cases[weakest]))
+            return 0;
+        cases_drop(a, weakest);
+    }
+    return case_insert(a, &c, arena);
 }
 
 static int open_apply(const struct schema_aggregate *def, struct aggregate_state *a, const struct signal *signal,
@@ -177,8 +200,32 @@ int aggregate_apply(const struct schema_aggregate *def, struct aggregate_state *
     return 0;
 }
 
+/* Openings and closings that have left the window say nothing any more: an opening that counts is later than both. What
+ * is forgotten does not depend on the order of arrival, and neither does what stays. A closing inside the window stays,
+ * since an earlier opening may still arrive. */
+static void cases_prune(struct aggregate_state *a, int64_t gone_ms)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct open_case c = a->cases[i];
+        if (c.opened_ms <= gone_ms)
+            c.opened_ms = INT64_MIN;
+        if (c.closed_ms <= gone_ms)
+            c.closed_ms = INT64_MIN;
+        if (c.opened_ms == INT64_MIN && c.closed_ms == INT64_MIN)
+            continue;
+        uint32_t at = kept++; /* at most i */
+        for (; at > 0 && case_before(&c, &a->cases[at - 1]); at--)
+            a->cases[at] = a->cases[at - 1];
+        a->cases[at] = c;
+    }
+    a->count = kept;
+}
+
 void aggregate_prune(const struct schema_aggregate *def, struct aggregate_state *a, int64_t now_ms)
 {
+    if (a->count == 0)
+        return;
     if (def->kind == AGGREGATE_COUNT || def->kind == AGGREGATE_SUM) {
         int64_t least = first_visible(def, now_ms);
         uint32_t gone = 0;
@@ -187,13 +234,7 @@ void aggregate_prune(const struct schema_aggregate *def, struct aggregate_state 
         memmove(a->buckets, a->buckets + gone, (a->count - gone) * sizeof *a->buckets);
         a->count -= gone;
     } else if (def->kind == AGGREGATE_OPEN) {
-        /* A closing is kept as long as a late opening could still fall into the window. */
-        for (uint32_t i = a->count; i-- > 0;) {
-            int64_t latest = a->cases[i].opened_ms > a->cases[i].closed_ms ? a->cases[i].opened_ms
-                                                                           : a->cases[i].closed_ms;
-            if (latest <= now_ms - def->window_ms)
-                cases_drop(a, i);
-        }
+        cases_prune(a, now_ms - def->window_ms);
     }
 }
 
@@ -263,5 +304,5 @@ struct value state_age(const struct state *s, size_t aggregate, int64_t now_ms)
     int64_t last = s->aggregates[aggregate].last_ms;
     if (last == INT64_MIN || now_ms - last > DURATION_MAX_MS)
         return value_duration(DURATION_MAX_MS);
-    return value_duration(now_ms > last ? now_ms - last : 0);
+    return value_duration(now_ms - last);
 }

@@ -19,6 +19,8 @@ uint64_t aggregate_case_key(struct value v);
 /* An aggregate's value at now, and the first instant after t at which it may differ (INT64_MAX: never). */
 struct value state_aggregate(const struct state *s, size_t aggregate, int64_t now_ms);
 int64_t state_aggregate_next_change(const struct state *s, size_t aggregate, int64_t t_ms);
-/* Age of the latest event of a last_at aggregate: never negative; DURATION_MAX_MS when there was none. */
+/* Age of the latest event of a last_at aggregate; DURATION_MAX_MS when there was none. Negative while the event lies ahead
+ * of now (by a client's clock, at most STATE_AHEAD_MS): cut at 0 it would not rise by 1 ms a ms, which next_eligible_at
+ * counts on. */
 struct value state_age(const struct state *s, size_t aggregate, int64_t now_ms);
 #endif

@@ -15,7 +15,6 @@
 #include "state/aggregate.h"
 #include <limits.h>
 
-enum { KIND_ATTRIBUTE, KIND_AGGREGATE, KIND_CONTACTS, KIND_CONSENTS, KIND_SEEN, KIND_BITS = 3 };
 enum { CASE_OPENED = 1, CASE_CLOSED = 2, BUCKETS_READ_MAX = 100000 };
 
 enum { VERSION_RANDOM_BITS = 22 };
@@ -35,6 +34,11 @@ uint64_t state_version(struct str blob)
 }
 
 /* ---- values ---- */
+
+static bool time_ok(int64_t ms)
+{
+    return ms >= TIMESTAMP_MIN_MS && ms <= TIMESTAMP_MAX_MS;
+}
 
 static void put_double(struct buf *out, double d)
 {
@@ -76,7 +80,7 @@ static bool get_value(struct cursor *c, struct value *out)
     case VALUE_INT:
     case VALUE_TIMESTAMP:
         *out = type == VALUE_INT ? value_int(cursor_svarint(c)) : value_timestamp(cursor_svarint(c));
-        return !c->failed;
+        return !c->failed && (type == VALUE_INT || time_ok(out->integer));
     case VALUE_DOUBLE: {
         uint64_t bits = cursor_u64le(c);
         double d;
@@ -107,7 +111,13 @@ static void put_buckets(struct buf *out, const struct aggregate_state *a)
     }
 }
 
-static int get_buckets(struct cursor *c, struct aggregate_state *a, struct arena *arena)
+/* An index beyond these is of no time, and could overflow when it is multiplied by the width again. */
+static bool index_ok(const struct schema_aggregate *def, int64_t index)
+{
+    return index <= TIMESTAMP_MAX_MS / def->width_ms && index >= TIMESTAMP_MIN_MS / def->width_ms - 1;
+}
+
+static int get_buckets(struct cursor *c, const struct schema_aggregate *def, struct aggregate_state *a, struct arena *arena)
 {
     /* A bucket takes at least two bytes, so this bounds their number before anything is allocated. */
     uint32_t capacity = (uint32_t)(cursor_left(c) / 2 + 1);
@@ -127,7 +137,7 @@ static int get_buckets(struct cursor *c, struct aggregate_state *a, struct arena
                 __builtin_add_overflow(a->buckets[a->count - 1].index, (int64_t)gap + 1, &index))
                 return ERR_CORRUPT;
         }
-        if (index > TIMESTAMP_MAX_MS || index < TIMESTAMP_MIN_MS)
+        if (!index_ok(def, index))
             return ERR_CORRUPT;
         a->buckets[a->count++] = (struct bucket){index, cursor_svarint(c)};
     }
@@ -146,11 +156,6 @@ static void put_cases(struct buf *out, const struct aggregate_state *a)
         if (closed)
             buf_svarint(out, opened ? k->closed_ms - k->opened_ms : k->closed_ms);
     }
-}
-
-static bool time_ok(int64_t ms)
-{
-    return ms >= TIMESTAMP_MIN_MS && ms <= TIMESTAMP_MAX_MS;
 }
 
 static int get_cases(struct cursor *c, struct aggregate_state *a, struct arena *arena)
@@ -206,7 +211,7 @@ static int get_aggregate(struct cursor *c, const struct schema_aggregate *def, s
     switch (def->kind) {
     case AGGREGATE_COUNT:
     case AGGREGATE_SUM:
-        return get_buckets(c, a, arena);
+        return get_buckets(c, def, a, arena);
     case AGGREGATE_OPEN:
         return get_cases(c, a, arena);
     case AGGREGATE_LAST:
@@ -217,12 +222,8 @@ static int get_aggregate(struct cursor *c, const struct schema_aggregate *def, s
     a->last_event = cursor_u64le(c);
     if (!time_ok(a->last_ms))
         return ERR_CORRUPT;
-    if (def->kind == AGGREGATE_LAST) {
-        if (!get_value(c, &a->last))
-            return ERR_CORRUPT;
-        if (a->last.type != def->type) /* the property changed its type: nothing is known yet */
-            a->last_ms = INT64_MIN;
-    }
+    if (def->kind == AGGREGATE_LAST && !get_value(c, &a->last))
+        return ERR_CORRUPT;
     return c->failed || cursor_left(c) ? ERR_CORRUPT : 0;
 }
 
@@ -236,6 +237,15 @@ static void *room(struct cursor *c, size_t least, size_t size, uint32_t most, ui
     return arena_alloc(arena, *capacity * size);
 }
 
+/* Never more than is read again: a blob that we wrote ourselves must not be corrupt to us. */
+static uint64_t expires_after(const struct contact *k)
+{
+    if (!k->expires_ms)
+        return 0;
+    int64_t after = k->expires_ms > k->time_ms ? k->expires_ms - k->time_ms : 0;
+    return (uint64_t)(after < WINDOW_MAX_MS ? after : WINDOW_MAX_MS) + 1;
+}
+
 static void put_contacts(struct buf *out, const struct state *s)
 {
     for (uint32_t i = 0; i < s->contact_count; i++) {
@@ -247,7 +257,7 @@ static void put_contacts(struct buf *out, const struct state *s)
         buf_varint(out, k->group);
         buf_varint(out, k->issue);
         buf_svarint(out, k->time_ms);
-        buf_varint(out, k->expires_ms ? (uint64_t)(k->expires_ms - k->time_ms) + 1 : 0);
+        buf_varint(out, expires_after(k));
         buf_varint(out, k->outcomes);
         buf_svarint(out, k->value);
     }
@@ -274,7 +284,7 @@ static int get_contacts(struct cursor *c, struct state *s)
         k.time_ms = cursor_svarint(c);
         uint64_t expires = cursor_varint(c), outcomes = cursor_varint(c);
         k.value = cursor_svarint(c);
-        if (!time_ok(k.time_ms) || expires > (uint64_t)WINDOW_MAX_MS || outcomes > UINT32_MAX)
+        if (!time_ok(k.time_ms) || expires > (uint64_t)WINDOW_MAX_MS + 1 || outcomes > UINT32_MAX)
             return ERR_CORRUPT;
         k.expires_ms = expires ? k.time_ms + (int64_t)(expires - 1) : 0;
         k.outcomes = (uint32_t)outcomes;
@@ -369,30 +379,42 @@ static int get_attribute(struct state *s, uint64_t tag, struct cursor *c, size_t
     return 0;
 }
 
+static int get_own_aggregate(struct state *s, uint64_t tag, struct cursor *c, const struct schema_aggregate *def,
+                             struct aggregate_state *a)
+{
+    struct cursor again = *c;
+    int rc = get_aggregate(c, def, a, s->arena);
+    if (rc || def->kind != AGGREGATE_LAST || a->last.type == def->type)
+        return rc;
+    /* The same for the last of a property whose type differs there. */
+    aggregate_init(a);
+    return keep_entry(s, tag, &again);
+}
+
 static int get_entry(struct state *s, uint64_t tag, struct cursor *c)
 {
     const struct schema *schema = s->schema;
-    uint64_t id = tag >> KIND_BITS;
-    switch (tag & ((1 << KIND_BITS) - 1)) {
-    case KIND_ATTRIBUTE:
+    uint64_t id = tag_id(tag);
+    switch (tag_kind(tag)) {
+    case ENTRY_ATTRIBUTE:
         if (id < schema->id_limit && schema->attribute_of_id[id])
             return get_attribute(s, tag, c, schema->attribute_of_id[id] - 1u);
         break;
-    case KIND_AGGREGATE:
+    case ENTRY_AGGREGATE:
         if (id < schema->id_limit && schema->aggregate_of_id[id]) {
             uint32_t index = schema->aggregate_of_id[id] - 1u;
-            return get_aggregate(c, &schema->aggregates[index], &s->aggregates[index], s->arena);
+            return get_own_aggregate(s, tag, c, &schema->aggregates[index], &s->aggregates[index]);
         }
         break;
-    case KIND_CONTACTS:
+    case ENTRY_CONTACTS:
         if (id == 0)
             return get_contacts(c, s);
         break;
-    case KIND_CONSENTS:
+    case ENTRY_CONSENTS:
         if (id == 0)
             return get_consents(c, s);
         break;
-    case KIND_SEEN:
+    case ENTRY_SEEN:
         if (id == 0)
             return get_seen(c, s);
         break;
@@ -416,7 +438,7 @@ static int state_empty(struct state *s, const struct schema *schema, struct aren
 
 static uint64_t order_of(uint64_t tag)
 {
-    return (tag & ((1 << KIND_BITS) - 1)) << 61 | tag >> KIND_BITS;
+    return tag_kind(tag) << (64 - ENTRY_KIND_BITS) | tag_id(tag);
 }
 
 int state_decode(struct state *s, const struct schema *schema, struct str blob, struct arena *arena, struct error *e)
@@ -454,34 +476,33 @@ int state_decode(struct state *s, const struct schema *schema, struct str blob, 
     return 0;
 }
 
-/* What is written, in order: the schema's own entries and the kept ones, merged by (kind, id). */
+/* One of the schema's own entries, to be written. */
 struct outgoing {
     uint64_t tag;
     uint32_t index;
-    bool kept;
 };
+
+static void put_kept(struct buf *out, const struct raw_entry *k)
+{
+    buf_varint(out, k->tag);
+    buf_varint(out, k->payload.n);
+    buf_str(out, k->payload);
+}
 
 static void put_entry(struct buf *out, const struct state *s, const struct outgoing *o, struct buf *scratch)
 {
-    if (o->kept) {
-        const struct raw_entry *k = &s->kept[o->index];
-        buf_varint(out, k->tag);
-        buf_varint(out, k->payload.n);
-        buf_str(out, k->payload);
-        return;
-    }
     buf_clear(scratch);
-    switch (o->tag & ((1 << KIND_BITS) - 1)) {
-    case KIND_ATTRIBUTE:
+    switch (tag_kind(o->tag)) {
+    case ENTRY_ATTRIBUTE:
         put_value(scratch, s->attributes[o->index]);
         break;
-    case KIND_AGGREGATE:
+    case ENTRY_AGGREGATE:
         put_aggregate(scratch, &s->schema->aggregates[o->index], &s->aggregates[o->index]);
         break;
-    case KIND_CONTACTS:
+    case ENTRY_CONTACTS:
         put_contacts(scratch, s);
         break;
-    case KIND_CONSENTS:
+    case ENTRY_CONSENTS:
         put_consents(scratch, s);
         break;
     default:
@@ -494,6 +515,7 @@ static void put_entry(struct buf *out, const struct state *s, const struct outgo
     buf_append(out, scratch->p, scratch->n);
 }
 
+/* The schema's own entries are nearly in order already: ids were given in its order. */
 static void outgoing_sort(struct outgoing *items, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
@@ -505,53 +527,54 @@ static void outgoing_sort(struct outgoing *items, size_t n)
     }
 }
 
-/* A kept entry gives way to the schema's own value under the same tag (an attribute set anew with its new type). */
-static bool overridden(const struct state *s, uint64_t tag)
-{
-    uint64_t id = tag >> KIND_BITS;
-    if ((tag & ((1 << KIND_BITS) - 1)) != KIND_ATTRIBUTE || id >= s->schema->id_limit ||
-        !s->schema->attribute_of_id[id])
-        return false;
-    return s->attributes[s->schema->attribute_of_id[id] - 1].type != VALUE_UNKNOWN;
-}
-
 static size_t collect(const struct state *s, struct outgoing *items)
 {
     const struct schema *schema = s->schema;
     size_t n = 0;
     for (uint32_t i = 0; i < schema->attribute_count; i++)
         if (s->attributes[i].type != VALUE_UNKNOWN)
-            items[n++] = (struct outgoing){(uint64_t)schema->attributes[i].id << KIND_BITS | KIND_ATTRIBUTE, i, false};
+            items[n++] = (struct outgoing){state_tag(ENTRY_ATTRIBUTE, schema->attributes[i].id), i};
     for (uint32_t i = 0; i < schema->aggregate_count; i++)
         if (!aggregate_empty(&schema->aggregates[i], &s->aggregates[i]))
-            items[n++] = (struct outgoing){(uint64_t)schema->aggregates[i].id << KIND_BITS | KIND_AGGREGATE, i, false};
+            items[n++] = (struct outgoing){state_tag(ENTRY_AGGREGATE, schema->aggregates[i].id), i};
     if (s->contact_count)
-        items[n++] = (struct outgoing){KIND_CONTACTS, 0, false};
+        items[n++] = (struct outgoing){ENTRY_CONTACTS, 0};
     if (s->consent_count)
-        items[n++] = (struct outgoing){KIND_CONSENTS, 0, false};
+        items[n++] = (struct outgoing){ENTRY_CONSENTS, 0};
     if (s->seen_count)
-        items[n++] = (struct outgoing){KIND_SEEN, 0, false};
-    for (uint32_t i = 0; i < s->kept_count; i++)
-        if (!overridden(s, s->kept[i].tag))
-            items[n++] = (struct outgoing){s->kept[i].tag, i, true};
+        items[n++] = (struct outgoing){ENTRY_SEEN, 0};
     outgoing_sort(items, n);
     return n;
 }
 
+/* Both lists are in order. A kept entry gives way to the schema's own value under the same tag (set anew, with its new
+ * type). */
+static void put_entries(struct buf *out, const struct state *s, const struct outgoing *items, size_t n)
+{
+    struct buf scratch;
+    buf_init(&scratch, STATE_BLOB_MAX);
+    size_t own = 0;
+    for (uint32_t i = 0; i <= s->kept_count; i++) {
+        uint64_t before = i < s->kept_count ? order_of(s->kept[i].tag) : UINT64_MAX;
+        while (own < n && order_of(items[own].tag) < before)
+            put_entry(out, s, &items[own++], &scratch);
+        bool overridden = own < n && i < s->kept_count && items[own].tag == s->kept[i].tag;
+        if (i < s->kept_count && !overridden)
+            put_kept(out, &s->kept[i]);
+    }
+    buf_free(&scratch);
+}
+
 int state_encode(const struct state *s, uint64_t version, struct buf *out, struct error *e)
 {
-    size_t most = s->schema->attribute_count + s->schema->aggregate_count + 3 + s->kept_count;
+    size_t most = s->schema->attribute_count + s->schema->aggregate_count + 3;
     struct outgoing *items = arena_alloc(s->arena, most * sizeof *items);
     if (!items)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     size_t n = collect(s, items), start = out->n;
     buf_byte(out, STATE_FORMAT);
     buf_u64le(out, version);
-    struct buf scratch;
-    buf_init(&scratch, STATE_BLOB_MAX);
-    for (size_t i = 0; i < n; i++)
-        put_entry(out, s, &items[i], &scratch);
-    buf_free(&scratch);
+    put_entries(out, s, items, n);
     if (!buf_ok(out) || out->n - start > STATE_BLOB_MAX)
         return error_set(e, ERR_NOSPACE, "the customer's state would be over %d bytes", STATE_BLOB_MAX);
     return 0;

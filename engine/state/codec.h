@@ -4,6 +4,22 @@
 #define TACT_STATE_CODEC_H
 #include "state/state.h"
 
+/* Kinds of entries and their tags (see state.h). */
+enum entry_kind { ENTRY_ATTRIBUTE, ENTRY_AGGREGATE, ENTRY_CONTACTS, ENTRY_CONSENTS, ENTRY_SEEN };
+enum { ENTRY_KIND_BITS = 3 };
+static inline uint64_t state_tag(enum entry_kind kind, uint64_t id)
+{
+    return id << ENTRY_KIND_BITS | kind;
+}
+static inline uint64_t tag_kind(uint64_t tag)
+{
+    return tag & ((1 << ENTRY_KIND_BITS) - 1);
+}
+static inline uint64_t tag_id(uint64_t tag)
+{
+    return tag >> ENTRY_KIND_BITS;
+}
+
 /* blob empty: a customer never seen. The state points into blob's bytes, which must outlive it. ERR_CORRUPT names what is
  * wrong and at which byte; a format above ours is ERR_INVALID. ERR_NOSPACE when the arena is full. */
 int state_decode(struct state *s, const struct schema *schema, struct str blob, struct arena *arena,

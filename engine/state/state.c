@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "state/state.h"
 #include "state/aggregate.h"
+#include "state/codec.h"
 
 /* Ids seen stay for an hour of arrival, and at least the last STATE_SEEN_LEAST, at most STATE_SEEN_MOST. */
 static void seen_prune(struct state *s, int64_t now_ms)
@@ -52,6 +53,16 @@ int state_apply(struct state *s, const struct signal *signal, int64_t now_ms)
     return 1;
 }
 
+/* What an older policy, with another type, kept of the attribute goes: it was set anew, or removed. */
+static void forget_kept(struct state *s, uint64_t tag)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < s->kept_count; i++)
+        if (s->kept[i].tag != tag)
+            s->kept[left++] = s->kept[i];
+    s->kept_count = left;
+}
+
 int state_set_attribute(struct state *s, size_t attribute, struct value v)
 {
     if (v.type == VALUE_STRING) {
@@ -61,6 +72,8 @@ int state_set_attribute(struct state *s, size_t attribute, struct value v)
         v = value_string(copy);
     }
     s->attributes[attribute] = v;
+    if (s->kept_count)
+        forget_kept(s, state_tag(ENTRY_ATTRIBUTE, s->schema->attributes[attribute].id));
     return 0;
 }
 
@@ -82,7 +95,10 @@ int state_set_consent(struct state *s, const struct consent *c)
         at++;
     if (at < s->consent_count && consent_order(&s->consents[at], c) == 0) {
         struct consent *old = &s->consents[at];
-        if (c->time_ms > old->time_ms || (c->time_ms == old->time_ms && !c->granted))
+        bool wins = c->time_ms > old->time_ms;
+        if (c->time_ms == old->time_ms)
+            wins = c->granted == old->granted ? str_cmp(c->source, old->source) < 0 : !c->granted;
+        if (wins)
             *old = fresh;
         return 0;
     }

@@ -13,12 +13,13 @@
  *     kind 3 consents
  *     kind 4 event ids seen
  * Entries are in order of (kind, id). An entry whose kind or id this policy does not know is kept as it is and written
- * back, so that servers with an older and a newer policy share a store. An entry that cannot be read is an error of the
+ * back, so that servers with an older and a newer policy share a store; so is an attribute, or a last, whose value has
+ * another type than this policy declares, until it is set anew or removed. An entry that cannot be read is an error of the
  * whole blob (ERR_CORRUPT), which is then never overwritten.
  *
  * Order of arrival does not matter for counts, sums, last, last_at and open: sums are 64-bit fixed point (10^-4), last is by
  * (event time, event id hash), cases keep the latest opening and closing. Events older than an aggregate's window do
- * not change it. Duplicates are known by the 64-bit hash of their event id for an hour of arrival time and at least
+ * not change it. (Past STATE_CASES_MAX cases, and where a sum leaves 64 bits, order can matter.) Duplicates are known by the 64-bit hash of their event id for an hour of arrival time and at least
  * the last 16, at most the last 4,096 events.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STATE_STATE_H
@@ -34,7 +35,7 @@ enum {
     STATE_SEEN_MOST = 4096,
     STATE_CONTACTS_MAX = 1000, /* a customer; past it no further contact is accepted (ERR_NOSPACE) */
     STATE_CONSENTS_MAX = 256,
-    STATE_CASES_MAX = 64,      /* open cases an aggregate keeps; past it the one opened first is dropped */
+    STATE_CASES_MAX = 64,      /* cases an aggregate keeps; past it closed ones go first, then those opened first */
     STATE_TEXT_MAX = 1024      /* bytes of a string attribute or property */
 };
 #define STATE_SEEN_MS INT64_C(3600000)
@@ -133,7 +134,7 @@ int state_see(struct state *s, uint64_t event, int64_t now_ms) MUST_CHECK;
 void state_prune(struct state *s, int64_t now_ms);
 /* VALUE_UNKNOWN removes. Strings are copied. */
 int state_set_attribute(struct state *s, size_t attribute, struct value v) MUST_CHECK;
-/* Keeps the newer of both; ties: withdrawn wins. ERR_NOSPACE past STATE_CONSENTS_MAX. */
+/* Keeps the newer of both; ties: withdrawn wins, then the source that sorts first. ERR_NOSPACE past STATE_CONSENTS_MAX. */
 int state_set_consent(struct state *s, const struct consent *c) MUST_CHECK;
 /* Adds a contact, dropping those older than the schema's horizon and lapsed reservations first. ERR_EXISTS when the decision
  * has a contact for this action; ERR_NOSPACE when STATE_CONTACTS_MAX are kept. */
