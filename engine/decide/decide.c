@@ -5,12 +5,12 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/decide.h"
+#include "base/arena_buf.h"
 #include "decide/explain.h"
 #include "decide/gate.h"
 #include <math.h>
-#include <stdlib.h>
 
-enum { RENDER_MAX = 256 * 1024 };
+enum { RENDER_FIRST = 4 * 1024, RENDER_MAX = 256 * 1024 };
 
 const char *candidate_stage_name(enum candidate_stage s)
 {
@@ -85,7 +85,8 @@ static int score(const struct decide_input *in, struct expr_eval *ev, struct are
             .contact_cost = p->channels[in->request->channel].cost,
         };
         double gain = c->factors.propensity * c->factors.value * c->factors.context_weight * c->factors.lever;
-        c->priority = gain - c->factors.contact_cost;
+        /* What left the range of doubles cannot be ranked (a NaN compares with nothing): worth nothing, as above. */
+        c->priority = (isfinite(gain) ? gain : 0) - c->factors.contact_cost;
         c->scored = true;
     }
     return 0;
@@ -137,6 +138,27 @@ static void rank(const struct ranking *r, uint32_t *actions, size_t n)
 
 /* ---- choose and render ---- */
 
+/* One text, written straight into the arena. Its holes are evaluated first, since what evaluating allocates must last. */
+static int render_text(const struct template *t, struct expr_eval *ev, bool html, struct arena *arena, struct str *out,
+                       struct str *missing)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->parts[i].value != EXPR_NONE)
+            (void)expr_eval(ev, t->parts[i].value);
+    for (size_t room = RENDER_FIRST;; room *= 2) {
+        struct arena_buf b;
+        arena_buf_init(&b, arena, room);
+        int rc = template_render(t, ev, html, &b.buf, missing);
+        if (rc == 0) {
+            *out = arena_buf_take(&b);
+            return out->p ? 0 : ERR_NOSPACE;
+        }
+        arena_buf_drop(&b);
+        if (rc != ERR_NOSPACE || room >= RENDER_MAX)
+            return rc;
+    }
+}
+
 static int render(const struct decide_input *in, struct expr_eval *ev, struct arena *arena, const struct policy_treatment *t,
                   struct choice *out, struct str *missing)
 {
@@ -144,18 +166,9 @@ static int render(const struct decide_input *in, struct expr_eval *ev, struct ar
     out->content = arena_alloc(arena, t->content_count * sizeof *out->content);
     if (!out->content)
         return ERR_NOSPACE;
-    struct buf text;
-    buf_init(&text, RENDER_MAX);
     int rc = 0;
-    for (size_t i = 0; i < t->content_count && !rc; i++) {
-        buf_clear(&text);
-        rc = template_render(&t->content[i].text, ev, c->html, &text, missing);
-        if (!rc) {
-            out->content[i] = arena_str(arena, (struct str){(const char *)text.p, text.n});
-            rc = out->content[i].p ? 0 : ERR_NOSPACE;
-        }
-    }
-    buf_free(&text);
+    for (size_t i = 0; i < t->content_count && !rc; i++)
+        rc = render_text(&t->content[i].text, ev, c->html, arena, &out->content[i], missing);
     return rc;
 }
 
@@ -299,23 +312,15 @@ int decide_apply_signals(struct state *s, const struct decide_request *r, int64_
 int decision_reserve(const struct decision *d, struct state *s, struct error *e)
 {
     const struct decide_input *in = d->input;
-    const struct policy *p = in->policy;
-    const struct policy_channel *c = &p->channels[in->request->channel];
+    const struct gate g = {.policy = in->policy, .request = in->request};
     for (size_t i = 0; i < d->choice_count; i++) {
-        const struct policy_action *a = d->choices[i].action;
-        struct contact k = {.decision = in->decision_id,
-                            .action = a->word.id,
-                            .channel = c->word.id,
-                            .purpose = p->purposes[a->purpose].id,
-                            .group = p->groups[a->group].id,
-                            .issue = p->issues[a->issue].id,
-                            .time_ms = in->now_ms,
-                            .expires_ms = in->now_ms + c->confirm_within_ms};
+        uint32_t action = (uint32_t)(d->choices[i].action - in->policy->actions);
+        struct contact k = gate_contact(&g, action, in->decision_id, in->now_ms);
         int rc = state_contact_add(s, &k, in->now_ms);
         if (rc)
-            return error_set(e, rc, rc == ERR_NOSPACE ? "more than %d contacts are kept for this customer"
-                                                      : "this decision has booked its contact already (limit %d)",
-                             STATE_CONTACTS_MAX);
+            return rc == ERR_EXISTS
+                       ? error_set(e, rc, "this decision has booked its contact already")
+                       : error_set(e, rc, "more than %d contacts are kept for this customer", STATE_CONTACTS_MAX);
     }
     return 0;
 }

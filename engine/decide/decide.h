@@ -93,7 +93,7 @@ struct blocker {
     enum block_kind kind;
     enum engagement engagement;     /* BLOCK_ENGAGEMENT: which */
     const struct policy_rule *rule; /* BLOCK_ENGAGEMENT, BLOCK_SUPPRESSION */
-    uint32_t index;                 /* BLOCK_SUPPRESSION, BLOCK_LIMIT: of the policy's list */
+    uint32_t index;                 /* BLOCK_SUPPRESSION, BLOCK_LIMIT: of the policy's list; BLOCK_CONSENT: enum purpose */
 };
 
 struct evidence {

@@ -5,14 +5,35 @@
  * policy; else there was nothing to offer.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/explain.h"
+#include "base/arena_buf.h"
 
-enum { EVIDENCE_MAX = 32, WAITS_MAX = 32, ELIGIBLE_LOOKS_MAX = 64, TEXT_LIMIT = 4096 };
+enum { EVIDENCE_MAX = 32, WAITS_MAX = 32, TEXT_ROOM = 16 * 1024, CUT_MARK = 8 };
 
-static struct str copied(struct buf *b, struct arena *arena)
+static void text_init(struct arena_buf *b, struct arena *arena)
 {
-    struct str s = arena_str(arena, (struct str){(const char *)b->p, b->n});
-    buf_free(b);
+    arena_buf_init(b, arena, TEXT_ROOM + CUT_MARK);
+    if (buf_ok(&b->buf))
+        b->buf.limit -= CUT_MARK;
+}
+
+/* What was written. Where that is not all of it the text says so. */
+static struct str text_take(struct arena_buf *b)
+{
+    if (!buf_ok(&b->buf) && b->buf.p) {
+        b->buf.failed = false;
+        b->buf.limit += CUT_MARK;
+        buf_str(&b->buf, STR(" …"));
+    }
+    struct str s = arena_buf_take(b);
     return s.p ? s : (struct str){"", 0};
+}
+
+static struct str value_text(struct value v, struct arena *arena)
+{
+    struct arena_buf b;
+    text_init(&b, arena);
+    value_format(v, &b.buf);
+    return text_take(&b);
 }
 
 struct str explain_rule(const struct policy *p, const struct blocker *b)
@@ -40,20 +61,15 @@ struct gather {
 static void gather_leaf(void *ctx, expr_id leaf, struct str name)
 {
     struct gather *g = ctx;
-    if (g->count == EVIDENCE_MAX)
-        return;
-    struct buf b;
-    buf_init(&b, TEXT_LIMIT);
-    value_format(expr_eval(g->ev, leaf), &b);
-    g->items[g->count++] = (struct evidence){name, copied(&b, g->arena)};
+    if (g->count < EVIDENCE_MAX)
+        g->items[g->count++] = (struct evidence){name, value_text(expr_eval(g->ev, leaf), g->arena)};
+    else
+        g->items[EVIDENCE_MAX - 1] = (struct evidence){STR("…"), STR("and more")};
 }
 
 static void add_evidence(struct gather *g, const char *name, struct value v)
 {
-    struct buf b;
-    buf_init(&b, TEXT_LIMIT);
-    value_format(v, &b);
-    g->items[g->count++] = (struct evidence){str_from(name), copied(&b, g->arena)};
+    g->items[g->count++] = (struct evidence){str_from(name), value_text(v, g->arena)};
 }
 
 size_t explain_evidence(const struct decision *d, const struct blocker *b, struct evidence **out, struct arena *arena)
@@ -89,10 +105,8 @@ size_t explain_evidence(const struct decision *d, const struct blocker *b, struc
     }
     case BLOCK_CONSENT: {
         const struct view *v = (const struct view *)d->ev->source->ctx;
-        bool known = false;
-        for (uint32_t i = 0; i < v->state->consent_count; i++)
-            known = known || v->state->consents[i].channel == c->word.id;
-        g.items[g.count++] = (struct evidence){STR("consent"), known ? STR("withdrawn or not given") : STR("unknown")};
+        int given = v->unreadable ? -1 : state_consent(v->state, c->word.id, p->purposes[b->index].id);
+        g.items[g.count++] = (struct evidence){STR("consent"), given < 0 ? STR("unknown") : STR("withdrawn")};
         break;
     }
     default:
@@ -225,17 +239,17 @@ static void put_block(struct buf *b, const struct decision *d, const struct bloc
 
 struct str explain_candidate(const struct decision *d, const struct candidate *c, struct arena *arena)
 {
-    struct buf b;
-    buf_init(&b, TEXT_LIMIT);
     if (c->stage == STAGE_CHOSEN)
-        buf_printf(&b, "chosen");
-    else if (c->stage == STAGE_RENDER)
-        buf_printf(&b, "its text needs a value that is not known: %.*s", STR_ARG(c->failed_source));
-    else if (c->stage == STAGE_ARBITRATION)
-        buf_printf(&b, c->priority > 0 ? "outranked" : "not worth a contact: its priority is not above that of silence, 0");
+        return STR("chosen");
+    if (c->stage == STAGE_ARBITRATION)
+        return c->priority > 0 ? STR("outranked") : STR("not worth a contact: its priority is not above that of silence, 0");
+    struct arena_buf b;
+    text_init(&b, arena);
+    if (c->stage == STAGE_RENDER)
+        buf_printf(&b.buf, "its text needs a value that is not known: %.*s", STR_ARG(c->failed_source));
     else
-        put_block(&b, d, &c->block);
-    return copied(&b, arena);
+        put_block(&b.buf, d, &c->block);
+    return text_take(&b);
 }
 
 /* ---- the decision's own reason ---- */
@@ -282,7 +296,7 @@ static void explain_withheld(struct decision *d, struct gate *g, uint32_t action
     s->withheld = (long)action;
     s->withheld_priority = d->candidates[action].priority;
     s->block = d->candidates[action].block;
-    s->next_eligible_ms = gate_next_eligible(g, action, d->input->now_ms, &last);
+    s->next_eligible_ms = gate_next_eligible(g, action, d->input->now_ms, GATE_HORIZON, &last);
     if (!s->next_eligible_ms)
         waits_of(w, &last);
 }
@@ -307,42 +321,31 @@ static bool explain_rules_alone(struct decision *d, struct gate *g)
 /* When the rule itself ends, whatever the actions' own rules say then. */
 static void explain_rule_end(struct decision *d, struct gate *g, struct waits *w)
 {
-    struct expr_eval *ev = &g->view->ev;
-    int64_t now_ms = d->input->now_ms;
-    for (int step = 0; step < 1000; step++) {
-        if (!gate_suppression_fires(g, d->suppression.block.index)) {
-            d->suppression.next_eligible_ms = ev->now_ms;
-            break;
-        }
-        int64_t next = expr_next_change(ev, d->suppression.block.rule->when);
-        if (next > now_ms + WINDOW_MAX_MS) {
-            waits_of(w, &d->suppression.block);
-            break;
-        }
-        expr_eval_at(ev, next);
-    }
-    expr_eval_at(ev, now_ms);
+    struct suppression *s = &d->suppression;
+    s->next_eligible_ms = gate_suppression_end(g, s->block.index, d->input->now_ms);
+    if (!s->next_eligible_ms)
+        waits_of(w, &s->block);
 }
 
-/* Everything failed at stages 3 and 4: the earliest of the next instants, or all that is waited for. */
+/* Everything failed at stages 3 and 4: the earliest of the next instants, or all that is waited for. Each action is followed
+ * only as far as the earliest instant so far, which keeps this short for many actions. */
 static void explain_engagement(struct decision *d, struct gate *g, struct waits *w)
 {
     const struct policy *p = d->input->policy;
     struct suppression *s = &d->suppression;
-    int looks = 0;
     s->cause = CAUSE_NOTHING_TO_OFFER;
-    for (uint32_t i = 0; i < p->action_count && looks < ELIGIBLE_LOOKS_MAX; i++) {
+    for (uint32_t i = 0; i < p->action_count; i++) {
         struct candidate *c = &d->candidates[i];
         struct blocker last;
         if (c->stage == STAGE_TREATMENT)
             continue;
         if (c->stage != STAGE_SCHEDULE)
             s->cause = CAUSE_ENGAGEMENT_POLICY;
-        looks++;
-        int64_t next = gate_next_eligible(g, i, d->input->now_ms, &last);
-        if (next && (!s->next_eligible_ms || next < s->next_eligible_ms))
+        int64_t before = s->next_eligible_ms ? s->next_eligible_ms : GATE_HORIZON;
+        int64_t next = gate_next_eligible(g, i, d->input->now_ms, before, &last);
+        if (next)
             s->next_eligible_ms = next;
-        if (!next)
+        else if (!s->next_eligible_ms)
             waits_of(w, &last);
     }
     if (s->next_eligible_ms)
@@ -371,23 +374,26 @@ static void put_counts(struct buf *b, const struct decision *d)
         }
 }
 
-static struct str suppression_text(const struct decision *d, struct arena *arena)
+static struct str suppression_text(const struct decision *d, const struct gate *g, struct arena *arena)
 {
     const struct suppression *s = &d->suppression;
-    struct buf b;
-    buf_init(&b, TEXT_LIMIT);
+    struct arena_buf text;
+    text_init(&text, arena);
+    struct buf *b = &text.buf;
     if (s->block.kind != BLOCK_NONE)
-        put_block(&b, d, &s->block);
+        put_block(b, d, &s->block);
     else if (s->cause == CAUSE_NOT_WORTH_IT)
-        buf_printf(&b, "the best action is not worth a contact: its priority is not above that of silence, 0");
+        buf_printf(b, "the best action is not worth a contact: its priority is not above that of silence, 0");
     else if (s->cause == CAUSE_RENDERING)
-        buf_printf(&b, "no text could be rendered: %.*s is not known",
+        buf_printf(b, "no text could be rendered: %.*s is not known",
                    STR_ARG(d->candidates[s->withheld].failed_source));
     else
-        put_counts(&b, d);
+        put_counts(b, d);
     if (s->withheld >= 0)
-        buf_printf(&b, "; withheld: %.*s", STR_ARG(d->input->policy->actions[s->withheld].word.name));
-    return copied(&b, arena);
+        buf_printf(b, "; withheld: %.*s", STR_ARG(d->input->policy->actions[s->withheld].word.name));
+    if (g->looks_ended)
+        buf_printf(b, "; when it ends was not found within %d instants", GATE_LOOKS_MAX);
+    return text_take(&text);
 }
 
 int explain_suppression(struct decision *d, struct gate *g, const uint32_t *ranked, size_t count, struct arena *arena,
@@ -416,6 +422,6 @@ int explain_suppression(struct decision *d, struct gate *g, const uint32_t *rank
     s->evidence_count = explain_evidence(d, &s->block, &s->evidence, arena);
     s->waits_for = w.items;
     s->waits_count = w.count;
-    s->text = suppression_text(d, arena);
+    s->text = suppression_text(d, g, arena);
     return 0;
 }

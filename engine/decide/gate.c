@@ -6,9 +6,6 @@
  * free is the first there is.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/gate.h"
-#include <stdlib.h>
-
-enum { LOOK_AHEAD_STEPS_MAX = 10000 };
 
 static struct str wanted_locale(const struct gate *g)
 {
@@ -23,6 +20,7 @@ static struct str wanted_locale(const struct gate *g)
 void gate_init(struct gate *g, struct view *v, const struct decide_request *r, bool unreadable)
 {
     *g = (struct gate){.view = v, .policy = v->policy, .request = r, .state = v->state, .unreadable = unreadable};
+    g->looks_left = GATE_LOOKS_MAX;
     g->outbound = v->policy->channels[r->channel].outbound;
     g->locale = wanted_locale(g);
     g->zone = view_zone(v);
@@ -208,16 +206,16 @@ bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out)
     const struct policy_action *a = &g->policy->actions[action];
     int64_t now_ms = g->view->ev.now_ms;
     *out = (struct blocker){BLOCK_NONE, 0, NULL, 0};
-    if (g->unreadable && g->outbound)
-        out->kind = BLOCK_STATE;
-    else if (now_ms < a->from_ms || now_ms >= a->to_ms || !weekly_open(&a->weekly, g->policy->zone, now_ms))
+    if (now_ms < a->from_ms || now_ms >= a->to_ms || !weekly_open(&a->weekly, g->policy->zone, now_ms))
         out->kind = BLOCK_SCHEDULE;
     else if (!has_treatment(g, a))
         out->kind = BLOCK_TREATMENT;
+    else if (g->unreadable && g->outbound) /* fail-safe; what comes before needs no state */
+        out->kind = BLOCK_STATE;
     else if (engagement_blocked(g, a, out) || suppression_blocked(g, a, out))
         return true;
     else if (consent_blocked(g, a))
-        out->kind = BLOCK_CONSENT;
+        *out = (struct blocker){BLOCK_CONSENT, 0, NULL, a->purpose};
     else if (quiet_blocked(g, a, now_ms))
         out->kind = BLOCK_QUIET;
     else
@@ -225,28 +223,28 @@ bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out)
     return out->kind != BLOCK_NONE;
 }
 
-static int by_time(const void *a, const void *b)
+/* Contacts are kept by time, so this is nearly in order already. */
+static void sort_times(int64_t *times, uint32_t n)
 {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
+    for (uint32_t i = 1; i < n; i++) {
+        int64_t t = times[i];
+        uint32_t at = i;
+        for (; at > 0 && times[at - 1] > t; at--)
+            times[at] = times[at - 1];
+        times[at] = t;
+    }
 }
 
 /* The limit lets one more through when as many contacts have left as are too many now. */
 static int64_t limit_lift(const struct gate *g, uint32_t action, const struct policy_limit *l)
 {
-    size_t room = g->state->contact_count + g->pending_count;
-    struct arena *arena = g->view->ev.arena;
-    struct arena_mark mark = arena_mark(arena);
-    int64_t *leaves = arena_alloc(arena, room * sizeof *leaves);
-    int64_t lift = INT64_MAX;
-    if (leaves && l->at_most > 0) {
-        uint32_t n = limit_count(g, l, action, g->view->ev.now_ms, leaves);
-        qsort(leaves, n, sizeof *leaves, by_time);
-        if (n >= l->at_most)
-            lift = leaves[n - l->at_most];
-    }
-    arena_rewind(arena, mark);
-    return lift;
+    int64_t leaves[STATE_CONTACTS_MAX + DECIDE_ACTIONS_MAX];
+    ASSERT(g->state->contact_count <= STATE_CONTACTS_MAX && g->pending_count <= DECIDE_ACTIONS_MAX);
+    uint32_t n = limit_count(g, l, action, g->view->ev.now_ms, leaves);
+    if (l->at_most == 0 || n < l->at_most)
+        return INT64_MAX;
+    sort_times(leaves, n);
+    return leaves[n - l->at_most];
 }
 
 int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b)
@@ -275,25 +273,41 @@ int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b)
     return INT64_MAX;
 }
 
-int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, struct blocker *last)
+/* Moves the view to the next instant worth looking at; false when it lies beyond `end_ms`, or none may be visited any more. */
+static bool look_on(struct gate *g, int64_t at_ms, int64_t end_ms)
+{
+    if (at_ms > end_ms)
+        return false;
+    if (g->looks_left == 0) {
+        g->looks_ended = true;
+        return false;
+    }
+    g->looks_left--;
+    ASSERT(at_ms > g->view->ev.now_ms);
+    expr_eval_at(&g->view->ev, at_ms);
+    return true;
+}
+
+int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, int64_t before_ms, struct blocker *last)
 {
     struct expr_eval *ev = &g->view->ev;
-    int64_t found = 0;
-    *last = (struct blocker){BLOCK_NONE, 0, NULL, 0};
-    for (int step = 0; step < LOOK_AHEAD_STEPS_MAX; step++) {
-        struct blocker b;
-        if (!gate_blocked(g, action, &b)) {
-            found = ev->now_ms;
-            break;
-        }
-        int64_t lift = gate_lift(g, action, &b);
-        if (lift > now_ms + WINDOW_MAX_MS) {
-            *last = b;
-            break;
-        }
-        ASSERT(lift > ev->now_ms);
-        expr_eval_at(ev, lift);
-    }
+    int64_t end_ms = now_ms + WINDOW_MAX_MS < before_ms ? now_ms + WINDOW_MAX_MS : before_ms - 1, found = 0;
+    while (gate_blocked(g, action, last) && look_on(g, gate_lift(g, action, last), end_ms))
+        ;
+    if (last->kind == BLOCK_NONE)
+        found = ev->now_ms;
+    expr_eval_at(ev, now_ms);
+    return found;
+}
+
+int64_t gate_suppression_end(struct gate *g, uint32_t suppression, int64_t now_ms)
+{
+    struct expr_eval *ev = &g->view->ev;
+    expr_id when = g->policy->suppressions[suppression].rule.when;
+    bool fires = true;
+    while ((fires = gate_suppression_fires(g, suppression)) && look_on(g, expr_next_change(ev, when), now_ms + WINDOW_MAX_MS))
+        ;
+    int64_t found = fires ? 0 : ev->now_ms;
     expr_eval_at(ev, now_ms);
     return found;
 }

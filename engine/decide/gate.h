@@ -16,7 +16,11 @@ struct gate {
     const struct tz *zone;       /* the customer's */
     struct contact *pending;     /* choices made so far in this decision: they count against limits */
     size_t pending_count;
+    uint32_t looks_left;         /* instants that looking ahead may still visit in this decision */
+    bool looks_ended;            /* it wanted more of them */
 };
+
+enum { GATE_LOOKS_MAX = 20000 };
 
 void gate_init(struct gate *g, struct view *v, const struct decide_request *r, bool unreadable);
 
@@ -34,9 +38,13 @@ bool gate_suppression_fires(struct gate *g, uint32_t suppression);
 /* The first instant after the view's at which this block may be gone; INT64_MAX when time alone does not lift it. */
 int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b);
 
-/* The first instant after now at which nothing blocks the action, if nothing happens: 0 when there is none within 400 days;
- * *last is then what holds it for good. Leaves the view at now. */
-int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, struct blocker *last);
+/* The first instant after now and before `before_ms` at which nothing blocks the action, if nothing happens. Else 0, and *last
+ * is what holds it: for good when before_ms is GATE_HORIZON. At most 400 days are looked ahead, and g->looks_left instants;
+ * where these did not suffice, g->looks_ended says so. Leaves the view at now. */
+#define GATE_HORIZON INT64_MAX
+int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, int64_t before_ms, struct blocker *last);
+/* The same for a suppression rule: when it no longer fires. */
+int64_t gate_suppression_end(struct gate *g, uint32_t suppression, int64_t now_ms);
 
 /* The contact that choosing an action makes. */
 struct contact gate_contact(const struct gate *g, uint32_t action, struct id128 decision, int64_t now_ms);

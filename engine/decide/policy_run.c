@@ -4,7 +4,6 @@
 #include "decide/gate.h"
 #include "state/codec.h"
 #include <stdarg.h>
-#include <stdlib.h>
 
 static bool fail(struct arena *arena, struct str *why, const char *format, ...) PRINTF_LIKE(3, 4);
 static bool fail(struct arena *arena, struct str *why, const char *format, ...)
@@ -18,13 +17,8 @@ static bool fail(struct arena *arena, struct str *why, const char *format, ...)
     return false;
 }
 
-static int by_age(const void *a, const void *b)
-{
-    const struct test_signal *x = a, *y = b;
-    return (x->ago_ms < y->ago_ms) - (x->ago_ms > y->ago_ms);
-}
-
-/* The state that the test's `given` describes: attributes, consents, signals in order of time, contacts. */
+/* The state that the test's `given` describes: attributes, consents, signals, contacts. The order of signals does not matter
+ * to a state; of two at one time the later in the list is the last. */
 static int build_state(const struct policy *p, const struct policy_test *t, struct arena *arena, struct state *s, struct error *e)
 {
     int rc = state_decode(s, &p->schema, (struct str){0}, arena, e);
@@ -37,7 +31,6 @@ static int build_state(const struct policy *p, const struct policy_test *t, stru
                             .time_ms = t->now_ms};
         rc = state_set_consent(s, &c);
     }
-    qsort(t->signals, t->signal_count, sizeof *t->signals, by_age);
     for (size_t i = 0; !rc && i < t->signal_count; i++) {
         struct signal signal = {.index = t->signals[i].signal,
                                 .event = i + 1,

@@ -16,6 +16,16 @@ int request_id(const char *field, const char *text, size_t most, struct str *out
     return 0;
 }
 
+/* At most so many bytes, not ending inside a character: errors are UTF-8 too. */
+static struct str cut(struct str s, size_t most)
+{
+    if (s.n <= most)
+        return s;
+    while (most > 0 && ((unsigned char)s.p[most] & 0xC0) == 0x80)
+        most--;
+    return (struct str){s.p, most};
+}
+
 /* "channel: unknown 'emial'; did you mean email? allowed: email, web". names: the first of `count`, stride bytes apart. */
 static int unknown_name(struct error *e, const char *where, struct str got, const struct str *names, size_t stride, size_t count)
 {
@@ -32,7 +42,7 @@ static int unknown_name(struct error *e, const char *where, struct str got, cons
             n += (size_t)snprintf(list + n, sizeof list - n, ", … (%zu in all)", count);
     }
     struct str best = suggest_best(&s);
-    return error_set(e, ERR_INVALID, "%s: unknown '%.*s'%s%.*s%s; allowed: %s", where, (int)(got.n > 80 ? 80 : got.n), got.p,
+    return error_set(e, ERR_INVALID, "%s: unknown '%.*s'%s%.*s%s; allowed: %s", where, STR_ARG(cut(got, 80)),
                      best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "", count ? list : "none");
 }
 
@@ -179,7 +189,8 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
         long k = field_find(g->properties, g->property_count, entry->key);
         snprintf(path, sizeof path, "%s.properties", where);
         if (k < 0)
-            return unknown_name(e, path, str_from(entry->key), &g->properties->name, sizeof *g->properties, g->property_count);
+            return unknown_name(e, path, str_from(entry->key), g->property_count ? &g->properties->name : NULL,
+                                sizeof *g->properties, g->property_count);
         snprintf(path, sizeof path, "%s.properties[%.64s]", where, entry->key);
         if (!entry->value)
             return error_set(e, ERR_INVALID, "%s: has no value; leave the property out instead", path);
@@ -354,8 +365,8 @@ int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int
         bool removes = !entry->value || entry->value->kind_case == TACT__V1__VALUE__KIND__NOT_SET;
         int rc = removes ? 0 : field_value(where, &schema->attributes[at], entry->value, &out->changes[i].value, e);
         if (!rc && at == p->zone_attribute && !removes && !tz_find(p->zones, value_str(out->changes[i].value)))
-            rc = error_set(e, ERR_INVALID, "%s: unknown time zone '%.64s'; allowed: IANA names like Asia/Tehran", where,
-                           entry->value->string_value);
+            rc = error_set(e, ERR_INVALID, "%s: unknown time zone '%.*s'; allowed: IANA names like Asia/Tehran", where,
+                           STR_ARG(cut(str_from(entry->value->string_value), 64)));
         if (rc)
             return rc;
     }
@@ -405,6 +416,14 @@ static int outcome_contact(const struct outcome *o, const struct policy *p, stru
     return 0;
 }
 
+/* Saturates: no number of outcomes can wrap it. */
+static void add_value(struct contact *k, double value)
+{
+    int64_t more = llround(value * STATE_SUM_SCALE);
+    if (__builtin_add_overflow(k->value, more, &k->value))
+        k->value = more > 0 ? INT64_MAX : INT64_MIN;
+}
+
 int outcome_apply(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms, struct error *e)
 {
     static const uint32_t bits[] = {[TACT__V1__RECORD_REQUEST__KIND__SENT] = CONTACT_SENT,
@@ -429,6 +448,6 @@ int outcome_apply(const struct outcome *o, const struct policy *p, struct state 
     if (o->kind == TACT__V1__RECORD_REQUEST__KIND__SENT || o->kind == TACT__V1__RECORD_REQUEST__KIND__IMPRESSION)
         k->expires_ms = 0;
     if (o->kind == TACT__V1__RECORD_REQUEST__KIND__CONVERSION)
-        k->value += llround(o->value * STATE_SUM_SCALE);
+        add_value(k, o->value);
     return 1;
 }
