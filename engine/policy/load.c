@@ -1,7 +1,7 @@
-/* Loading a policy folder: files, sections, common readers; the snapshot's life. The sections themselves are read by
- * load_schema.c (brand, profile, context, signals, channels, features), load_actions.c and load_rules.c (suppressions, contact
- * policy); tests of the policy by policy_test.c.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Loading a policy folder: files, sections, common readers; the snapshot's life. The sections themselves are
+ * read by load_schema.c (brand, profile, context, signals, channels, features), load_actions.c and
+ * load_rules.c (suppressions, contact policy); tests of the policy by policy_test.c. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "policy/load.h"
 #include "policy/load_actions.h"
 #include "policy/load_rules.h"
@@ -10,11 +10,33 @@
 #include "policy/symbols.h"
 #include <dirent.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-static const char *const sections[] = {"brand",    "profile", "context",      "signals",        "features", "channels",
-                                       "actions", "suppressions", "contact_policy", "tests",    NULL};
+static const char *const sections[] = {"brand",          "profile",  "context", "signals",
+                                       "features",       "channels", "actions", "suppressions",
+                                       "contact_policy", "tests",    NULL};
+
+/* ---- memory ---- */
+
+void *loader_alloc(struct loader *l, size_t size)
+{
+    void *p = arena_zalloc(l->arena, size);
+    l->full = l->full || !p;
+    return p;
+}
+
+struct str loader_text(struct loader *l, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct str s = arena_str(l->arena, str_from(text));
+    l->full = l->full || !s.p;
+    return s;
+}
 
 /* ---- readers ---- */
 
@@ -60,7 +82,8 @@ bool loader_name(struct loader *l, const struct yaml_node *n, bool id, const cha
     for (size_t i = 0; i < out->n && good; i++)
         good = name_char(out->p[i], i == 0, id);
     if (!good)
-        yaml_diag(l->diags, DIAG_ERROR, n, "'%.*s' is no %s: allowed are 1 to %d letters, digits%s, _, a letter or _ first",
+        yaml_diag(l->diags, DIAG_ERROR, n,
+                  "'%.*s' is no %s: allowed are 1 to %d letters, digits%s, _, a letter or _ first",
                   STR_ARG(*out), what, POLICY_NAME_MAX, id ? ", -, ." : "");
     return good;
 }
@@ -75,8 +98,9 @@ bool loader_duration(struct loader *l, const struct yaml_node *n, int64_t least_
     struct buf least;
     buf_init(&least, 64);
     value_format(value_duration(least_ms), &least);
-    yaml_diag(l->diags, DIAG_ERROR, n, "expected a duration from %.*s to 400d like 90m, 24h, 7d or 2w, got '%.*s'",
-              (int)least.n, (const char *)least.p, STR_ARG(text));
+    yaml_diag(l->diags, DIAG_ERROR, n,
+              "expected a duration from %.*s to 400d like 90m, 24h, 7d or 2w, got '%.*s'", (int)least.n,
+              (const char *)least.p, STR_ARG(text));
     buf_free(&least);
     return false;
 }
@@ -87,7 +111,8 @@ static void scalar_add(void *ctx, enum diag_severity severity, size_t offset, co
     yaml_diag_at(r->diags, severity, r->scalar, offset, text);
 }
 
-const struct expr_report *scalar_report(struct scalar_report *r, struct diags *diags, const struct yaml_node *scalar)
+const struct expr_report *scalar_report(struct scalar_report *r, struct diags *diags,
+                                        const struct yaml_node *scalar)
 {
     *r = (struct scalar_report){diags, scalar, {r, scalar_add}};
     return &r->report;
@@ -102,28 +127,20 @@ bool loader_expr(struct loader *l, const struct yaml_node *n, uint8_t want, expr
     struct expr_scope scope = symbols_scope(l);
     int rc = expr_compile(l->policy->program, &scope, text, (struct expr_type){want, 0},
                           scalar_report(&r, l->diags, n), out);
-    if (rc == ERR_NOSPACE)
-        yaml_diag(l->diags, DIAG_ERROR, n, "the policy is over %d MiB in memory", POLICY_MEMORY_MAX >> 20);
+    l->full = l->full || rc == ERR_NOSPACE;
     return rc == 0;
 }
 
 bool loader_number_expr(struct loader *l, const struct yaml_node *n, expr_id *out)
 {
-    struct str text;
-    if (!yaml_string(l->diags, n, &text))
+    double number;
+    if (!yaml_is_number(n, &number))
+        return loader_expr(l, n, VALUE_DOUBLE, out);
+    if (!yaml_double(l->diags, n, 0, STATE_NUMBER_MAX, &number))
         return false;
-    char *end;
-    char copy[64];
-    if (text.n < sizeof copy) {
-        memcpy(copy, text.p, text.n);
-        copy[text.n] = 0;
-        double d = strtod(copy, &end);
-        if (text.n && *end == 0 && d - d == 0) { /* finite */
-            *out = expr_node_constant(l->policy->program, value_double(d));
-            return true;
-        }
-    }
-    return loader_expr(l, n, VALUE_DOUBLE, out);
+    *out = expr_node_constant(l->policy->program, value_double(number));
+    l->full = l->full || *out == EXPR_NONE;
+    return *out != EXPR_NONE;
 }
 
 void loader_on_unknown(struct loader *l, const struct yaml_node *mapping, enum on_unknown *out)
@@ -141,7 +158,7 @@ bool loader_strings(struct loader *l, const struct yaml_node *n, struct str **ou
 {
     if (!yaml_expect(l->diags, n, YAML_SEQUENCE, "a list of words"))
         return false;
-    struct str *words = arena_alloc(l->arena, n->count * sizeof *words);
+    struct str *words = loader_alloc(l, n->count * sizeof *words);
     if (!words)
         return false;
     for (size_t i = 0; i < n->count; i++)
@@ -176,13 +193,19 @@ void loader_unknown_word(struct loader *l, const struct yaml_node *n, const char
 struct str *loader_channel_names(struct loader *l)
 {
     struct policy *p = l->policy;
-    struct str *names = arena_alloc(l->arena, (p->channel_count + 1) * sizeof *names);
+    struct str *names = loader_alloc(l, (p->channel_count + 1) * sizeof *names);
     for (size_t i = 0; names && i < p->channel_count; i++)
         names[i] = p->channels[i].word.name;
     return names;
 }
 
 /* ---- the folder ---- */
+
+static void full(struct diags *diags, const char *folder, size_t memory_max)
+{
+    diag_add(diags, DIAG_ERROR, folder, 0, 0, "the policy needs more than %zu MiB of memory",
+             memory_max >> 20);
+}
 
 static int by_name(const void *a, const void *b)
 {
@@ -210,7 +233,9 @@ static size_t list_files(struct loader *l, const char *folder, char *names[POLIC
             diag_add(l->diags, DIAG_ERROR, folder, 0, 0, "more than %d policy files", POLICY_FILES_MAX);
             break;
         }
-        names[n++] = arena_strdup(l->arena, entry->d_name);
+        struct str name = loader_text(l, "%s", entry->d_name);
+        if (name.p)
+            names[n++] = (char *)name.p;
     }
     closedir(dir);
     if (n == 0 && l->diags->errors == 0)
@@ -219,63 +244,95 @@ static size_t list_files(struct loader *l, const char *folder, char *names[POLIC
     return n;
 }
 
-/* The id covers what was read, so it is taken from the same bytes. */
-static void hash_file(struct hasher *h, const char *path, const char *name)
+/* The policy's id covers names and contents, from the same bytes that are read as YAML. */
+static void add_file(struct loader *l, struct hasher *h, const char *name, struct str bytes)
 {
-    FILE *f = fopen(path, "rb");
-    char buffer[16384];
+    struct str folder = l->policy->folder;
+    bool slash = folder.n && folder.p[folder.n - 1] == '/';
+    struct str path = loader_text(l, "%.*s%s%s", STR_ARG(folder), slash ? "" : "/", name);
     hasher_add(h, name, strlen(name) + 1);
-    for (size_t n; f && (n = fread(buffer, 1, sizeof buffer, f)) > 0;)
-        hasher_add(h, buffer, n);
-    if (f)
-        fclose(f);
+    hasher_add(h, bytes.p, bytes.n);
     hasher_add(h, "", 1);
-}
-
-static void read_files(struct loader *l, const char *folder)
-{
-    char *names[POLICY_FILES_MAX];
-    size_t n = list_files(l, folder, names);
-    struct hasher *h = hasher_new();
-    for (size_t i = 0; i < n; i++) {
-        const char *path = arena_printf(l->arena, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", names[i]);
-        hash_file(h, path, names[i]);
-        struct yaml_node *root = yaml_read_file(path, l->arena, l->diags);
-        if (root && yaml_expect(l->diags, root, YAML_MAPPING, "a policy file")) {
-            yaml_known_keys(l->diags, root, "a policy file", sections);
-            l->files[l->file_count++] = root;
-        }
+    struct yaml_node *root = path.p ? yaml_read(path.p, bytes, l->arena, l->diags) : NULL;
+    if (root && yaml_expect(l->diags, root, YAML_MAPPING, "a policy file")) {
+        yaml_known_keys(l->diags, root, "a policy file", sections);
+        l->files[l->file_count++] = root;
     }
-    id128_text(hasher_take(&h), l->policy->id);
 }
 
-struct policy *policy_load(const char *folder, const struct tzdb *zones, struct diags *diags)
+static struct loader *loader_new(const char *folder, const struct tzdb *zones, size_t memory_max,
+                                 struct diags *diags)
 {
     struct policy *p = calloc(1, sizeof *p);
     ASSERT(p != NULL);
-    arena_init(&p->arena, POLICY_MEMORY_MAX);
-    p->zones = zones;
+    arena_init(&p->arena, memory_max);
+    *p = (struct policy){.arena = p->arena, .zones = zones, .zone_attribute = -1, .locale_attribute = -1};
     p->folder = arena_str(&p->arena, str_from(folder));
-    p->zone_attribute = p->locale_attribute = -1;
     schema_init(&p->schema, &p->arena);
     p->program = expr_program_new(&p->arena);
-    ASSERT(p->program != NULL);
     struct loader *l = arena_zalloc(&p->arena, sizeof *l);
-    ASSERT(l != NULL);
+    if (!p->folder.p || !p->program || !l) {
+        full(diags, folder, memory_max);
+        policy_free(&p);
+        return NULL;
+    }
     *l = (struct loader){.policy = p, .arena = &p->arena, .diags = diags};
-    size_t errors = diags->errors;
-    read_files(l, folder);
+    return l;
+}
+
+/* Everything after the files were read: the policy, or NULL when there was an error since `errors` were
+ * counted. */
+static struct policy *loader_finish(struct loader *l, struct hasher **h, size_t errors)
+{
+    struct policy *p = l->policy;
+    struct diags *diags = l->diags;
+    id128_text(hasher_take(h), p->id);
     if (l->file_count) {
         load_schema(l);
         load_actions(l);
         load_rules(l);
         load_policy_tests(l);
-        p->slot_count = expr_slot_count(p->program);
     }
+    if (l->full)
+        full(diags, p->folder.p, p->arena.limit);
     diags_sort(diags);
     if (diags->errors > errors)
         policy_free(&p);
     return p;
+}
+
+struct policy *policy_load(const char *folder, const struct tzdb *zones, struct diags *diags)
+{
+    size_t errors = diags->errors;
+    struct loader *l = loader_new(folder, zones, POLICY_MEMORY_MAX, diags);
+    if (!l)
+        return NULL;
+    char *names[POLICY_FILES_MAX];
+    size_t n = list_files(l, folder, names);
+    struct hasher *h = hasher_new();
+    struct buf bytes;
+    buf_init(&bytes, YAML_FILE_MAX + 1);
+    for (size_t i = 0; i < n; i++) {
+        char *path = arena_printf(l->arena, "%s/%s", folder, names[i]);
+        if (path && yaml_read_bytes(path, &bytes, diags))
+            add_file(l, h, names[i], (struct str){(const char *)bytes.p, bytes.n});
+    }
+    buf_free(&bytes);
+    return loader_finish(l, &h, errors);
+}
+
+struct policy *policy_load_texts(const char *folder, const struct policy_text *files, size_t count,
+                                 const struct tzdb *zones, size_t memory_max, struct diags *diags)
+{
+    size_t errors = diags->errors;
+    ASSERT(count <= POLICY_FILES_MAX);
+    struct loader *l = loader_new(folder, zones, memory_max, diags);
+    if (!l)
+        return NULL;
+    struct hasher *h = hasher_new();
+    for (size_t i = 0; i < count; i++)
+        add_file(l, h, files[i].name, files[i].text);
+    return loader_finish(l, &h, errors);
 }
 
 void policy_free(struct policy **p)

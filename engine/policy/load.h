@@ -1,36 +1,47 @@
-/* Loading a policy folder: what the loaders of the sections share. A section may stand in any file of the folder; lists and
- * mappings of several files are joined, in order of file names. Every loader goes on after a finding, so that one run
- * reports all of them.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Loading a policy folder: what the loaders of the sections share. A section may stand in any file of the
+ * folder; lists and mappings of several files are joined, in order of file names. Every loader goes on after
+ * a finding, so that one run reports all of them. SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_LOAD_H
 #define TACT_POLICY_LOAD_H
 #include "policy/policy.h"
 #include "policy/yaml.h"
 
-enum { POLICY_FILES_MAX = 256 };
+/* A feature while features compile. */
+struct loader_feature {
+    const struct yaml_node *key, *value;
+    bool settled; /* compiled, or reported */
+    bool broken;  /* on a cycle that was reported */
+    long missed;  /* the feature it asked for that was not there yet, or -1 */
+};
 
 struct loader {
     struct policy *policy;
-    struct arena *arena;      /* the policy's */
+    struct arena *arena; /* the policy's */
     struct diags *diags;
     struct yaml_node *files[POLICY_FILES_MAX];
     size_t file_count;
-    /* While features compile: those not compiled yet, and whether one of them was asked for. */
-    bool feature_missed;
+    struct loader_feature *features; /* [feature_count] */
+    long missed;                     /* of the feature that compiles now */
     /* The action whose expressions compile now, for action.x; NULL elsewhere. */
     const struct policy_action *action;
-    bool slots_full;
+    bool full; /* an allocation failed; the load ends with that finding */
 };
 
-/* Visits each item of a section over all files: pairs of mappings (key node, value node) or items of lists (key NULL). A
- * section of another kind is reported. Returns how many there were. */
+/* Zeroed memory of the policy; NULL when it is full, which loading then reports. */
+void *loader_alloc(struct loader *l, size_t size);
+/* The same as text; empty when it is full. */
+struct str loader_text(struct loader *l, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Visits each item of a section over all files: pairs of mappings (key node, value node) or items of lists
+ * (key NULL). A section of another kind is reported. Returns how many there were. */
 size_t loader_each(struct loader *l, const char *section, enum yaml_kind kind,
                    void (*visit)(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
                                  size_t index));
 /* Number of items in a section over all files. */
 size_t loader_count(const struct loader *l, const char *section);
 
-/* An id or name: 1 to POLICY_NAME_MAX bytes, a letter or _ first, then letters, digits, _ (and - and . in ids). */
+/* An id or name: 1 to POLICY_NAME_MAX bytes, a letter or _ first, then letters, digits, _ (and - and . in
+ * ids). */
 bool loader_name(struct loader *l, const struct yaml_node *n, bool id, const char *what, struct str *out);
 /* "30d", "72h": at least `least_ms`, at most WINDOW_MAX_MS. */
 bool loader_duration(struct loader *l, const struct yaml_node *n, int64_t least_ms, int64_t *out);
@@ -54,6 +65,7 @@ struct scalar_report {
     const struct yaml_node *scalar;
     struct expr_report report;
 };
-const struct expr_report *scalar_report(struct scalar_report *r, struct diags *diags, const struct yaml_node *scalar);
+const struct expr_report *scalar_report(struct scalar_report *r, struct diags *diags,
+                                        const struct yaml_node *scalar);
 
 #endif

@@ -9,21 +9,21 @@
  *       context_weight: "…"              default 1; a number or an expression
  *       lever: 1                         default 1; a number or an expression
  *       starting_propensity: 0.05        used while no model scores the action
- *       active: {from: 2025-01-01, to: 2025-12-31, weekly: ["sat-thu 09:00-20:00"]}     in the brand's zone, dates inclusive
- *       eligibility, applicability, suitability: "expression", {when, on_unknown, id}, or a list of those
- *       features: {discount: 0.1}        constants of the action: action.discount in expressions and in models
- *       treatments: [{channel: email, locale: fa, placement: …, id: …, <content field>: "text with {{ holes }}"}]
+ *       active: {from: 2025-01-01, to: 2025-12-31, weekly: ["sat-thu 09:00-20:00"]}     in the brand's zone,
+ * dates inclusive eligibility, applicability, suitability: "expression", {when, on_unknown, id}, or a list of
+ * those features: {discount: 0.1}        constants of the action: action.discount in expressions and in
+ * models treatments: [{channel: email, locale: fa, placement: …, id: …, <content field>: "text with {{ holes
+ * }}"}]
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_actions.h"
 #include "policy/symbols.h"
-#include <stdlib.h>
 
 static const char *const engagement_names[ENGAGEMENT_COUNT] = {"eligibility", "applicability", "suitability"};
 
 /* The index of a word in a growing list; words are issues or groups. */
-static bool word_index(struct loader *l, const struct yaml_node *n, const char *kind, struct policy_word *words,
-                       size_t *count, uint32_t *out)
+static bool word_index(struct loader *l, const struct yaml_node *n, const char *kind,
+                       struct policy_word *words, size_t *count, uint32_t *out)
 {
     struct str name;
     if (!loader_name(l, n, true, kind, &name))
@@ -34,19 +34,19 @@ static bool word_index(struct loader *l, const struct yaml_node *n, const char *
             return true;
         }
     *out = (uint32_t)*count;
-    words[(*count)++] = (struct policy_word){
-        .name = name, .path = str_from(arena_printf(l->arena, "%s.%.*s", kind, STR_ARG(name)))};
+    words[(*count)++] =
+        (struct policy_word){.name = name, .path = loader_text(l, "%s.%.*s", kind, STR_ARG(name))};
     return true;
 }
 
 /* ---- engagement policy ---- */
 
-static bool load_rule(struct loader *l, const struct yaml_node *n, const struct policy_action *a, enum engagement kind,
-                      size_t index, struct policy_rule *rule)
+static bool load_rule(struct loader *l, const struct yaml_node *n, const struct policy_action *a,
+                      enum engagement kind, size_t index, struct policy_rule *rule)
 {
     static const char *const keys[] = {"when", "on_unknown", "id", NULL};
-    rule->id = str_from(arena_printf(l->arena, index ? "%.*s.%s.%zu" : "%.*s.%s", STR_ARG(a->word.name),
-                                     engagement_names[kind], index + 1));
+    rule->id = loader_text(l, index ? "%.*s.%s.%zu" : "%.*s.%s", STR_ARG(a->word.name),
+                           engagement_names[kind], index + 1);
     rule->on_unknown = ON_UNKNOWN_BLOCK;
     if (n->kind == YAML_SCALAR)
         return loader_expr(l, n, VALUE_BOOL, &rule->when);
@@ -63,14 +63,15 @@ static bool load_rule(struct loader *l, const struct yaml_node *n, const struct 
     return loader_expr(l, yaml_get(n, "when"), VALUE_BOOL, &rule->when);
 }
 
-static void load_engagement(struct loader *l, const struct yaml_node *action, struct policy_action *a, enum engagement kind)
+static void load_engagement(struct loader *l, const struct yaml_node *action, struct policy_action *a,
+                            enum engagement kind)
 {
     const struct yaml_node *n = yaml_get(action, engagement_names[kind]);
     if (!n)
         return;
     bool list = n->kind == YAML_SEQUENCE;
     size_t count = list ? n->count : 1;
-    a->rules[kind] = arena_zalloc(l->arena, count * sizeof *a->rules[kind]);
+    a->rules[kind] = loader_alloc(l, count * sizeof *a->rules[kind]);
     for (size_t i = 0; a->rules[kind] && i < count; i++)
         if (load_rule(l, list ? n->items[i] : n, a, kind, i, &a->rules[kind][a->rule_count[kind]]))
             a->rule_count[kind]++;
@@ -84,7 +85,8 @@ static void load_date(struct loader *l, const struct yaml_node *active, const ch
     struct str text;
     if (n && yaml_string(l->diags, n, &text) &&
         !local_time_parse(text, l->policy->zone, strcmp(key, "to") == 0, out))
-        yaml_diag(l->diags, DIAG_ERROR, n, "expected a date like 2025-01-31 or a time like 2025-01-31T18:00, got '%.*s'",
+        yaml_diag(l->diags, DIAG_ERROR, n,
+                  "expected a date like 2025-01-31 or a time like 2025-01-31T18:00, got '%.*s'",
                   STR_ARG(text));
 }
 
@@ -119,20 +121,13 @@ static void load_active(struct loader *l, const struct yaml_node *n, struct poli
 
 /* ---- attributes ---- */
 
-/* A YAML scalar as a constant: quoted text is a string; else true, false, a number, or a string. */
+/* A YAML scalar as a constant: quoted text is a string; else true, false, a decimal number, or a string. */
 static struct value constant_of(const struct yaml_node *n)
 {
+    double number;
     if (!n->quoted && (str_is(n->text, "true") || str_is(n->text, "false")))
         return value_bool(str_is(n->text, "true"));
-    char copy[64], *end;
-    if (!n->quoted && n->text.n && n->text.n < sizeof copy) {
-        memcpy(copy, n->text.p, n->text.n);
-        copy[n->text.n] = 0;
-        double d = strtod(copy, &end);
-        if (*end == 0 && d - d == 0)
-            return value_double(d);
-    }
-    return value_string(n->text);
+    return yaml_is_number(n, &number) ? value_double(number) : value_string(n->text);
 }
 
 static void load_attributes(struct loader *l, const struct yaml_node *n, struct policy_action *a)
@@ -140,7 +135,7 @@ static void load_attributes(struct loader *l, const struct yaml_node *n, struct 
     if (!yaml_expect(l->diags, n, YAML_MAPPING, "features like {discount: 0.1}"))
         return;
     static const char *const reserved[] = {"id", "issue", "group", "purpose"};
-    a->attributes = arena_zalloc(l->arena, n->count * sizeof *a->attributes);
+    a->attributes = loader_alloc(l, n->count * sizeof *a->attributes);
     for (size_t i = 0; a->attributes && i < n->count; i++) {
         struct policy_attribute *attribute = &a->attributes[a->attribute_count];
         if (!loader_name(l, n->keys[i], false, "feature name", &attribute->name) ||
@@ -150,7 +145,9 @@ static void load_attributes(struct loader *l, const struct yaml_node *n, struct 
         for (size_t k = 0; k < sizeof reserved / sizeof reserved[0]; k++)
             taken = taken || str_is(attribute->name, reserved[k]);
         if (taken)
-            yaml_diag(l->diags, DIAG_ERROR, n->keys[i], "action.%.*s is built in", STR_ARG(attribute->name));
+            yaml_diag(l->diags, DIAG_ERROR, n->keys[i],
+                      "action.%.*s is built in and means the action's own %.*s", STR_ARG(attribute->name),
+                      STR_ARG(attribute->name));
         attribute->value = constant_of(n->items[i]);
         a->attribute_count++;
     }
@@ -170,8 +167,9 @@ static bool content_allowed(struct loader *l, const struct policy_channel *c, co
             return true;
     if (c->content_count == 0)
         return true;
-    struct str *allowed = arena_alloc(l->arena, (c->content_count + 4) * sizeof *allowed);
-    ASSERT(allowed != NULL);
+    struct str *allowed = loader_alloc(l, (c->content_count + 4) * sizeof *allowed);
+    if (!allowed)
+        return false;
     memcpy(allowed, c->content, c->content_count * sizeof *allowed);
     static const char *const fixed[] = {"id", "channel", "locale", "placement"};
     for (size_t i = 0; i < 4; i++)
@@ -180,23 +178,31 @@ static bool content_allowed(struct loader *l, const struct policy_channel *c, co
     return false;
 }
 
+/* The fields of a treatment; one that would show nothing is a mistake. */
 static void load_content(struct loader *l, const struct yaml_node *n, const struct policy_channel *c,
                          struct policy_treatment *t)
 {
-    t->content = arena_zalloc(l->arena, n->count * sizeof *t->content);
+    t->content = loader_alloc(l, n->count * sizeof *t->content);
     struct expr_scope scope = symbols_scope(l);
+    size_t fields = 0;
     for (size_t i = 0; t->content && i < n->count; i++) {
         struct str text;
-        if (is_treatment_key(n->keys[i]->text) || !content_allowed(l, c, n->keys[i]) ||
-            !yaml_string(l->diags, n->items[i], &text))
+        if (is_treatment_key(n->keys[i]->text))
+            continue;
+        fields++;
+        if (!content_allowed(l, c, n->keys[i]) || !yaml_string(l->diags, n->items[i], &text))
             continue;
         struct scalar_report r;
         struct policy_content *content = &t->content[t->content_count];
         content->name = n->keys[i]->text;
-        if (template_compile(text, l->policy->program, &scope, scalar_report(&r, l->diags, n->items[i]), l->arena,
-                             &content->text))
+        int rc = template_compile(text, l->policy->program, &scope, scalar_report(&r, l->diags, n->items[i]),
+                                  l->arena, &content->text);
+        l->full = l->full || rc == ERR_NOSPACE;
+        if (rc == 0)
             t->content_count++;
     }
+    if (fields == 0)
+        yaml_diag(l->diags, DIAG_ERROR, n, "the treatment has no content, e.g. title: \"…\"");
 }
 
 static bool load_treatment(struct loader *l, const struct yaml_node *n, const struct policy_action *a,
@@ -230,9 +236,9 @@ static bool load_treatment(struct loader *l, const struct yaml_node *n, const st
     if ((at = yaml_get(n, "placement")) && yaml_string(l->diags, at, &t->placement) &&
         policy_placement_find(c, t->placement) < 0)
         loader_unknown_word(l, at, "placement", t->placement, c->placements, c->placement_count);
-    t->id = str_from(arena_printf(l->arena, "%.*s.%.*s%s%.*s%s%.*s", STR_ARG(a->word.name), STR_ARG(channel),
-                                  t->placement.n ? "." : "", STR_ARG(t->placement), t->locale.n ? "." : "",
-                                  STR_ARG(t->locale)));
+    t->id = loader_text(l, "%.*s.%.*s%s%.*s%s%.*s", STR_ARG(a->word.name), STR_ARG(channel),
+                        t->placement.n ? "." : "", STR_ARG(t->placement), t->locale.n ? "." : "",
+                        STR_ARG(t->locale));
     if ((at = yaml_get(n, "id")))
         (void)loader_name(l, at, true, "treatment id", &t->id);
     load_content(l, n, c, t);
@@ -249,15 +255,17 @@ static void load_treatments(struct loader *l, const struct yaml_node *action, st
     }
     if (!yaml_expect(l->diags, n, YAML_SEQUENCE, "a list of treatments"))
         return;
-    a->treatments = arena_zalloc(l->arena, n->count * sizeof *a->treatments);
+    a->treatments = loader_alloc(l, n->count * sizeof *a->treatments);
     for (size_t i = 0; a->treatments && i < n->count; i++)
         if (load_treatment(l, n->items[i], a, &a->treatments[a->treatment_count]))
             a->treatment_count++;
     for (size_t i = 0; i < a->treatment_count; i++)
         for (size_t k = 0; k < i; k++)
             if (str_eq(a->treatments[i].id, a->treatments[k].id))
-                yaml_diag(l->diags, DIAG_ERROR, n, "two treatments are called %.*s: same channel, placement and locale; "
-                          "remove one or give it an id", STR_ARG(a->treatments[i].id));
+                yaml_diag(l->diags, DIAG_ERROR, n,
+                          "two treatments are called %.*s: same channel, placement and locale; "
+                          "remove one or give it an id",
+                          STR_ARG(a->treatments[i].id));
 }
 
 /* ---- one action ---- */
@@ -294,7 +302,8 @@ static void load_worth(struct loader *l, const struct yaml_node *n, struct polic
     if (at)
         (void)loader_number_expr(l, at, &a->value);
     else
-        yaml_diag(l->diags, DIAG_ERROR, n, "action %.*s has no value: what a positive response is worth", STR_ARG(a->word.name));
+        yaml_diag(l->diags, DIAG_ERROR, n, "action %.*s has no value: what a positive response is worth",
+                  STR_ARG(a->word.name));
     if ((at = yaml_get(n, "context_weight")))
         (void)loader_number_expr(l, at, &a->context_weight);
     if ((at = yaml_get(n, "lever")))
@@ -304,11 +313,24 @@ static void load_worth(struct loader *l, const struct yaml_node *n, struct polic
         (void)yaml_double(l->diags, at, 0, 1, &a->starting_propensity);
 }
 
-static void visit_action(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, size_t index)
+static void visit_action(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+                         size_t index)
 {
-    static const char *const keys[] = {"id",       "issue",  "group",         "purpose",       "value",
-                                       "context_weight", "lever", "starting_propensity", "active", "eligibility",
-                                       "applicability", "suitability", "features", "treatments", NULL};
+    static const char *const keys[] = {"id",
+                                       "issue",
+                                       "group",
+                                       "purpose",
+                                       "value",
+                                       "context_weight",
+                                       "lever",
+                                       "starting_propensity",
+                                       "active",
+                                       "eligibility",
+                                       "applicability",
+                                       "suitability",
+                                       "features",
+                                       "treatments",
+                                       NULL};
     (void)key;
     (void)index;
     struct policy *p = l->policy;
@@ -328,7 +350,7 @@ static void visit_action(struct loader *l, const struct yaml_node *key, const st
         yaml_diag(l->diags, DIAG_ERROR, id, "action %.*s is declared twice", STR_ARG(a->word.name));
         return;
     }
-    a->word.path = str_from(arena_printf(l->arena, "action.%.*s", STR_ARG(a->word.name)));
+    a->word.path = loader_text(l, "action.%.*s", STR_ARG(a->word.name));
     load_words(l, n, a);
     if (yaml_get(n, "features"))
         load_attributes(l, yaml_get(n, "features"), a);
@@ -349,16 +371,16 @@ void load_actions(struct loader *l)
     size_t count = loader_count(l, "actions");
     for (int i = 0; i < PURPOSE_COUNT; i++) {
         p->purposes[i].name = str_from(purpose_name((enum purpose)i));
-        p->purposes[i].path = str_from(arena_printf(l->arena, "purpose.%s", purpose_name((enum purpose)i)));
+        p->purposes[i].path = loader_text(l, "purpose.%s", purpose_name((enum purpose)i));
     }
-    if (count > POLICY_ACTIONS_MAX) {
-        diag_add(l->diags, DIAG_ERROR, p->folder.p, 0, 0, "%zu actions; at most %d", count, POLICY_ACTIONS_MAX);
+    if (count > POLICY_ACTIONS_MAX)
+        diag_add(l->diags, DIAG_ERROR, p->folder.p, 0, 0, "%zu actions; at most %d", count,
+                 POLICY_ACTIONS_MAX);
+    p->actions = loader_alloc(l, (count + 1) * sizeof *p->actions);
+    p->issues = loader_alloc(l, (count + 1) * sizeof *p->issues);
+    p->groups = loader_alloc(l, (count + 1) * sizeof *p->groups);
+    if (count > POLICY_ACTIONS_MAX || !p->actions || !p->issues || !p->groups)
         return;
-    }
-    p->actions = arena_zalloc(l->arena, (count + 1) * sizeof *p->actions);
-    p->issues = arena_zalloc(l->arena, (count + 1) * sizeof *p->issues);
-    p->groups = arena_zalloc(l->arena, (count + 1) * sizeof *p->groups);
-    ASSERT(p->actions && p->issues && p->groups);
     loader_each(l, "actions", YAML_SEQUENCE, visit_action);
     if (count == 0)
         diag_add(l->diags, DIAG_ERROR, p->folder.p, 0, 0, "no actions: there is nothing to decide about");

@@ -7,9 +7,8 @@
  *     - {id, scope: {channel, purpose, issue, group, action}, at_most: 2, per: 7d, window: rolling}
  *     - {id, scope: {…}, cooldown: 48h}
  *
- * A scope's fields must all match; in a contact policy a field may be `each` (counted for each value on its own). Without
- * fields a limit counts every contact.
- * SPDX-License-Identifier: Apache-2.0 */
+ * A scope's fields must all match; in a contact policy a field may be `each` (counted for each value on its
+ * own). Without fields a limit counts every contact. SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_rules.h"
 #include "state/state.h"
 
@@ -36,7 +35,7 @@ static void scope_word(struct loader *l, const struct yaml_node *n, const struct
         *f->out = SCOPE_EACH;
         return;
     }
-    struct str *allowed = arena_alloc(l->arena, (f->count + 1) * sizeof *allowed);
+    struct str *allowed = loader_alloc(l, (f->count + 1) * sizeof *allowed);
     for (size_t i = 0; allowed && i < f->count; i++) {
         allowed[i] = *name_at(f, i);
         if (str_eq(allowed[i], word)) {
@@ -50,11 +49,13 @@ static void scope_word(struct loader *l, const struct yaml_node *n, const struct
 
 static bool load_scope(struct loader *l, const struct yaml_node *n, bool limit, struct policy_scope *s)
 {
-    static const char *const block_keys[] = {"purpose", "issue", "group", "channel", "action", "everything", NULL};
+    static const char *const block_keys[] = {"purpose", "issue",      "group", "channel",
+                                             "action",  "everything", NULL};
     static const char *const limit_keys[] = {"purpose", "issue", "group", "channel", "action", NULL};
     struct policy *p = l->policy;
     *s = (struct policy_scope){false, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY};
-    if (!yaml_expect(l->diags, n, YAML_MAPPING, limit ? "a scope like {channel: email}" : "block like {purpose: promotional}"))
+    if (!yaml_expect(l->diags, n, YAML_MAPPING,
+                     limit ? "a scope like {channel: email}" : "block like {purpose: promotional}"))
         return false;
     yaml_known_keys(l->diags, n, limit ? "scope" : "block", limit ? limit_keys : block_keys);
     const struct scope_field fields[] = {
@@ -100,7 +101,8 @@ static bool id_of(struct loader *l, const struct yaml_node *n, const char *what,
     return !twice;
 }
 
-static void visit_suppression(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, size_t index)
+static void visit_suppression(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+                              size_t index)
 {
     static const char *const keys[] = {"id", "when", "block", "on_unknown", "reason", NULL};
     (void)key;
@@ -116,7 +118,8 @@ static void visit_suppression(struct loader *l, const struct yaml_node *key, con
     else
         good = loader_expr(l, yaml_get(n, "when"), VALUE_BOOL, &s.rule.when) && good;
     if (!yaml_get(n, "block"))
-        yaml_diag(l->diags, DIAG_ERROR, n, "a suppression needs block: what it holds back, e.g. {purpose: promotional}");
+        yaml_diag(l->diags, DIAG_ERROR, n,
+                  "a suppression needs block: what it holds back, e.g. {purpose: promotional}");
     else
         good = load_scope(l, yaml_get(n, "block"), false, &s.block) && good;
     if (yaml_get(n, "reason"))
@@ -141,7 +144,8 @@ static void load_cap(struct loader *l, const struct yaml_node *n, struct policy_
         (void)yaml_choice(l->diags, yaml_get(n, "window"), windows, &window);
 }
 
-static void visit_limit(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, size_t index)
+static void visit_limit(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
+                        size_t index)
 {
     static const char *const keys[] = {"id", "scope", "at_most", "per", "window", "cooldown", NULL};
     (void)key;
@@ -165,14 +169,16 @@ static void visit_limit(struct loader *l, const struct yaml_node *key, const str
         l->policy->limits[l->policy->limit_count++] = limit;
 }
 
-/* For each action the rules and limits that can touch it, in the policy's order, so that a decision looks at no others. */
+/* For each action the rules and limits that can touch it, in the policy's order, so that a decision looks at
+ * no others. */
 static void link_action(struct loader *l, uint32_t action)
 {
     struct policy *p = l->policy;
     struct policy_action *a = &p->actions[action];
-    a->suppressions = arena_alloc(l->arena, p->suppression_count * sizeof *a->suppressions);
-    a->limits = arena_alloc(l->arena, p->limit_count * sizeof *a->limits);
-    ASSERT(a->suppressions && a->limits);
+    a->suppressions = loader_alloc(l, p->suppression_count * sizeof *a->suppressions);
+    a->limits = loader_alloc(l, p->limit_count * sizeof *a->limits);
+    if (!a->suppressions || !a->limits)
+        return;
     for (size_t i = 0; i < p->suppression_count; i++) {
         struct policy_scope s = p->suppressions[i].block;
         s.channel = SCOPE_ANY;
@@ -192,12 +198,15 @@ void load_rules(struct loader *l)
     struct policy *p = l->policy;
     size_t suppressions = loader_count(l, "suppressions"), limits = loader_count(l, "contact_policy");
     if (suppressions > POLICY_RULES_MAX || limits > POLICY_RULES_MAX) {
-        diag_add(l->diags, DIAG_ERROR, p->folder.p, 0, 0, "more than %d suppressions or limits", POLICY_RULES_MAX);
+        diag_add(l->diags, DIAG_ERROR, p->folder.p, 0, 0,
+                 "%zu suppressions and %zu limits; at most %d of each", suppressions, limits,
+                 POLICY_RULES_MAX);
         return;
     }
-    p->suppressions = arena_zalloc(l->arena, suppressions * sizeof *p->suppressions);
-    p->limits = arena_zalloc(l->arena, limits * sizeof *p->limits);
-    ASSERT(p->suppressions && p->limits);
+    p->suppressions = loader_alloc(l, suppressions * sizeof *p->suppressions);
+    p->limits = loader_alloc(l, limits * sizeof *p->limits);
+    if (!p->actions || !p->suppressions || !p->limits)
+        return;
     loader_each(l, "suppressions", YAML_SEQUENCE, visit_suppression);
     loader_each(l, "contact_policy", YAML_SEQUENCE, visit_limit);
     for (size_t i = 0; i < p->action_count; i++)

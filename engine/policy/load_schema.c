@@ -4,11 +4,11 @@
  *   profile:  name: {type: string | number | int | bool | timestamp | time_zone | locale, values: […]}
  *   context:  name: {type, values}                     fields that a request may carry
  *   signals:  name: {properties: {name: type or {type, values}}}
- *   channels: name: {direction: inbound | outbound, cost, quiet_hours: {from, to, except: [purposes], on_unknown},
- *                    consent: [purposes], consent_unknown: block | allow, confirm_within, format: text | html,
+ *   channels: name: {direction: inbound | outbound, cost, quiet_hours: {from, to, except: [purposes],
+ * on_unknown}, consent: [purposes], consent_unknown: block | allow, confirm_within, format: text | html,
  *                    placements: […], content: […]}
- *   features: name: {count: signal, window} | {sum: signal.property, window} | {last: signal.property} | {last_at: signal} |
- *                   {age: signal} | {open: [signal.property, signal.property], window} | {expr: "…"}
+ *   features: name: {count: signal, window} | {sum: signal.property, window} | {last: signal.property} |
+ * {last_at: signal} | {age: signal} | {open: [signal.property, signal.property], window} | {expr: "…"}
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_schema.h"
@@ -19,7 +19,8 @@
 static void load_brand(struct loader *l)
 {
     static const char *const keys[] = {"name", "time_zone", "locales", "week_start", NULL};
-    static const char *const days[] = {"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", NULL};
+    static const char *const days[] = {"sunday",   "monday", "tuesday",  "wednesday",
+                                       "thursday", "friday", "saturday", NULL};
     struct policy *p = l->policy;
     const struct yaml_node *brand = NULL;
     for (size_t f = 0; f < l->file_count; f++) {
@@ -57,8 +58,9 @@ static void load_brand(struct loader *l)
         if (found)
             p->zone = found;
         else
-            yaml_diag(l->diags, DIAG_ERROR, n, "unknown time zone '%.*s'%s%.*s%s; allowed: names of the IANA data base",
-                      STR_ARG(zone), suggest_best(&s).n ? "; did you mean " : "", STR_ARG(suggest_best(&s)),
+            yaml_diag(l->diags, DIAG_ERROR, n,
+                      "unknown time zone '%.*s'%s%.*s%s; allowed: names of the IANA data base", STR_ARG(zone),
+                      suggest_best(&s).n ? "; did you mean " : "", STR_ARG(suggest_best(&s)),
                       suggest_best(&s).n ? "?" : "");
     }
     if ((n = yaml_get(brand, "locales")))
@@ -70,15 +72,24 @@ static void load_brand(struct loader *l)
 
 /* ---- fields ---- */
 
-enum field_type { FIELD_STRING, FIELD_NUMBER, FIELD_INT, FIELD_BOOL, FIELD_TIMESTAMP, FIELD_TIME_ZONE, FIELD_LOCALE };
+enum field_type {
+    FIELD_STRING,
+    FIELD_NUMBER,
+    FIELD_INT,
+    FIELD_BOOL,
+    FIELD_TIMESTAMP,
+    FIELD_TIME_ZONE,
+    FIELD_LOCALE
+};
 
 static bool field_type(struct loader *l, const struct yaml_node *n, bool profile, struct schema_field *f,
                        enum field_type *type)
 {
     static const char *const plain[] = {"string", "number", "int", "bool", "timestamp", NULL};
-    static const char *const all[] = {"string", "number", "int", "bool", "timestamp", "time_zone", "locale", NULL};
-    static const uint8_t types[] = {VALUE_STRING, VALUE_DOUBLE, VALUE_INT, VALUE_BOOL, VALUE_TIMESTAMP, VALUE_STRING,
-                                    VALUE_STRING};
+    static const char *const all[] = {"string",    "number",    "int",    "bool",
+                                      "timestamp", "time_zone", "locale", NULL};
+    static const uint8_t types[] = {VALUE_STRING,    VALUE_DOUBLE, VALUE_INT,   VALUE_BOOL,
+                                    VALUE_TIMESTAMP, VALUE_STRING, VALUE_STRING};
     size_t index;
     if (!yaml_choice(l->diags, n, profile ? all : plain, &index))
         return false;
@@ -88,14 +99,14 @@ static bool field_type(struct loader *l, const struct yaml_node *n, bool profile
 }
 
 /* name: type, or name: {type, values}. */
-static bool load_field(struct loader *l, const struct yaml_node *key, const struct yaml_node *value, const char *prefix,
-                       struct schema_field *f, enum field_type *type)
+static bool load_field(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
+                       const char *prefix, struct schema_field *f, enum field_type *type)
 {
     static const char *const keys[] = {"type", "values", NULL};
     if (!loader_name(l, key, false, "name", &f->name))
         return false;
-    f->path = str_from(arena_printf(l->arena, "%s%.*s", prefix, STR_ARG(f->name)));
-    bool profile = str_is((struct str){prefix, strlen(prefix)}, "profile.");
+    f->path = loader_text(l, "%s%.*s", prefix, STR_ARG(f->name));
+    bool profile = strcmp(prefix, "profile.") == 0;
     if (value->kind == YAML_SCALAR)
         return field_type(l, value, profile, f, type);
     if (!yaml_expect(l->diags, value, YAML_MAPPING, "a declaration like {type: string, values: [a, b]}"))
@@ -118,7 +129,8 @@ static bool load_field(struct loader *l, const struct yaml_node *key, const stru
     return true;
 }
 
-static void visit_attribute(struct loader *l, const struct yaml_node *key, const struct yaml_node *value, size_t index)
+static void visit_attribute(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
+                            size_t index)
 {
     (void)index;
     struct policy *p = l->policy;
@@ -135,7 +147,9 @@ static void visit_attribute(struct loader *l, const struct yaml_node *key, const
         return;
     }
     long at = (long)p->schema.attribute_count;
-    long *special = type == FIELD_TIME_ZONE ? &p->zone_attribute : type == FIELD_LOCALE ? &p->locale_attribute : NULL;
+    long *special = type == FIELD_TIME_ZONE ? &p->zone_attribute
+                    : type == FIELD_LOCALE  ? &p->locale_attribute
+                                            : NULL;
     if (special && *special >= 0)
         yaml_diag(l->diags, DIAG_ERROR, value, "a second attribute of this type; the first is %.*s",
                   STR_ARG(p->schema.attributes[*special].path));
@@ -144,7 +158,8 @@ static void visit_attribute(struct loader *l, const struct yaml_node *key, const
     p->schema.attributes[p->schema.attribute_count++] = f;
 }
 
-static void visit_context(struct loader *l, const struct yaml_node *key, const struct yaml_node *value, size_t index)
+static void visit_context(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
+                          size_t index)
 {
     (void)index;
     struct schema_field f = {0};
@@ -159,7 +174,8 @@ static void visit_context(struct loader *l, const struct yaml_node *key, const s
     l->policy->context[l->policy->context_count++] = f;
 }
 
-static void visit_signal(struct loader *l, const struct yaml_node *key, const struct yaml_node *value, size_t index)
+static void visit_signal(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
+                         size_t index)
 {
     (void)index;
     static const char *const keys[] = {"properties", NULL};
@@ -176,7 +192,8 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
         return;
     }
     const struct yaml_node *properties = NULL;
-    if (!yaml_is_null(value) && yaml_expect(l->diags, value, YAML_MAPPING, "a signal like {properties: {sku: string}}")) {
+    if (!yaml_is_null(value) &&
+        yaml_expect(l->diags, value, YAML_MAPPING, "a signal like {properties: {sku: string}}")) {
         yaml_known_keys(l->diags, value, "a signal", keys);
         properties = yaml_get(value, "properties");
     }
@@ -185,11 +202,12 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
             yaml_diag(l->diags, DIAG_ERROR, properties, "more than %d properties", SCHEMA_PROPERTIES_MAX);
             return;
         }
-        const char *prefix = arena_printf(l->arena, "%.*s.", STR_ARG(g.name));
-        g.properties = arena_zalloc(l->arena, properties->count * sizeof *g.properties);
+        const char *prefix = loader_text(l, "%.*s.", STR_ARG(g.name)).p;
+        g.properties = loader_alloc(l, properties->count * sizeof *g.properties);
         enum field_type type;
-        for (size_t i = 0; g.properties && i < properties->count; i++)
-            if (load_field(l, properties->keys[i], properties->items[i], prefix, &g.properties[g.property_count], &type))
+        for (size_t i = 0; prefix && g.properties && i < properties->count; i++)
+            if (load_field(l, properties->keys[i], properties->items[i], prefix,
+                           &g.properties[g.property_count], &type))
                 g.property_count++;
     }
     schema->signals[schema->signal_count++] = g;
@@ -220,7 +238,8 @@ static void load_clock(struct loader *l, const struct yaml_node *quiet, const ch
     if (!n)
         yaml_diag(l->diags, DIAG_ERROR, quiet, "quiet_hours has no %s", key);
     else if (yaml_string(l->diags, n, &text) && !clock_parse(text, false, minute))
-        yaml_diag(l->diags, DIAG_ERROR, n, "expected a time of day like \"21:00\" (in quotes), got '%.*s'", STR_ARG(text));
+        yaml_diag(l->diags, DIAG_ERROR, n, "expected a time of day like \"21:00\" (in quotes), got '%.*s'",
+                  STR_ARG(text));
 }
 
 static void load_quiet(struct loader *l, const struct yaml_node *n, struct policy_channel *c)
@@ -235,7 +254,8 @@ static void load_quiet(struct loader *l, const struct yaml_node *n, struct polic
         load_purposes(l, yaml_get(n, "except"), c->quiet_except);
     loader_on_unknown(l, n, &c->quiet_unknown);
     if (c->quiet.from_minute == c->quiet.to_minute)
-        yaml_diag(l->diags, DIAG_ERROR, n, "quiet_hours begin and end at the same time, so they would be empty or the whole day");
+        yaml_diag(l->diags, DIAG_ERROR, n,
+                  "quiet_hours begin and end at the same time, so they would be empty or the whole day");
     c->quiet_set = true;
 }
 
@@ -262,7 +282,8 @@ static void load_channel_rest(struct loader *l, const struct yaml_node *value, s
         if (c->outbound)
             load_quiet(l, n, c);
         else
-            yaml_diag(l->diags, DIAG_ERROR, n, "quiet_hours are for outbound channels; on an inbound one the customer comes to us");
+            yaml_diag(l->diags, DIAG_ERROR, n,
+                      "quiet_hours are for outbound channels; on an inbound one the customer comes to us");
     }
     c->confirm_within_ms = 3600000;
     if ((n = yaml_get(value, "confirm_within")))
@@ -275,11 +296,13 @@ static void load_channel_rest(struct loader *l, const struct yaml_node *value, s
         (void)loader_strings(l, n, &c->content, &c->content_count);
 }
 
-static void visit_channel(struct loader *l, const struct yaml_node *key, const struct yaml_node *value, size_t index)
+static void visit_channel(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
+                          size_t index)
 {
     (void)index;
-    static const char *const keys[] = {"direction", "cost",       "quiet_hours", "consent", "consent_unknown",
-                                       "confirm_within", "format", "placements", "content", NULL};
+    static const char *const keys[] = {
+        "direction",      "cost",   "quiet_hours", "consent", "consent_unknown",
+        "confirm_within", "format", "placements",  "content", NULL};
     static const char *const directions[] = {"inbound", "outbound", NULL};
     struct policy *p = l->policy;
     struct policy_channel c = {0};
@@ -295,11 +318,12 @@ static void visit_channel(struct loader *l, const struct yaml_node *key, const s
         return;
     }
     yaml_known_keys(l->diags, value, "a channel", keys);
-    c.word.path = str_from(arena_printf(l->arena, "channel.%.*s", STR_ARG(c.word.name)));
+    c.word.path = loader_text(l, "channel.%.*s", STR_ARG(c.word.name));
     const struct yaml_node *n = yaml_get(value, "direction");
     size_t direction;
     if (!n)
-        yaml_diag(l->diags, DIAG_ERROR, value, "channel %.*s has no direction: inbound or outbound", STR_ARG(c.word.name));
+        yaml_diag(l->diags, DIAG_ERROR, value, "channel %.*s has no direction: inbound or outbound",
+                  STR_ARG(c.word.name));
     else if (yaml_choice(l->diags, n, directions, &direction))
         c.outbound = direction == 1;
     load_channel_consent(l, value, &c);
@@ -318,13 +342,15 @@ static bool aggregate_feature(struct loader *l, const struct yaml_node *value, c
     struct symbols_call call = {.op = str_from(op)};
     bool two = strcmp(op, "open") == 0;
     if (two) {
-        if (!yaml_expect(l->diags, n, YAML_SEQUENCE, "open: [signal.property that opens, signal.property that closes]"))
+        if (!yaml_expect(l->diags, n, YAML_SEQUENCE,
+                         "open: [signal.property that opens, signal.property that closes]"))
             return false;
         for (size_t i = 0; i < n->count && i < 2; i++)
             if (!yaml_string(l->diags, n->items[i], &call.args[call.path_count++]))
                 return false;
         if (n->count != 2) {
-            yaml_diag(l->diags, DIAG_ERROR, n, "open needs two properties: [support_contact.case, support_resolved.case]");
+            yaml_diag(l->diags, DIAG_ERROR, n,
+                      "open needs two properties: [support_contact.case, support_resolved.case]");
             return false;
         }
     } else if (!yaml_string(l->diags, n, &call.args[call.path_count++])) {
@@ -353,17 +379,20 @@ static bool aggregate_feature(struct loader *l, const struct yaml_node *value, c
 
 static bool compile_feature(struct loader *l, const struct yaml_node *value, expr_id *out)
 {
-    static const char *const keys[] = {"count", "sum", "last", "last_at", "age", "open", "expr", "window", NULL};
+    static const char *const keys[] = {"count", "sum",  "last",   "last_at", "age",
+                                       "open",  "expr", "window", NULL};
     if (value->kind == YAML_SCALAR)
         return loader_expr(l, value, VALUE_UNKNOWN, out);
-    if (!yaml_expect(l->diags, value, YAML_MAPPING, "a feature like {sum: cart_add.price, window: 24h} or {expr: \"…\"}"))
+    if (!yaml_expect(l->diags, value, YAML_MAPPING,
+                     "a feature like {sum: cart_add.price, window: 24h} or {expr: \"…\"}"))
         return false;
     yaml_known_keys(l->diags, value, "a feature", keys);
     const char *op = NULL;
     for (size_t i = 0; i < 7; i++)
         if (yaml_get(value, keys[i])) {
             if (op) {
-                yaml_diag(l->diags, DIAG_ERROR, yaml_key(value, keys[i]), "a feature is one of %s and %s, not both", op, keys[i]);
+                yaml_diag(l->diags, DIAG_ERROR, yaml_key(value, keys[i]),
+                          "a feature is one of %s and %s, not both", op, keys[i]);
                 return false;
             }
             op = keys[i];
@@ -378,58 +407,88 @@ static bool compile_feature(struct loader *l, const struct yaml_node *value, exp
     return aggregate_feature(l, value, op, out);
 }
 
-static void visit_feature_name(struct loader *l, const struct yaml_node *key, const struct yaml_node *value, size_t index)
+static void visit_feature_name(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
+                               size_t index)
 {
-    (void)value;
+    static const char *const reserved[] = {"now", "channel", "profile", "context", "action"};
     struct policy *p = l->policy;
     struct str name = {0};
     p->features[index].node = EXPR_NONE;
+    l->features[index] = (struct loader_feature){.key = key, .value = value, .missed = -1};
     if (!loader_name(l, key, false, "feature name", &name))
         return;
-    static const char *const reserved[] = {"now", "channel", "profile", "context", "action"};
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (str_is(name, reserved[i]))
-            yaml_diag(l->diags, DIAG_ERROR, key, "'%s' is a name of the language and cannot be a feature", reserved[i]);
+            yaml_diag(l->diags, DIAG_ERROR, key, "'%s' is a name of the language and cannot be a feature",
+                      reserved[i]);
     if (policy_feature_find(p, name) >= 0)
         yaml_diag(l->diags, DIAG_ERROR, key, "feature %.*s is declared twice", STR_ARG(name));
     else
         p->features[index].name = name;
 }
 
-/* Features may refer to each other in any order: those that asked for one that is not there yet are tried again, as long
- * as each round settles at least one. What they report in between is not kept. */
+/* Compiles one feature: false when it asked for one that is not there yet, and nothing is reported then. */
+static bool settle_feature(struct loader *l, size_t index)
+{
+    struct policy_feature *feature = &l->policy->features[index];
+    struct loader_feature *f = &l->features[index];
+    struct diags saved = *l->diags;
+    l->missed = -1;
+    bool good = compile_feature(l, f->value, &feature->node);
+    f->missed = l->missed;
+    if (l->missed >= 0) {
+        *l->diags = saved;
+        feature->node = EXPR_NONE;
+        return false;
+    }
+    f->settled = true;
+    if (good)
+        expr_name(l->policy->program, feature->node, feature->name);
+    else
+        feature->node = EXPR_NONE;
+    return true;
+}
+
+/* Nothing more settles: every feature left misses another one that is left, so that following them ends in a
+ * cycle. */
+static void report_cycle(struct loader *l, size_t at)
+{
+    const struct policy *p = l->policy;
+    for (size_t i = 0; i < p->feature_count; i++)
+        at = (size_t)l->features[at].missed;
+    size_t first = at;
+    for (size_t i = (size_t)l->features[at].missed; i != at; i = (size_t)l->features[i].missed)
+        first = i < first ? i : first;
+    struct buf chain;
+    buf_init(&chain, 300);
+    at = first;
+    do {
+        at = (size_t)l->features[at].missed;
+        l->features[at].broken = true;
+        buf_printf(&chain, " -> %.*s", STR_ARG(p->features[at].name));
+    } while (at != first);
+    yaml_diag(l->diags, DIAG_ERROR, l->features[first].key, "feature %.*s depends on itself: %.*s%.*s",
+              STR_ARG(p->features[first].name), STR_ARG(p->features[first].name), (int)chain.n,
+              chain.n ? (const char *)chain.p : "");
+    buf_free(&chain);
+}
+
+/* Features may refer to each other in any order: those that ask for one that is not there yet are tried
+ * again, as long as each round settles at least one; then a cycle is reported, and whoever asks for one of
+ * its members gets no second finding. */
 static void load_features(struct loader *l)
 {
-    struct policy *p = l->policy;
-    size_t count = p->feature_count;
-    bool *done = arena_zalloc(l->arena, count * sizeof *done + 1);
-    for (bool last = false, progress = true; progress || !last;) {
-        last = !progress;
-        progress = false;
-        size_t index = 0;
-        for (size_t f = 0; f < l->file_count; f++) {
-            const struct yaml_node *n = yaml_get(l->files[f], "features");
-            for (size_t i = 0; n && n->kind == YAML_MAPPING && i < n->count; i++, index++) {
-                if (done[index])
-                    continue;
-                struct diags saved = *l->diags;
-                l->feature_missed = false;
-                expr_id node = EXPR_NONE;
-                bool good = compile_feature(l, n->items[i], &node);
-                if (!good && l->feature_missed && !last) {
-                    *l->diags = saved;
-                    continue;
-                }
-                if (!good && l->feature_missed)
-                    yaml_diag(l->diags, DIAG_ERROR, n->keys[i], "feature %.*s depends on itself, or on a feature with errors",
-                              STR_ARG(p->features[index].name));
-                done[index] = true;
-                progress = progress || good;
-                p->features[index].node = node;
-                if (good)
-                    expr_name(p->program, node, p->features[index].name);
+    size_t count = l->policy->feature_count;
+    for (size_t left = count; left > 0;) {
+        size_t before = left;
+        left = 0;
+        for (size_t i = 0; i < count; i++)
+            left += !l->features[i].settled && !settle_feature(l, i);
+        for (size_t i = 0; left == before && i < count; i++)
+            if (!l->features[i].settled) {
+                report_cycle(l, i);
+                break;
             }
-        }
     }
 }
 
@@ -439,20 +498,23 @@ void load_schema(struct loader *l)
 {
     struct policy *p = l->policy;
     struct schema *s = &p->schema;
-    s->attributes = arena_zalloc(l->arena, loader_count(l, "profile") * sizeof *s->attributes);
-    p->context = arena_zalloc(l->arena, loader_count(l, "context") * sizeof *p->context);
-    s->signals = arena_zalloc(l->arena, loader_count(l, "signals") * sizeof *s->signals);
-    p->channels = arena_zalloc(l->arena, loader_count(l, "channels") * sizeof *p->channels);
-    p->features = arena_zalloc(l->arena, loader_count(l, "features") * sizeof *p->features);
-    ASSERT(s->attributes && p->context && s->signals && p->channels && p->features);
+    s->attributes = loader_alloc(l, loader_count(l, "profile") * sizeof *s->attributes);
+    p->context = loader_alloc(l, loader_count(l, "context") * sizeof *p->context);
+    s->signals = loader_alloc(l, loader_count(l, "signals") * sizeof *s->signals);
+    p->channels = loader_alloc(l, loader_count(l, "channels") * sizeof *p->channels);
+    p->features = loader_alloc(l, loader_count(l, "features") * sizeof *p->features);
+    l->features = loader_alloc(l, loader_count(l, "features") * sizeof *l->features);
+    if (!s->attributes || !p->context || !s->signals || !p->channels || !p->features || !l->features)
+        return;
     load_brand(l);
     loader_each(l, "profile", YAML_MAPPING, visit_attribute);
     loader_each(l, "context", YAML_MAPPING, visit_context);
     loader_each(l, "signals", YAML_MAPPING, visit_signal);
     loader_each(l, "channels", YAML_MAPPING, visit_channel);
     p->feature_count = loader_count(l, "features");
-    loader_each(l, "features", YAML_MAPPING, visit_feature_name);
+    p->feature_count = loader_each(l, "features", YAML_MAPPING, visit_feature_name);
     load_features(l);
     if (p->channel_count == 0)
-        diag_add(l->diags, DIAG_ERROR, p->folder.p, 0, 0, "no channels section; write e.g. channels: {web: {direction: inbound}}");
+        diag_add(l->diags, DIAG_ERROR, p->folder.p, 0, 0,
+                 "no channels section; write e.g. channels: {web: {direction: inbound}}");
 }

@@ -134,10 +134,11 @@ static bool field_covers(uint32_t field, uint32_t value)
     return field == SCOPE_ANY || field == SCOPE_EACH || field == value;
 }
 
-bool policy_scope_covers(const struct policy_scope *s, const struct policy *p, uint32_t action, uint32_t channel)
+bool policy_scope_covers(const struct policy_scope *s, const struct policy *p, uint32_t action,
+                         uint32_t channel)
 {
     const struct policy_action *a = &p->actions[action];
-    return s->everything ||
-           (field_covers(s->purpose, a->purpose) && field_covers(s->issue, a->issue) &&
-            field_covers(s->group, a->group) && field_covers(s->action, action) && field_covers(s->channel, channel));
+    return s->everything || (field_covers(s->purpose, a->purpose) && field_covers(s->issue, a->issue) &&
+                             field_covers(s->group, a->group) && field_covers(s->action, action) &&
+                             field_covers(s->channel, channel));
 }

@@ -1,11 +1,11 @@
-/* A policy: what a brand may say, to whom, when, and how often. Read from a folder of YAML files as one immutable snapshot
- * (DESIGN section 6), all expressions compiled into one shared program. Knows nothing of requests or stores.
+/* A policy: what a brand may say, to whom, when, and how often. Read from a folder of YAML files as one
+ * immutable snapshot (DESIGN section 6), all expressions compiled into one shared program. Knows nothing of
+ * requests or stores.
  *
  *   policy_load --> struct policy --policy_bind(dictionary)--> ready to decide
  *
- * One snapshot may be used by many requests of one thread at once; it is freed by its owner after the last of them. Every
- * pointer inside lives as long as the policy.
- * SPDX-License-Identifier: Apache-2.0 */
+ * One snapshot may be used by many requests of one thread at once; it is freed by its owner after the last of
+ * them. Every pointer inside lives as long as the policy. SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_POLICY_H
 #define TACT_POLICY_POLICY_H
 #include "base/hash.h"
@@ -36,10 +36,11 @@ enum purpose {
 };
 const char *purpose_name(enum purpose p);
 
-/* A word of the policy with its dictionary id (0 until policy_bind): an issue, group, purpose, channel or action. */
+/* A word of the policy with its dictionary id (0 until policy_bind): an issue, group, purpose, channel or
+ * action. */
 struct policy_word {
-    struct str name;  /* "fashion" */
-    struct str path;  /* "group.fashion" */
+    struct str name; /* "fashion" */
+    struct str path; /* "group.fashion" */
     uint32_t id;
 };
 
@@ -47,29 +48,35 @@ enum on_unknown { ON_UNKNOWN_BLOCK, ON_UNKNOWN_ALLOW };
 
 /* A condition with a name. */
 struct policy_rule {
-    struct str id;        /* given, or "<action>.eligibility" */
+    struct str id; /* given, or "<action>.eligibility" */
     expr_id when;
     enum on_unknown on_unknown;
 };
 
-enum engagement { ENGAGEMENT_ELIGIBILITY, ENGAGEMENT_APPLICABILITY, ENGAGEMENT_SUITABILITY, ENGAGEMENT_COUNT };
+enum engagement {
+    ENGAGEMENT_ELIGIBILITY,
+    ENGAGEMENT_APPLICABILITY,
+    ENGAGEMENT_SUITABILITY,
+    ENGAGEMENT_COUNT
+};
 
 /* Consent bits by purpose. */
 struct policy_channel {
     struct policy_word word;
     bool outbound;
-    double cost;                   /* of one contact, in the brand's currency */
-    bool consent[PURPOSE_COUNT];   /* needs consent; default: promotional on outbound channels */
+    double cost;                 /* of one contact, in the brand's currency */
+    bool consent[PURPOSE_COUNT]; /* needs consent; default: promotional on outbound channels */
     enum on_unknown consent_unknown;
     bool quiet_set;
-    struct quiet_hours quiet;      /* in the customer's zone */
+    struct quiet_hours quiet; /* in the customer's zone */
     bool quiet_except[PURPOSE_COUNT];
-    enum on_unknown quiet_unknown; /* the customer's zone is not known: block (default), or allow; see quiet_zone_brand */
-    int64_t confirm_within_ms;     /* of a reservation; default 1 h */
-    bool html;                     /* escape rendered values for HTML */
+    enum on_unknown
+        quiet_unknown; /* the customer's zone is not known: block (default), or allow; see quiet_zone_brand */
+    int64_t confirm_within_ms; /* of a reservation; default 1 h */
+    bool html;                 /* escape rendered values for HTML */
     struct str *placements;
     size_t placement_count;
-    struct str *content;           /* the fields a treatment has; none: any */
+    struct str *content; /* the fields a treatment has; none: any */
     size_t content_count;
 };
 
@@ -112,8 +119,8 @@ struct policy_action {
     size_t limit_count;
 };
 
-/* Which actions a suppression or a limit is about: all fields that are set must match. SCOPE_ANY: not set; SCOPE_EACH (limits
- * only): counted for each value on its own. */
+/* Which actions a suppression or a limit is about: all fields that are set must match. SCOPE_ANY: not set;
+ * SCOPE_EACH (limits only): counted for each value on its own. */
 #define SCOPE_ANY UINT32_MAX
 #define SCOPE_EACH (UINT32_MAX - 1)
 struct policy_scope {
@@ -151,14 +158,14 @@ struct policy_test; /* policy/policy_test.h */
 
 struct policy {
     struct arena arena;
-    char id[ID128_TEXT];       /* hash of file names and contents */
+    char id[ID128_TEXT]; /* hash of file names and contents */
     struct str folder;
     struct str brand;
-    const struct tz *zone;     /* the brand's */
+    const struct tz *zone; /* the brand's */
     const struct tzdb *zones;
     struct str *locales;
     size_t locale_count;
-    int week_start;            /* 0 = Sunday */
+    int week_start; /* 0 = Sunday */
     struct schema schema;
     long zone_attribute, locale_attribute; /* index of the profile attribute of that type, or -1 */
     struct schema_field *context;
@@ -183,9 +190,19 @@ struct policy {
     size_t test_count;
 };
 
-/* Loads every *.yaml and *.yml of the folder (not below it). NULL when diags got an error; all findings of the folder are
- * there. zones outlive the policy. */
+/* Loads every *.yaml and *.yml of the folder (not below it). NULL when diags got an error; all findings of
+ * the folder are there. zones outlive the policy. */
 struct policy *policy_load(const char *folder, const struct tzdb *zones, struct diags *diags);
+
+/* The same from memory, for tests, fuzzing and policies that came over the wire: files in order, at most
+ * POLICY_FILES_MAX; folder stands in messages. memory_max: POLICY_MEMORY_MAX, or less. */
+enum { POLICY_FILES_MAX = 256 };
+struct policy_text {
+    const char *name;
+    struct str text;
+};
+struct policy *policy_load_texts(const char *folder, const struct policy_text *files, size_t count,
+                                 const struct tzdb *zones, size_t memory_max, struct diags *diags);
 void policy_free(struct policy **p);
 
 /* Visits every dictionary name that the policy needs (each once or more). */
@@ -204,6 +221,7 @@ long policy_action_of_id(const struct policy *p, uint32_t dictionary_id);
 long policy_channel_of_id(const struct policy *p, uint32_t dictionary_id);
 
 /* Whether a scope covers an action on a channel (SCOPE_EACH matches anything). */
-bool policy_scope_covers(const struct policy_scope *s, const struct policy *p, uint32_t action, uint32_t channel);
+bool policy_scope_covers(const struct policy_scope *s, const struct policy *p, uint32_t action,
+                         uint32_t channel);
 
 #endif

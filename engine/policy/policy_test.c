@@ -2,12 +2,14 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/policy_test.h"
 
-static const char *const given_keys[] = {"channel", "placements", "locale",   "mode",    "context",
+static const char *const given_keys[] = {"channel", "placements", "locale",  "mode",     "context",
                                          "profile", "consents",   "signals", "contacts", NULL};
-static const char *const expect_keys[] = {"channel", "action", "not_action", "suppressed_by", "not_suppressed_by",
-                                          "next_eligible_in", "content", NULL};
+static const char *const expect_keys[] = {
+    "channel",           "action",           "not_action", "suppressed_by",
+    "not_suppressed_by", "next_eligible_in", "content",    NULL};
 
-bool loader_field_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f, struct value *out)
+bool loader_field_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f,
+                        struct value *out)
 {
     int64_t whole;
     double number;
@@ -33,7 +35,8 @@ bool loader_field_value(struct loader *l, const struct yaml_node *n, const struc
         if (!yaml_string(l->diags, n, &text))
             return false;
         if (!timestamp_parse(text, &whole) && !local_time_parse(text, l->policy->zone, false, &whole)) {
-            yaml_diag(l->diags, DIAG_ERROR, n, "expected a time like 2025-01-15T12:00, got '%.*s'", STR_ARG(text));
+            yaml_diag(l->diags, DIAG_ERROR, n, "expected a time like 2025-01-15T12:00, got '%.*s'",
+                      STR_ARG(text));
             return false;
         }
         *out = value_timestamp(whole);
@@ -53,10 +56,11 @@ bool loader_field_value(struct loader *l, const struct yaml_node *n, const struc
 }
 
 /* {name: value} pairs into an array by field; unknown names are reported. */
-static struct value *load_values(struct loader *l, const struct yaml_node *n, const struct schema_field *fields,
-                                 size_t count, const char *what, const char *skip)
+static struct value *load_values(struct loader *l, const struct yaml_node *n,
+                                 const struct schema_field *fields, size_t count, const char *what,
+                                 const char *skip)
 {
-    struct value *values = arena_zalloc(l->arena, count * sizeof *values);
+    struct value *values = loader_alloc(l, count * sizeof *values);
     if (!values || !n || !yaml_expect(l->diags, n, YAML_MAPPING, what))
         return values;
     for (size_t i = 0; i < n->count; i++) {
@@ -70,7 +74,7 @@ static struct value *load_values(struct loader *l, const struct yaml_node *n, co
             (void)loader_field_value(l, n->items[i], &fields[k], &values[k]);
             continue;
         }
-        struct str *allowed = arena_alloc(l->arena, (count + 1) * sizeof *allowed);
+        struct str *allowed = loader_alloc(l, (count + 1) * sizeof *allowed);
         for (size_t j = 0; allowed && j < count; j++)
             allowed[j] = fields[j].name;
         if (allowed)
@@ -99,7 +103,7 @@ static bool action_of(struct loader *l, const struct yaml_node *n, uint32_t *out
         return false;
     long at = policy_action_find(p, word);
     if (at < 0) {
-        struct str *allowed = arena_alloc(l->arena, (p->action_count + 1) * sizeof *allowed);
+        struct str *allowed = loader_alloc(l, (p->action_count + 1) * sizeof *allowed);
         for (size_t i = 0; allowed && i < p->action_count; i++)
             allowed[i] = p->actions[i].word.name;
         if (allowed)
@@ -133,7 +137,7 @@ static void load_signal(struct loader *l, const struct yaml_node *n, struct poli
             continue;
         long at = schema_signal_find(schema, name);
         if (at < 0) {
-            struct str *allowed = arena_alloc(l->arena, (schema->signal_count + 1) * sizeof *allowed);
+            struct str *allowed = loader_alloc(l, (schema->signal_count + 1) * sizeof *allowed);
             for (size_t k = 0; allowed && k < schema->signal_count; k++)
                 allowed[k] = schema->signals[k].name;
             if (allowed)
@@ -150,7 +154,8 @@ static void load_signal(struct loader *l, const struct yaml_node *n, struct poli
     if (found == 1)
         t->signal_count++;
     else
-        yaml_diag(l->diags, DIAG_ERROR, n, "expected one signal and ago, like {cart_add: {price: 10}, ago: 2h}");
+        yaml_diag(l->diags, DIAG_ERROR, n,
+                  "expected one signal and ago, like {cart_add: {price: 10}, ago: 2h}");
 }
 
 static void load_contact(struct loader *l, const struct yaml_node *n, struct policy_test *t)
@@ -163,7 +168,8 @@ static void load_contact(struct loader *l, const struct yaml_node *n, struct pol
     out->ago_ms = ago_of(l, n);
     if (!yaml_get(n, "action") || !yaml_get(n, "channel"))
         yaml_diag(l->diags, DIAG_ERROR, n, "a contact needs action and channel");
-    else if (action_of(l, yaml_get(n, "action"), &out->action) && channel_of(l, yaml_get(n, "channel"), &out->channel))
+    else if (action_of(l, yaml_get(n, "action"), &out->action) &&
+             channel_of(l, yaml_get(n, "channel"), &out->channel))
         t->contact_count++;
 }
 
@@ -175,7 +181,8 @@ static void load_consent(struct loader *l, const struct yaml_node *n, struct pol
         POLICY_PURPOSES(X)
 #undef X
             NULL};
-    if (!yaml_expect(l->diags, n, YAML_MAPPING, "a consent like {channel: email, purpose: promotional, granted: true}"))
+    if (!yaml_expect(l->diags, n, YAML_MAPPING,
+                     "a consent like {channel: email, purpose: promotional, granted: true}"))
         return;
     yaml_known_keys(l->diags, n, "a consent", keys);
     struct test_consent *out = &t->consents[t->consent_count];
@@ -190,18 +197,19 @@ static void load_consent(struct loader *l, const struct yaml_node *n, struct pol
     }
 }
 
-static void each_item(struct loader *l, const struct yaml_node *mapping, const char *key, struct policy_test *t, void **items,
-                      size_t size, void (*load)(struct loader *l, const struct yaml_node *n, struct policy_test *t))
+static void each_item(struct loader *l, const struct yaml_node *mapping, const char *key,
+                      struct policy_test *t, void **items, size_t size,
+                      void (*load)(struct loader *l, const struct yaml_node *n, struct policy_test *t))
 {
     const struct yaml_node *n = yaml_get(mapping, key);
     if (!n || !yaml_expect(l->diags, n, YAML_SEQUENCE, key))
         return;
-    *items = arena_zalloc(l->arena, n->count * size);
+    *items = loader_alloc(l, n->count * size);
     for (size_t i = 0; *items && i < n->count; i++)
         load(l, n->items[i], t);
 }
 
-static void load_given(struct loader *l, const struct yaml_node *n, struct policy_test *t, bool *channel)
+static void load_given(struct loader *l, const struct yaml_node *n, struct policy_test *t)
 {
     static const char *const modes[] = {"PEEK", "FRESH", "RESERVE", NULL};
     struct policy *p = l->policy;
@@ -210,8 +218,6 @@ static void load_given(struct loader *l, const struct yaml_node *n, struct polic
     size_t mode;
     if (mapping) {
         yaml_known_keys(l->diags, n, "given", given_keys);
-        if ((at = yaml_get(n, "channel")))
-            *channel = channel_of(l, at, &t->channel);
         if ((at = yaml_get(n, "placements")))
             (void)loader_strings(l, at, &t->placements, &t->placement_count);
         if ((at = yaml_get(n, "locale")))
@@ -222,16 +228,17 @@ static void load_given(struct loader *l, const struct yaml_node *n, struct polic
         each_item(l, n, "contacts", t, (void **)&t->contacts, sizeof *t->contacts, load_contact);
         each_item(l, n, "consents", t, (void **)&t->consents, sizeof *t->consents, load_consent);
     }
-    t->context = load_values(l, mapping ? yaml_get(n, "context") : NULL, p->context, p->context_count, "context field", NULL);
-    t->attributes = load_values(l, mapping ? yaml_get(n, "profile") : NULL, p->schema.attributes, p->schema.attribute_count,
-                                "profile attribute", NULL);
+    t->context = load_values(l, mapping ? yaml_get(n, "context") : NULL, p->context, p->context_count,
+                             "context field", NULL);
+    t->attributes = load_values(l, mapping ? yaml_get(n, "profile") : NULL, p->schema.attributes,
+                                p->schema.attribute_count, "profile attribute", NULL);
 }
 
 static void load_not_actions(struct loader *l, const struct yaml_node *n, struct policy_test *t)
 {
     if (!yaml_expect(l->diags, n, YAML_SEQUENCE, "a list of actions"))
         return;
-    t->not_actions = arena_alloc(l->arena, n->count * sizeof *t->not_actions);
+    t->not_actions = loader_alloc(l, n->count * sizeof *t->not_actions);
     for (size_t i = 0; t->not_actions && i < n->count; i++)
         if (action_of(l, n->items[i], &t->not_actions[t->not_action_count]))
             t->not_action_count++;
@@ -239,19 +246,21 @@ static void load_not_actions(struct loader *l, const struct yaml_node *n, struct
 
 static bool names_a_cause(struct str s)
 {
-    static const char *const causes[] = {"nothing_to_offer", "engagement_policy", "suppression_rule", "consent", "quiet_hours",
-                                         "frequency_cap", "cooldown", "not_worth_it", "rendering", NULL};
+    static const char *const causes[] = {
+        "nothing_to_offer", "engagement_policy", "suppression_rule", "consent",   "quiet_hours",
+        "frequency_cap",    "cooldown",          "not_worth_it",     "rendering", NULL};
     for (const char *const *c = causes; *c; c++)
         if (str_is(s, *c))
             return true;
     return false;
 }
 
-static void check_rule_name(struct loader *l, const struct yaml_node *n, struct str word, bool suppressions_only)
+static void check_rule_name(struct loader *l, const struct yaml_node *n, struct str word,
+                            bool suppressions_only)
 {
     struct policy *p = l->policy;
     size_t count = 0;
-    struct str *allowed = arena_alloc(l->arena, (p->suppression_count + p->limit_count + 1) * sizeof *allowed);
+    struct str *allowed = loader_alloc(l, (p->suppression_count + p->limit_count + 1) * sizeof *allowed);
     if (!allowed || (!suppressions_only && names_a_cause(word)))
         return;
     for (size_t i = 0; i < p->suppression_count; i++)
@@ -268,7 +277,7 @@ static void load_content(struct loader *l, const struct yaml_node *n, struct pol
 {
     if (!yaml_expect(l->diags, n, YAML_MAPPING, "content like {subject: \"…\"}"))
         return;
-    t->content = arena_zalloc(l->arena, n->count * sizeof *t->content);
+    t->content = loader_alloc(l, n->count * sizeof *t->content);
     for (size_t i = 0; t->content && i < n->count; i++) {
         t->content[t->content_count].name = n->keys[i]->text;
         if (yaml_string(l->diags, n->items[i], &t->content[t->content_count].text))
@@ -276,15 +285,13 @@ static void load_content(struct loader *l, const struct yaml_node *n, struct pol
     }
 }
 
-static void load_expect(struct loader *l, const struct yaml_node *n, struct policy_test *t, bool *channel)
+static void load_expect(struct loader *l, const struct yaml_node *n, struct policy_test *t)
 {
     const struct yaml_node *at;
     uint32_t action;
     if (!yaml_expect(l->diags, n, YAML_MAPPING, "expect"))
         return;
     yaml_known_keys(l->diags, n, "expect", expect_keys);
-    if ((at = yaml_get(n, "channel")))
-        *channel = channel_of(l, at, &t->channel);
     if ((at = yaml_get(n, "action"))) {
         if (at->kind == YAML_SCALAR && str_is(at->text, "none"))
             t->action = TEST_ACTION_NONE;
@@ -309,6 +316,29 @@ static void load_expect(struct loader *l, const struct yaml_node *n, struct poli
         load_content(l, at, t);
 }
 
+/* The channel stands under given or expect; placements and mode must suit it. */
+static void load_channel(struct loader *l, const struct yaml_node *n, const struct yaml_node *given,
+                         const struct yaml_node *expect, struct policy_test *t)
+{
+    const struct yaml_node *at = given ? yaml_get(given, "channel") : NULL;
+    const struct yaml_node *other = expect ? yaml_get(expect, "channel") : NULL;
+    if (at && other)
+        yaml_diag(l->diags, DIAG_ERROR, other, "a second channel; the first is under given");
+    at = at ? at : other;
+    if (!at)
+        yaml_diag(l->diags, DIAG_ERROR, n, "a test needs a channel, under given or expect");
+    if (!at || !channel_of(l, at, &t->channel))
+        return;
+    const struct policy_channel *c = &l->policy->channels[t->channel];
+    if (t->reserve && !c->outbound)
+        yaml_diag(l->diags, DIAG_ERROR, yaml_get(given, "mode"),
+                  "RESERVE is for outbound channels; %.*s is inbound", STR_ARG(c->word.name));
+    for (size_t i = 0; i < t->placement_count; i++)
+        if (policy_placement_find(c, t->placements[i]) < 0)
+            loader_unknown_word(l, yaml_get(given, "placements")->items[i], "placement", t->placements[i],
+                                c->placements, c->placement_count);
+}
+
 static void visit_test(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, size_t index)
 {
     static const char *const keys[] = {"name", "now", "given", "expect", NULL};
@@ -319,7 +349,7 @@ static void visit_test(struct loader *l, const struct yaml_node *key, const stru
         return;
     yaml_known_keys(l->diags, n, "a test", keys);
     struct str now = STR("2025-01-15T12:00");
-    bool channel = false;
+    const struct yaml_node *given = yaml_get(n, "given"), *expect = yaml_get(n, "expect");
     if (!yaml_get(n, "name"))
         yaml_diag(l->diags, DIAG_ERROR, n, "a test needs a name");
     else
@@ -327,21 +357,21 @@ static void visit_test(struct loader *l, const struct yaml_node *key, const stru
     if (yaml_get(n, "now"))
         (void)yaml_string(l->diags, yaml_get(n, "now"), &now);
     if (!local_time_parse(now, l->policy->zone, false, &t.now_ms))
-        yaml_diag(l->diags, DIAG_ERROR, yaml_get(n, "now"), "expected a time like 2025-01-15T12:00, got '%.*s'", STR_ARG(now));
-    load_given(l, yaml_get(n, "given"), &t, &channel);
-    if (yaml_get(n, "expect"))
-        load_expect(l, yaml_get(n, "expect"), &t, &channel);
+        yaml_diag(l->diags, DIAG_ERROR, yaml_get(n, "now"),
+                  "expected a time like 2025-01-15T12:00, got '%.*s'", STR_ARG(now));
+    load_given(l, given, &t);
+    if (expect)
+        load_expect(l, expect, &t);
     else
         yaml_diag(l->diags, DIAG_ERROR, n, "a test needs expect");
-    if (!channel && l->diags->errors == 0)
-        yaml_diag(l->diags, DIAG_ERROR, n, "a test needs a channel, under given or expect");
+    load_channel(l, n, given, expect, &t);
     l->policy->tests[l->policy->test_count++] = t;
 }
 
 void load_policy_tests(struct loader *l)
 {
     struct policy *p = l->policy;
-    p->tests = arena_zalloc(l->arena, loader_count(l, "tests") * sizeof *p->tests);
+    p->tests = loader_alloc(l, loader_count(l, "tests") * sizeof *p->tests);
     ASSERT(p->tests != NULL);
     loader_each(l, "tests", YAML_SEQUENCE, visit_test);
 }

@@ -1,5 +1,5 @@
-/* A policy's own tests, as its files state them. They are read here and run by decide/policy_run.h through the decision
- * function itself.
+/* A policy's own tests, as its files state them. They are read here and run by decide/policy_run.h through
+ * the decision function itself.
  *
  *   tests:
  *     - name: no promotion with an open case
@@ -17,8 +17,8 @@
  *       expect:
  *         action: cart_reminder                   the best choice; or `none`
  *         not_action: [a, b]                      none of the choices
- *         suppressed_by: open_support_case        rule or limit id, or a cause: quiet_hours, consent, not_worth_it, …
- *         not_suppressed_by: [id]                 no suppression rule of this list fires for anybody
+ *         suppressed_by: open_support_case        rule or limit id, or a cause: quiet_hours, consent,
+ * not_worth_it, … not_suppressed_by: [id]                 no suppression rule of this list fires for anybody
  *         next_eligible_in: 70h                   from now until next_eligible_at; `never`
  *         content: {subject: "…"}                 of the best choice
  *
@@ -79,7 +79,9 @@ struct policy_test {
 
 void load_policy_tests(struct loader *l);
 
-/* A YAML scalar as a value of a declared field; false after a finding. Also used for attributes in other files. */
-bool loader_field_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f, struct value *out);
+/* A YAML scalar as a value of a declared field; false after a finding. Also used for attributes in other
+ * files. */
+bool loader_field_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f,
+                        struct value *out);
 
 #endif

@@ -1,8 +1,8 @@
 /* Weekly schedules and quiet hours; see schedule.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/schedule.h"
-#include <stdint.h>
-#include <stdlib.h>
+
+#define DAY_MS INT64_C(86400000)
 
 static const char *const day_names[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
 
@@ -81,13 +81,15 @@ bool weekly_parse(struct str text, struct weekly_span *out, const char **why)
         *why = "expected days like 'sat-thu', 'mon,wed' or 'daily' (sun mon tue wed thu fri sat)";
         return false;
     }
-    if (hours.n != 11 || hours.p[5] != '-' || !clock_parse((struct str){hours.p, 5}, false, &out->from_minute) ||
+    if (hours.n != 11 || hours.p[5] != '-' ||
+        !clock_parse((struct str){hours.p, 5}, false, &out->from_minute) ||
         !clock_parse((struct str){hours.p + 6, 5}, true, &out->to_minute)) {
         *why = "expected hours like '09:00-20:00' (00:00 to 24:00)";
         return false;
     }
     if (out->from_minute == out->to_minute) {
-        *why = "the hours are empty: they begin and end at the same minute; for the whole day write 00:00-24:00";
+        *why =
+            "the hours are empty: they begin and end at the same minute; for the whole day write 00:00-24:00";
         return false;
     }
     return true;
@@ -120,49 +122,50 @@ bool weekly_open(const struct weekly *w, const struct tz *zone, int64_t now_ms)
     return false;
 }
 
-/* The first instant after t at which the local clock shows `minute`, today or on the next days. */
-static int64_t next_clock(const struct tz *zone, int64_t t_ms, int16_t minute)
+/* The first instant after t at which the local clock shows `minute`, as long as the zone's offset stays. */
+static int64_t next_clock(int64_t t_ms, int64_t offset_ms, int minute)
+{
+    int64_t local = t_ms + offset_ms;
+    int64_t edge = floor_div(local, DAY_MS) * DAY_MS + minute % MINUTES_OF_DAY * INT64_C(60000);
+    return (edge > local ? edge : edge + DAY_MS) - offset_ms;
+}
+
+static int64_t offset_ms(const struct tz *zone, int64_t t_ms)
 {
     struct civil c;
     tz_local(zone, t_ms, &c);
-    for (int day = 0; day < 3; day++) {
-        struct civil edge = {.year = c.year, .month = c.month, .day = c.day};
-        int64_t days = civil_days(edge.year, edge.month, edge.day) + day;
-        civil_from_days(days, &edge.year, &edge.month, &edge.day);
-        edge.hour = (int8_t)(minute / 60);
-        edge.minute = (int8_t)(minute % 60);
-        int64_t at = tz_utc(zone, &edge);
-        if (at > t_ms)
-            return at;
-    }
-    return t_ms + INT64_C(86400000);
+    return c.offset_s * INT64_C(1000);
 }
 
-/* Clock changes move local time too: within a day of one, look again every quarter of an hour. Offsets of all zones are
- * multiples of a quarter of an hour since 1972, so no edge is missed. */
-static int64_t near_jump(const struct tz *zone, int64_t t_ms, int64_t next)
+/* The clock change in (t, next], where any clock may show anything after, or else next. The two are at most a
+ * day apart, and no zone of the data base changes its offset and back within a day. */
+static int64_t until_jump(const struct tz *zone, int64_t t_ms, int64_t next)
 {
-    struct civil now, later;
-    tz_local(zone, t_ms, &now);
-    tz_local(zone, next, &later);
-    if (now.offset_s == later.offset_s)
+    int64_t offset = offset_ms(zone, t_ms), before = t_ms, after = next;
+    if (offset_ms(zone, next) == offset)
         return next;
-    int64_t quarter = 15 * 60000, step = (t_ms / quarter + 1) * quarter;
-    return step < next ? step : next;
+    while (after - before > 1) {
+        int64_t middle = before + (after - before) / 2;
+        if (offset_ms(zone, middle) == offset)
+            before = middle;
+        else
+            after = middle;
+    }
+    return after;
 }
 
 int64_t weekly_next_change(const struct weekly *w, const struct tz *zone, int64_t t_ms)
 {
     if (w->count == 0)
         return INT64_MAX;
-    int64_t next = INT64_MAX;
+    int64_t offset = offset_ms(zone, t_ms), next = INT64_MAX;
     for (size_t i = 0; i < w->count; i++) {
-        int64_t a = next_clock(zone, t_ms, w->spans[i].from_minute);
-        int64_t b = next_clock(zone, t_ms, w->spans[i].to_minute);
+        int64_t a = next_clock(t_ms, offset, w->spans[i].from_minute);
+        int64_t b = next_clock(t_ms, offset, w->spans[i].to_minute);
         next = a < next ? a : next;
         next = b < next ? b : next;
     }
-    return near_jump(zone, t_ms, next);
+    return until_jump(zone, t_ms, next);
 }
 
 bool quiet_at(const struct quiet_hours *q, const struct tz *zone, int64_t now_ms)
@@ -177,8 +180,9 @@ bool quiet_at(const struct quiet_hours *q, const struct tz *zone, int64_t now_ms
 
 int64_t quiet_next_change(const struct quiet_hours *q, const struct tz *zone, int64_t t_ms)
 {
-    int64_t a = next_clock(zone, t_ms, q->from_minute), b = next_clock(zone, t_ms, q->to_minute);
-    return near_jump(zone, t_ms, a < b ? a : b);
+    int64_t offset = offset_ms(zone, t_ms);
+    int64_t a = next_clock(t_ms, offset, q->from_minute), b = next_clock(t_ms, offset, q->to_minute);
+    return until_jump(zone, t_ms, a < b ? a : b);
 }
 
 bool local_time_parse(struct str text, const struct tz *zone, bool day_later, int64_t *ms)
@@ -187,19 +191,24 @@ bool local_time_parse(struct str text, const struct tz *zone, bool day_later, in
     if (text.n < 10 || text.p[4] != '-' || text.p[7] != '-' || !digits(text, 0, 4, &year) ||
         !digits(text, 5, 2, &month) || !digits(text, 8, 2, &day))
         return false;
-    if (text.n > 10 &&
-        (text.n < 16 || (text.p[10] != 'T' && text.p[10] != ' ') || text.p[13] != ':' ||
-         !digits(text, 11, 2, &hour) || !digits(text, 14, 2, &minute)))
+    if (text.n > 10 && (text.n < 16 || (text.p[10] != 'T' && text.p[10] != ' ') || text.p[13] != ':' ||
+                        !digits(text, 11, 2, &hour) || !digits(text, 14, 2, &minute)))
         return false;
     if (text.n > 16 && (text.n != 19 || text.p[16] != ':' || !digits(text, 17, 2, &second)))
+        return false;
+    if (month < 1 || month > 12 || hour > 23 || minute > 59 || second > 59)
         return false;
     int32_t y;
     int8_t m, d;
     civil_from_days(civil_days(year, month, day), &y, &m, &d);
-    if (month < 1 || month > 12 || y != year || m != month || d != day || hour > 23 || minute > 59 || second > 59)
+    if (y != year || m != month || d != day)
         return false;
-    struct civil c = {.year = year, .month = (int8_t)month, .day = (int8_t)day, .hour = (int8_t)hour,
-                      .minute = (int8_t)minute, .second = (int8_t)second};
+    struct civil c = {.year = year,
+                      .month = (int8_t)month,
+                      .day = (int8_t)day,
+                      .hour = (int8_t)hour,
+                      .minute = (int8_t)minute,
+                      .second = (int8_t)second};
     if (day_later && text.n == 10)
         civil_from_days(civil_days(year, month, day) + 1, &c.year, &c.month, &c.day);
     *ms = tz_utc(zone, &c);

@@ -15,27 +15,32 @@ static void slot_describe(struct loader *l, enum slot_kind kind, uint32_t index,
         *s = (struct expr_slot){.name = STR("now"), .type = {VALUE_TIMESTAMP, 0}, .motion = EXPR_CLOCK};
         break;
     case SLOT_CHANNEL:
-        *s = (struct expr_slot){.name = STR("channel"), .type = {VALUE_STRING, 0}, .domain = loader_channel_names(l),
+        *s = (struct expr_slot){.name = STR("channel"),
+                                .type = {VALUE_STRING, 0},
+                                .domain = loader_channel_names(l),
                                 .domain_count = p->channel_count};
         break;
     case SLOT_ATTRIBUTE:
     case SLOT_CONTEXT: {
-        const struct schema_field *f = kind == SLOT_ATTRIBUTE ? &p->schema.attributes[index] : &p->context[index];
-        *s = (struct expr_slot){.name = f->path, .type = {f->type, 0}, .domain = f->domain,
-                                .domain_count = f->domain_count};
+        const struct schema_field *f =
+            kind == SLOT_ATTRIBUTE ? &p->schema.attributes[index] : &p->context[index];
+        *s = (struct expr_slot){
+            .name = f->path, .type = {f->type, 0}, .domain = f->domain, .domain_count = f->domain_count};
         break;
     }
     case SLOT_AGGREGATE: {
         const struct schema_aggregate *a = &p->schema.aggregates[index];
         bool windowed = a->kind == AGGREGATE_COUNT || a->kind == AGGREGATE_SUM || a->kind == AGGREGATE_OPEN;
-        *s = (struct expr_slot){.name = a->name, .type = {a->type, 0}, .motion = windowed ? EXPR_STEPS : EXPR_STILL};
+        *s = (struct expr_slot){
+            .name = a->name, .type = {a->type, 0}, .motion = windowed ? EXPR_STEPS : EXPR_STILL};
         break;
     }
     case SLOT_AGE: {
         const struct schema_aggregate *a = &p->schema.aggregates[index];
         struct str signal = p->schema.signals[a->signal].name;
-        *s = (struct expr_slot){.name = str_from(arena_printf(l->arena, "age(%.*s)", STR_ARG(signal))),
-                                .type = {VALUE_DURATION, 0}, .motion = EXPR_CLOCK};
+        *s = (struct expr_slot){.name = loader_text(l, "age(%.*s)", STR_ARG(signal)),
+                                .type = {VALUE_DURATION, 0},
+                                .motion = EXPR_CLOCK};
         break;
     }
     }
@@ -50,14 +55,20 @@ uint32_t symbols_slot(struct loader *l, enum slot_kind kind, uint32_t index)
     struct expr_slot s;
     slot_describe(l, kind, index, &s);
     if ((p->slot_count & (p->slot_count - 1)) == 0) {
-        struct policy_slot *grown = arena_alloc(l->arena, (p->slot_count ? p->slot_count * 2 : 1) * sizeof *grown);
-        ASSERT(grown != NULL);
+        struct policy_slot *grown = loader_alloc(l, (p->slot_count ? p->slot_count * 2 : 1) * sizeof *grown);
+        if (!grown)
+            return EXPR_NONE;
         if (p->slot_count)
             memcpy(grown, p->slots, p->slot_count * sizeof *grown);
         p->slots = grown;
     }
+    uint32_t slot = expr_slot_add(p->program, &s);
+    if (slot == EXPR_NONE) {
+        l->full = true;
+        return EXPR_NONE;
+    }
     p->slots[p->slot_count++] = (struct policy_slot){kind, index};
-    return expr_slot_add(p->program, &s);
+    return slot;
 }
 
 /* ---- identifiers ---- */
@@ -78,7 +89,7 @@ static int slot_symbol(struct loader *l, enum slot_kind kind, long index, struct
     if (index < 0)
         return ERR_NOTFOUND;
     *out = (struct expr_symbol){.kind = EXPR_SYM_SLOT, .slot = symbols_slot(l, kind, (uint32_t)index)};
-    return 0;
+    return out->slot == EXPR_NONE ? ERR_NOTFOUND : 0;
 }
 
 static long context_find(const struct policy *p, struct str name)
@@ -131,8 +142,11 @@ static int ident(void *ctx, struct str path, struct expr_symbol *out)
     if (feature < 0)
         return ERR_NOTFOUND;
     if (l->policy->features[feature].node == EXPR_NONE) {
-        l->feature_missed = true;
-        return ERR_NOTFOUND;
+        /* One with an error of its own stands for anything, so that its users get no second finding. */
+        if (!l->features[feature].settled && !l->features[feature].broken)
+            l->missed = feature;
+        *out = (struct expr_symbol){.kind = EXPR_SYM_CONST, .constant = value_unknown(UNKNOWN_ABSENT)};
+        return 0;
     }
     *out = (struct expr_symbol){.kind = EXPR_SYM_NODE, .node = l->policy->features[feature].node};
     return 0;
@@ -171,7 +185,8 @@ static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void
 
 /* ---- aggregate calls ---- */
 
-static void complain(const struct expr_report *report, size_t offset, const char *format, ...) PRINTF_LIKE(3, 4);
+static void complain(const struct expr_report *report, size_t offset, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 static void complain(const struct expr_report *report, size_t offset, const char *format, ...)
 {
     char text[512];
@@ -238,8 +253,9 @@ static bool find_property(struct loader *l, struct str path, size_t offset, cons
     struct str declared = STR("none");
     if (g->property_count)
         declared = list_of(l, &g->properties->name, sizeof *g->properties, g->property_count);
-    complain(report, offset, "signal %.*s has no property '%.*s'%s%.*s%s; declared: %.*s", STR_ARG(head), STR_ARG(tail),
-             best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "", STR_ARG(declared));
+    complain(report, offset, "signal %.*s has no property '%.*s'%s%.*s%s; declared: %.*s", STR_ARG(head),
+             STR_ARG(tail), best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "",
+             STR_ARG(declared));
     return false;
 }
 
@@ -268,7 +284,8 @@ static const struct shape *shape_of(struct str op)
     return NULL;
 }
 
-static bool check_shape(const struct symbols_call *call, const struct shape *shape, const struct expr_report *report)
+static bool check_shape(const struct symbols_call *call, const struct shape *shape,
+                        const struct expr_report *report)
 {
     bool window_ok = shape->window ? call->window_ms >= WINDOW_MIN_MS && call->window_ms <= WINDOW_MAX_MS
                                    : call->window_ms == 0;
@@ -309,7 +326,7 @@ bool symbols_aggregate(struct loader *l, const struct symbols_call *call, const 
         return false;
     }
     *slot = symbols_slot(l, str_is(call->op, "age") ? SLOT_AGE : SLOT_AGGREGATE, (uint32_t)index);
-    return true;
+    return *slot != EXPR_NONE;
 }
 
 static int call_symbol(void *ctx, struct str name, const struct expr_arg *args, size_t count, size_t offset,

@@ -24,10 +24,10 @@ static void shifted_add(void *ctx, enum diag_severity severity, size_t offset, c
     s->to->add(s->to->ctx, severity, offset + s->by, text);
 }
 
-static bool complain(const struct template_loader *l, size_t offset, const char *text)
+static int complain(const struct template_loader *l, size_t offset, const char *text)
 {
     l->report->add(l->report->ctx, DIAG_ERROR, offset, text);
-    return false;
+    return ERR_INVALID;
 }
 
 static struct str trim(struct str s)
@@ -68,7 +68,22 @@ static size_t find_filter(struct str s)
     return s.n;
 }
 
-static bool filters(struct template_loader *l, struct str s, struct template_part *part)
+static int unknown_filter(struct template_loader *l, struct str filter)
+{
+    struct suggest s;
+    suggest_init(&s, filter);
+    suggest_offer(&s, STR("default:"));
+    suggest_offer(&s, STR("default"));
+    suggest_offer(&s, STR("raw"));
+    struct str best = suggest_best(&s);
+    char text[200];
+    snprintf(text, sizeof text, "unknown filter '%.*s'%s%.*s%s; allowed: default: text, raw",
+             filter.n < 40 ? (int)filter.n : 40, filter.p, best.n ? "; did you mean " : "", STR_ARG(best),
+             best.n ? "?" : "");
+    return complain(l, (size_t)(filter.p - l->text.p), text);
+}
+
+static int filters(struct template_loader *l, struct str s, struct template_part *part)
 {
     while (s.n) {
         size_t end = find(s, 0, "|");
@@ -78,57 +93,72 @@ static bool filters(struct template_loader *l, struct str s, struct template_par
         } else if (str_starts(one, STR("default:"))) {
             part->has_default = true;
             part->fallback = arena_str(l->arena, trim((struct str){one.p + 8, one.n - 8}));
+            if (!part->fallback.p)
+                return ERR_NOSPACE;
         } else {
-            return complain(l, (size_t)(one.p - l->text.p), "unknown filter; allowed: default: text, raw");
+            return unknown_filter(l, one);
         }
         s = end < s.n ? (struct str){s.p + end + 1, s.n - end - 1} : (struct str){0};
     }
-    return true;
+    return 0;
 }
 
-static bool hole(struct template_loader *l, size_t from, size_t to)
+static int hole(struct template_loader *l, size_t from, size_t to)
 {
     struct str inside = {l->text.p + from, to - from};
     size_t bar = find_filter(inside);
     struct str source = trim((struct str){inside.p, bar});
     if (source.n == 0)
-        return complain(l, from, "empty {{ }}; write a name or an expression, e.g. {{ profile.first_name | default: there }}");
+        return complain(
+            l, from,
+            "empty {{ }}; write a name or an expression, e.g. {{ profile.first_name | default: there }}");
     struct template_part part = {.text = arena_str(l->arena, source)};
     struct shifted s = {l->report, (size_t)(source.p - l->text.p)};
     struct expr_report report = {&s, shifted_add};
-    if (expr_compile(l->program, l->scope, source, (struct expr_type){VALUE_UNKNOWN, 0}, &report, &part.value))
-        return false;
-    if (bar < inside.n && !filters(l, (struct str){inside.p + bar + 1, inside.n - bar - 1}, &part))
-        return false;
+    int rc = expr_compile(l->program, l->scope, source, (struct expr_type){VALUE_UNKNOWN, 0}, &report,
+                          &part.value);
+    if (!part.text.p)
+        return ERR_NOSPACE;
+    if (!rc && bar < inside.n)
+        rc = filters(l, (struct str){inside.p + bar + 1, inside.n - bar - 1}, &part);
     l->parts[l->count++] = part;
-    return true;
+    return rc;
 }
 
-bool template_compile(struct str text, struct expr_program *program, const struct expr_scope *scope,
-                      const struct expr_report *report, struct arena *arena, struct template *out)
+static int literal(struct template_loader *l, size_t from, size_t to)
 {
-    struct template_loader l = {.text = text, .program = program, .scope = scope, .report = report, .arena = arena};
+    struct template_part part = {.text = arena_str(l->arena, (struct str){l->text.p + from, to - from}),
+                                 .value = EXPR_NONE};
+    l->parts[l->count++] = part;
+    return part.text.p ? 0 : ERR_NOSPACE;
+}
+
+int template_compile(struct str text, struct expr_program *program, const struct expr_scope *scope,
+                     const struct expr_report *report, struct arena *arena, struct template *out)
+{
+    struct template_loader l = {
+        .text = text, .program = program, .scope = scope, .report = report, .arena = arena};
+    int rc = 0;
     if (text.n > TEMPLATE_TEXT_MAX)
         return complain(&l, 0, "text over 64 KiB");
-    for (size_t at = 0; at < text.n;) {
+    for (size_t at = 0; at < text.n && rc != ERR_NOSPACE;) {
         if (l.count + 2 > TEMPLATE_PARTS_MAX)
             return complain(&l, at, "more than 31 {{ }} in one text");
         size_t open = find(text, at, "{{");
-        if (open > at)
-            l.parts[l.count++] =
-                (struct template_part){.text = arena_str(arena, (struct str){text.p + at, open - at}), .value = EXPR_NONE};
+        if (open > at && literal(&l, at, open))
+            return ERR_NOSPACE;
         if (open == text.n)
             break;
         size_t close = find(text, open + 2, "}}");
         if (close == text.n)
             return complain(&l, open, "'{{' without '}}'");
-        if (!hole(&l, open + 2, close))
-            return false;
+        int bad = hole(&l, open + 2, close);
+        rc = bad ? bad : rc;
         at = close + 2;
     }
     out->count = l.count;
     out->parts = arena_memdup(arena, l.parts, l.count * sizeof *l.parts);
-    return out->parts ? true : complain(&l, 0, "out of memory");
+    return out->parts ? rc : ERR_NOSPACE;
 }
 
 static void append_html(struct buf *out, struct str s)
@@ -156,7 +186,8 @@ static void append_html(struct buf *out, struct str s)
     }
 }
 
-int template_render(const struct template *t, struct expr_eval *ev, bool html, struct buf *out, struct str *missing)
+int template_render(const struct template *t, struct expr_eval *ev, bool html, struct buf *out,
+                    struct str *missing)
 {
     for (size_t i = 0; i < t->count; i++) {
         const struct template_part *part = &t->parts[i];
@@ -176,7 +207,8 @@ int template_render(const struct template *t, struct expr_eval *ev, bool html, s
         else
             value_format(v, out);
         if (html && !part->raw && !absent && buf_ok(out)) {
-            struct str plain = arena_str(ev->arena, (struct str){(const char *)out->p + start, out->n - start});
+            struct str plain =
+                arena_str(ev->arena, (struct str){(const char *)out->p + start, out->n - start});
             if (!plain.p)
                 return ERR_NOSPACE;
             out->n = start;

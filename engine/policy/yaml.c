@@ -21,6 +21,8 @@
 #include <unistd.h>
 #include <yaml.h>
 
+enum { READ_STEP = 64 * 1024 };
+
 /* What is being built, and the characters-to-bytes cursor. */
 struct reader {
     yaml_parser_t parser;
@@ -425,47 +427,52 @@ struct yaml_node *yaml_read(const char *name, struct str text, struct arena *are
     return read_text(file, kept, arena, diags);
 }
 
-/* Reads at most YAML_FILE_MAX + 1 bytes; -1 with errno. */
-static ssize_t read_all(int fd, char *into)
+/* Reads at most YAML_FILE_MAX + 1 bytes; false with errno. */
+static bool read_all(int fd, struct buf *out)
 {
-    size_t n = 0;
-    while (n <= YAML_FILE_MAX) {
-        ssize_t got = read(fd, into + n, YAML_FILE_MAX + 1 - n);
+    while (out->n <= YAML_FILE_MAX) {
+        size_t room = YAML_FILE_MAX + 1 - out->n;
+        uint8_t *into = buf_reserve(out, room < READ_STEP ? room : READ_STEP);
+        if (!into) {
+            errno = ENOMEM;
+            return false;
+        }
+        ssize_t got = read(fd, into, room < READ_STEP ? room : READ_STEP);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got < 0)
-            return -1;
-        if (got == 0)
-            break;
-        n += (size_t)got;
+        if (got <= 0)
+            return got == 0;
+        out->n += (size_t)got;
     }
-    return (ssize_t)n;
+    return true;
+}
+
+bool yaml_read_bytes(const char *path, struct buf *out, struct diags *diags)
+{
+    struct stat status;
+    bool good = false;
+    buf_clear(out);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &status) != 0)
+        diag_add(diags, DIAG_ERROR, path, 0, 0, "cannot open: %s", strerror(errno));
+    else if (!S_ISREG(status.st_mode))
+        diag_add(diags, DIAG_ERROR, path, 0, 0, "not a file");
+    else if (!read_all(fd, out))
+        diag_add(diags, DIAG_ERROR, path, 0, 0, "cannot read: %s", strerror(errno));
+    else
+        good = true;
+    if (fd >= 0)
+        close(fd);
+    return good;
 }
 
 struct yaml_node *yaml_read_file(const char *path, struct arena *arena, struct diags *diags)
 {
     struct yaml_node *root = NULL;
-    char *bytes = NULL;
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &status) != 0) {
-        diag_add(diags, DIAG_ERROR, path, 0, 0, "cannot open: %s", strerror(errno));
-        goto out;
-    }
-    if (!S_ISREG(status.st_mode)) {
-        diag_add(diags, DIAG_ERROR, path, 0, 0, "not a file");
-        goto out;
-    }
-    bytes = malloc(YAML_FILE_MAX + 1);
-    ssize_t n = bytes ? read_all(fd, bytes) : -1;
-    if (n < 0) {
-        diag_add(diags, DIAG_ERROR, path, 0, 0, "cannot read: %s", strerror(errno));
-        goto out;
-    }
-    root = yaml_read(path, (struct str){bytes, (size_t)n}, arena, diags);
-out:
-    free(bytes);
-    if (fd >= 0)
-        close(fd);
+    struct buf bytes;
+    buf_init(&bytes, YAML_FILE_MAX + 1);
+    if (yaml_read_bytes(path, &bytes, diags))
+        root = yaml_read(path, (struct str){(const char *)bytes.p, bytes.n}, arena, diags);
+    buf_free(&bytes);
     return root;
 }

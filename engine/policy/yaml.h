@@ -6,6 +6,7 @@
 #ifndef TACT_POLICY_YAML_H
 #define TACT_POLICY_YAML_H
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include <stdint.h>
 
@@ -32,7 +33,10 @@ struct yaml_node {
  * or a tag). An empty file is an empty mapping. Duplicate keys are findings too, but the tree is given
  * (yaml_get finds the first), so that one run reports everything. path is used in messages as given. */
 struct yaml_node *yaml_read_file(const char *path, struct arena *arena, struct diags *diags);
-/* The same from memory (tests, fuzzing); name is used in messages. */
+/* The bytes of such a file, for a caller that hashes what it reads; out has a limit above YAML_FILE_MAX and is
+ * emptied first. False after a finding. */
+bool yaml_read_bytes(const char *path, struct buf *out, struct diags *diags);
+/* The tree from memory; name is used in messages. */
 struct yaml_node *yaml_read(const char *name, struct str text, struct arena *arena, struct diags *diags);
 
 /* Adds a finding at the node. */
@@ -52,6 +56,8 @@ const struct yaml_node *yaml_key(const struct yaml_node *mapping, const char *ke
  * extreme bound is left out of the message. Numbers are decimal and finite. n is not NULL. */
 bool yaml_is_null(const struct yaml_node *n); /* empty, ~ or null, not quoted */
 bool yaml_string(struct diags *d, const struct yaml_node *n, struct str *out); /* any scalar but null */
+/* An unquoted, decimal, finite number; no finding when it is none. */
+bool yaml_is_number(const struct yaml_node *n, double *out);
 bool yaml_bool(struct diags *d, const struct yaml_node *n, bool *out);         /* true or false only */
 bool yaml_int(struct diags *d, const struct yaml_node *n, int64_t low, int64_t high, int64_t *out);
 bool yaml_double(struct diags *d, const struct yaml_node *n, double low, double high, double *out);

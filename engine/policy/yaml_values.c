@@ -177,6 +177,14 @@ bool yaml_int(struct diags *d, const struct yaml_node *n, int64_t low, int64_t h
     return false;
 }
 
+bool yaml_is_number(const struct yaml_node *n, double *out)
+{
+    if (n->kind != YAML_SCALAR || n->quoted || !is_number(n->text, false))
+        return false;
+    *out = strtod(n->text.p, NULL);
+    return isfinite(*out);
+}
+
 bool yaml_double(struct diags *d, const struct yaml_node *n, double low, double high, double *out)
 {
     bool number = n->kind == YAML_SCALAR && is_number(n->text, false);
