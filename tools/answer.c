@@ -1,0 +1,223 @@
+/* Decisions on a terminal; see answer.h. SPDX-License-Identifier: Apache-2.0 */
+#include "tools/answer.h"
+#include "base/str.h"
+#include "expr/value.h"
+#include <ctype.h>
+
+enum { EVIDENCE_SHOWN = 8 };
+
+void answer_text(const char *text, size_t most, FILE *out)
+{
+    size_t n = strlen(text), end = n;
+    if (n > most) {
+        end = most;
+        while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80) /* not inside a character */
+            end--;
+    }
+    for (size_t i = 0; i < end; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool c1 =
+            c == 0xc2 && i + 1 < end && ((unsigned char)text[i + 1] & 0xe0) == 0x80; /* U+0080 to U+009F */
+        if (c1)
+            i++;
+        fputc(c < 0x20 || c == 0x7f || c1 ? ' ' : c, out);
+    }
+    if (end < n)
+        fputs("…", out);
+}
+
+/* Ids and names: short, whole, but still somebody's text. */
+static void word(const char *text, FILE *out)
+{
+    answer_text(text, 256, out);
+}
+
+static void time_text(int64_t ms, FILE *out)
+{
+    struct buf b;
+    buf_init(&b, 64);
+    value_format(value_timestamp(ms), &b);
+    fprintf(out, "%.*s", (int)b.n, (const char *)b.p);
+    buf_free(&b);
+}
+
+static void number(double d, FILE *out)
+{
+    fprintf(out, "%.4g", d);
+}
+
+/* "FREQUENCY_CAP" as "frequency cap". */
+static void enum_text(const ProtobufCEnumDescriptor *d, int value, FILE *out)
+{
+    const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(d, value);
+    if (!v)
+        fprintf(out, "%d", value);
+    for (const char *c = v ? v->name : ""; *c; c++)
+        fputc(*c == '_' ? ' ' : tolower((unsigned char)*c), out);
+}
+
+static void evidence(size_t count, Tact__V1__Evidence *const *items, FILE *out)
+{
+    for (size_t i = 0; i < count && i < EVIDENCE_SHOWN; i++) {
+        fputs(i ? ", " : "", out);
+        word(items[i]->name, out);
+        fputs(" = ", out);
+        answer_text(items[i]->value, 80, out);
+    }
+    if (count > EVIDENCE_SHOWN)
+        fprintf(out, ", and %zu more", count - EVIDENCE_SHOWN);
+}
+
+/* ---- a choice ---- */
+
+static void factors(double priority, const Tact__V1__Factors *f, FILE *out)
+{
+    fputs("priority ", out);
+    number(priority, out);
+    if (!f)
+        return;
+    fputs(" = propensity ", out);
+    number(f->propensity, out);
+    fputs(f->propensity_from_model ? "" : " (no model)", out);
+    fputs(" × value ", out);
+    number(f->value, out);
+    fputs(" × weight ", out);
+    number(f->context_weight, out);
+    fputs(" × lever ", out);
+    number(f->lever, out);
+    fputs(" − cost ", out);
+    number(f->contact_cost, out);
+}
+
+static void choice(const Tact__V1__Choice *c, const char *handle, FILE *out)
+{
+    word(c->action_id, out);
+    if (c->placement[0]) {
+        fputs(" in ", out);
+        word(c->placement, out);
+    }
+    fprintf(out, " (%s, %s/%s), treatment ", c->purpose, c->issue, c->group);
+    word(c->treatment_id, out);
+    fprintf(out, "%s%s\n  ", c->locale[0] ? " " : "", c->locale);
+    factors(c->priority, c->factors, out);
+    fputs(", chosen with probability ", out);
+    number(c->action_probability, out);
+    fputs(c->n_content ? "\n  " : "", out);
+    for (size_t i = 0; i < c->n_content; i++) {
+        fputs(i ? " · " : "", out);
+        word(c->content[i]->key, out);
+        fputs(": ", out);
+        answer_text(c->content[i]->value, ANSWER_TEXT_MAX, out);
+    }
+    fputs("\n  handle ", out);
+    word(handle, out);
+    fputc('\n', out);
+}
+
+/* ---- a suppression ---- */
+
+static void scope(const Tact__V1__Scope *s, FILE *out)
+{
+    const struct {
+        const char *what, *name;
+    } parts[] = {{"purpose", s->purpose},
+                 {"issue", s->issue},
+                 {"group", s->group},
+                 {"channel", s->channel},
+                 {"action", s->action}};
+    const char *between = ", blocks ";
+    if (s->everything) {
+        fprintf(out, "%severything", between);
+        return;
+    }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!parts[i].name[0])
+            continue;
+        fprintf(out, "%s%s ", between, parts[i].what);
+        word(parts[i].name, out);
+        between = " and ";
+    }
+}
+
+static void suppression(const Tact__V1__Suppression *s, FILE *out)
+{
+    fputs("nothing: ", out);
+    enum_text(&tact__v1__suppression__cause__descriptor, (int)s->cause, out);
+    fputs(s->rule[0] ? ", rule " : "", out);
+    word(s->rule, out);
+    if (s->scope)
+        scope(s->scope, out);
+    fputs(s->text[0] ? "\n  " : "", out);
+    answer_text(s->text, 2 * ANSWER_TEXT_MAX, out);
+    if (s->n_evidence) {
+        fputs("\n  because ", out);
+        evidence(s->n_evidence, s->evidence, out);
+    }
+    if (s->withheld_action_id[0]) {
+        fputs("\n  withheld: ", out);
+        word(s->withheld_action_id, out);
+        fputs(", priority ", out);
+        number(s->withheld_priority, out);
+    }
+    if (s->next_eligible_at_ms || s->n_waits_for)
+        fputs("\n  ", out);
+    if (s->next_eligible_at_ms) {
+        fputs("next eligible at ", out);
+        time_text(s->next_eligible_at_ms, out);
+    }
+    for (size_t i = 0; i < s->n_waits_for; i++) {
+        fputs(i ? ", " : s->next_eligible_at_ms ? "; waits for " : "waits for ", out);
+        word(s->waits_for[i], out);
+    }
+    fputc('\n', out);
+}
+
+/* ---- all of it ---- */
+
+static void candidate(const Tact__V1__Candidate *c, FILE *out)
+{
+    fputs("    ", out);
+    word(c->action_id, out);
+    fputs(": ", out);
+    enum_text(&tact__v1__candidate__stage__descriptor, (int)c->stage, out);
+    if (c->rule[0]) {
+        fputs(", ", out);
+        word(c->rule, out);
+    }
+    if (c->reason[0]) {
+        fputs(": ", out);
+        answer_text(c->reason, ANSWER_TEXT_MAX, out);
+    }
+    if (c->n_evidence) {
+        fputs(" (", out);
+        evidence(c->n_evidence, c->evidence, out);
+        fputc(')', out);
+    }
+    fputc('\n', out);
+}
+
+void answer_print(const Tact__V1__DecideResponse *m, FILE *out)
+{
+    const Tact__V1__Decision *d = m->decision;
+    if (!d) {
+        fputs("the server gave no decision\n", out);
+        return;
+    }
+    for (size_t i = 0; i < d->n_choices; i++)
+        choice(d->choices[i], i < m->n_handles ? m->handles[i] : "", out);
+    if (d->suppression)
+        suppression(d->suppression, out);
+    else if (!d->n_choices)
+        fputs("nothing\n", out);
+    fputs("  decision ", out);
+    word(d->decision_id, out);
+    fputs(" at ", out);
+    time_text(d->decided_at_ms, out);
+    if (d->state_tier != TACT__V1__STATE_TIER__CURRENT) {
+        fputs(", ", out);
+        enum_text(&tact__v1__state_tier__descriptor, (int)d->state_tier, out);
+    }
+    fputs(m->meta && m->meta->recorded ? ", recorded before under this request id\n" : "\n", out);
+    for (size_t i = 0; i < d->n_candidates; i++)
+        candidate(d->candidates[i], out);
+}

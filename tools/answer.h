@@ -1,0 +1,16 @@
+/* A decision for people: at most six short lines for each choice or for a suppression, control characters
+ * taken out (the text holds what customers typed), long text cut. SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_TOOLS_ANSWER_H
+#define TACT_TOOLS_ANSWER_H
+#include "tact/v1/decisions.pb-c.h"
+#include <stdio.h>
+
+enum { ANSWER_TEXT_MAX = 200 }; /* bytes of one piece of text from the server */
+
+/* Also the candidates, one line each, when the server listed them. */
+void answer_print(const Tact__V1__DecideResponse *m, FILE *out);
+
+/* Writes text without control characters, cut after at most `most` bytes at a character with "…". */
+void answer_text(const char *text, size_t most, FILE *out);
+
+#endif
