@@ -14,8 +14,8 @@ struct activation {
     void *user;
 };
 
-int activate_archive(const struct snapshot *s, const char *policy_folder, const char *bundle_folder, const char *log_folder,
-                     struct error *e)
+int activate_archive(const struct snapshot *s, const char *policy_folder, const char *bundle_folder,
+                     const char *log_folder, struct error *e)
 {
     int rc = archive_put_folder(log_folder, "policy", s->policy->id, policy_folder, e);
     if (!rc && s->binding)
@@ -61,10 +61,11 @@ static int take_names(struct activation *a, const uint32_t *ids, struct error *e
 {
     for (size_t i = 0; i < a->count; i++)
         if (names_add(a->names, a->list[i], ids[i]))
-            return error_set(e, ERR_CONFLICT,
-                             "the store's dictionary gives '%.*s' another id than before: it is another store, or it was "
-                             "emptied; restart this server",
-                             STR_ARG(a->list[i]));
+            return error_set(
+                e, ERR_CONFLICT,
+                "the store's dictionary gives '%.*s' another id than before: it is another store, or it was "
+                "emptied; restart this server",
+                STR_ARG(a->list[i]));
     return 0;
 }
 
@@ -97,14 +98,14 @@ static void start(struct worker *w, struct store *store, struct names *names, st
     store_names(store, a->list, a->count, deadline_us, on_names, a);
 }
 
-void activate(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot, int64_t deadline_us,
-              activate_done done, void *user)
+void activate(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot,
+              int64_t deadline_us, activate_done done, void *user)
 {
     start(w, store, names, snapshot, snapshot->policy, deadline_us, done, user);
 }
 
-void activate_verify(struct worker *w, struct store *store, struct names *names, int64_t deadline_us, activate_done done,
-                     void *user)
+void activate_verify(struct worker *w, struct store *store, struct names *names, int64_t deadline_us,
+                     activate_done done, void *user)
 {
     start(w, store, names, NULL, worker_snapshot(w)->policy, deadline_us, done, user);
 }

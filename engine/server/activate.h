@@ -1,22 +1,23 @@
-/* From a loaded snapshot to one that serves: its files go to the archive, its names get their ids from the store, the
- * dictionary goes to the log. Also checks, whenever the store comes back, that it still is the one whose ids we use.
- * SPDX-License-Identifier: Apache-2.0 */
+/* From a loaded snapshot to one that serves: its files go to the archive, its names get their ids from the
+ * store, the dictionary goes to the log. Also checks, whenever the store comes back, that it still is the one
+ * whose ids we use. SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_ACTIVATE_H
 #define TACT_SERVER_ACTIVATE_H
 #include "server/worker.h"
 
 /* Copies policy, bundle and world beside the log. Blocking file work: not on the loop while it serves. */
-int activate_archive(const struct snapshot *s, const char *policy_folder, const char *bundle_folder, const char *log_folder,
-                     struct error *e) MUST_CHECK;
+int activate_archive(const struct snapshot *s, const char *policy_folder, const char *bundle_folder,
+                     const char *log_folder, struct error *e) MUST_CHECK;
 
-/* done(user, 0, "") when the snapshot serves; else a code and a text, and the worker is as before. ERR_UNAVAILABLE: the store
- * did not answer; try again with the same snapshot. The snapshot is taken only on success. names is the worker's. */
+/* done(user, 0, "") when the snapshot serves; else a code and a text, and the worker is as before.
+ * ERR_UNAVAILABLE: the store did not answer; try again with the same snapshot. The snapshot is taken only on
+ * success. names is the worker's. */
 typedef void (*activate_done)(void *user, int code, const char *text);
-void activate(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot, int64_t deadline_us,
-              activate_done done, void *user);
+void activate(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot,
+              int64_t deadline_us, activate_done done, void *user);
 
 /* The names of the serving policy must have the ids they had. ERR_CONFLICT: the store is another one. */
-void activate_verify(struct worker *w, struct store *store, struct names *names, int64_t deadline_us, activate_done done,
-                     void *user);
+void activate_verify(struct worker *w, struct store *store, struct names *names, int64_t deadline_us,
+                     activate_done done, void *user);
 
 #endif

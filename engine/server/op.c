@@ -111,9 +111,12 @@ int op_as_of(struct op *op, int64_t as_of_ms, struct error *e)
     if (!as_of_ms)
         return 0;
     if (!c->allow_as_of)
-        return error_set(e, ERR_INVALID, "as_of_ms: this server runs on its own clock; start it with --allow-as-of to allow this");
+        return error_set(
+            e, ERR_INVALID,
+            "as_of_ms: this server runs on its own clock; start it with --allow-as-of to allow this");
     if (as_of_ms < 0 || as_of_ms > TIMESTAMP_MAX_MS - WINDOW_MAX_MS)
-        return error_set(e, ERR_INVALID, "as_of_ms: %lld is no time in Unix milliseconds", (long long)as_of_ms);
+        return error_set(e, ERR_INVALID, "as_of_ms: %lld is no time in Unix milliseconds",
+                         (long long)as_of_ms);
     op->now_ms = as_of_ms;
     return 0;
 }
@@ -134,6 +137,12 @@ static enum step_result op_step_decode(struct op *op)
     return STEP_MORE;
 }
 
+/* Signals and outcomes must be in the log before they are acknowledged; a decision alone may go unlogged. */
+static bool must_log(const struct op *op)
+{
+    return op->kind != OP_DECIDE || op->decide.request.signal_count > 0;
+}
+
 static enum step_result op_step_turn(struct op *op)
 {
     op->step = STEP_LOAD;
@@ -141,8 +150,9 @@ static enum step_result op_step_turn(struct op *op)
         return STEP_MORE;
     char why[128];
     const struct sink *sink = &worker_config_of(op->worker)->sink;
-    if (op->kind != OP_DECIDE && !sink->healthy(sink->ctx, why))
-        return op_fail(op, GRPC_UNAVAILABLE, "the log cannot be written (%s), so nothing can be acknowledged", why);
+    if (must_log(op) && !sink->healthy(sink->ctx, why))
+        return op_fail(op, GRPC_UNAVAILABLE, "the log cannot be written (%s), so nothing can be acknowledged",
+                       why);
     return worker_take_turn(op) ? STEP_MORE : STEP_PARK;
 }
 
@@ -182,23 +192,27 @@ static enum step_result op_step_load(struct op *op)
 {
     if (time_is_over(op))
         return op_fail(op, GRPC_DEADLINE_EXCEEDED, "out of time before the customer's state was read%s",
-                       op->new_version ? "; an earlier write may have happened: retry with the same ids" : "");
+                       op->new_version ? "; an earlier write may have happened: retry with the same ids"
+                                       : "");
     op->step = STEP_APPLY;
-    store_read(worker_config_of(op->worker)->store, op->customer, op->record_id, try_deadline(op), on_store, op);
+    store_read(worker_config_of(op->worker)->store, op->customer, op->record_id, try_deadline(op), on_store,
+               op);
     return STEP_PARK;
 }
 
 static enum step_result op_step_apply(struct op *op)
 {
     struct error e = {0};
-    if (op->store_status == STORE_UNAVAILABLE || op->store_status == STORE_UNCERTAIN || op->store_status == STORE_REFUSED)
+    if (op->store_status == STORE_UNAVAILABLE || op->store_status == STORE_UNCERTAIN ||
+        op->store_status == STORE_REFUSED)
         return op_fail(op, GRPC_UNAVAILABLE, "the store cannot be read now: %s", op->store_error);
     arena_rewind(&op->arena, op->checked);
     op->dirty = op->record_wanted = false;
     struct str blob = {(const char *)op->blob.p, op->blob.n};
     if (!buf_ok(&op->blob) || !buf_ok(&op->recorded))
         return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the customer's state is over %d bytes", STATE_BLOB_MAX);
-    if (state_decode(&op->state, &op->snapshot->policy->schema, blob, &op->arena, &e) || methods_of(op)->apply(op, &e))
+    if (state_decode(&op->state, &op->snapshot->policy->schema, blob, &op->arena, &e) ||
+        methods_of(op)->apply(op, &e))
         return fail_error(op, &e);
     op->step = STEP_COMMIT;
     return STEP_MORE;
@@ -246,7 +260,8 @@ static enum step_result op_step_settle(struct op *op)
         stats->conflicts++;
         stats->reruns++;
         if (++op->reruns > WORKER_RERUNS_MAX)
-            return op_fail(op, GRPC_ABORTED, "the customer was changed by others %d times meanwhile; retry with the same ids",
+            return op_fail(op, GRPC_ABORTED,
+                           "the customer was changed by others %d times meanwhile; retry with the same ids",
                            WORKER_RERUNS_MAX);
         op->step = STEP_APPLY;
         return STEP_MORE;
@@ -292,7 +307,7 @@ static enum step_result op_step_log(struct op *op)
 
 static enum step_result op_step_logged(struct op *op)
 {
-    if (op->log_status && op->kind != OP_DECIDE)
+    if (op->log_status && must_log(op))
         return op_fail(op, GRPC_UNAVAILABLE, "the log could not be written; retry with the same ids");
     if (op->log_status)
         worker_stats_of(op->worker)->unlogged++;

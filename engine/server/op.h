@@ -1,6 +1,6 @@
-/* One call as a table of steps. A step does its work, sets op->step to the next one and returns MORE (go on), PARK (a
- * callback will resume) or DONE. All kinds of calls share the steps; what differs is in four functions a kind (struct
- * op_methods).
+/* One call as a table of steps. A step does its work, sets op->step to the next one and returns MORE (go on),
+ * PARK (a callback will resume) or DONE. All kinds of calls share the steps; what differs is in four
+ * functions a kind (struct op_methods).
  *
  *                    +--------------------- LOAD <------------ UNCERTAIN, time left ---+
  *                    v                       ^                                         |
@@ -8,9 +8,9 @@
  *                                 ^                  |  \______________________________/
  *                                 +---- CONFLICT ----+         (any step may FAIL -> DONE)
  *
- * Invariants: a store or log callback only stores its result and resumes. A call that parks is in exactly one of: its
- * customer's turn list, the store's hands, the log's hands. APPLY may run many times and starts from the blob each time. A
- * write is never reported as not done unless the store said so.
+ * Invariants: a store or log callback only stores its result and resumes. A call that parks is in exactly one
+ * of: its customer's turn list, the store's hands, the log's hands. APPLY may run many times and starts from
+ * the blob each time. A write is never reported as not done unless the store said so.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_OP_H
 #define TACT_SERVER_OP_H
@@ -42,7 +42,8 @@ struct turn;
 
 struct op_methods {
     const ProtobufCMessageDescriptor *request;
-    /* Checks the request against policy and limits; fills customer, writes, record_id and what the kind needs. */
+    /* Checks the request against policy and limits; fills customer, writes, record_id and what the kind
+     * needs. */
     int (*check)(struct op *op, struct error *e);
     /* From op->state (decoded from the blob): changes it, says in op->dirty whether it must be written. */
     int (*apply)(struct op *op, struct error *e);
@@ -58,29 +59,29 @@ struct op {
     enum op_step step;
     struct snapshot *snapshot;
     struct arena arena;
-    struct arena_mark checked;   /* where APPLY's memory begins */
+    struct arena_mark checked; /* where APPLY's memory begins */
     struct str request;
     ProtobufCMessage *message;
     int64_t started_us, deadline_us, now_ms;
     struct str customer;
-    bool writes;                 /* may change the customer: takes its turn */
+    bool writes; /* may change the customer: takes its turn */
     bool has_turn;
     struct turn *turn;
-    struct op *next;             /* in a turn's list, or the free list */
+    struct op *next;                    /* in a turn's list, or the free list */
     struct op *all_next, *all_previous; /* in the worker's list of all its calls */
-    struct op *ready_next;       /* in the worker's list of calls whose turn came */
+    struct op *ready_next;              /* in the worker's list of calls whose turn came */
     const struct id128 *record_id;
     /* what the store said */
     enum store_status store_status;
     char store_error[160];
-    struct buf blob, recorded;   /* copies */
+    struct buf blob, recorded; /* copies */
     /* what APPLY made */
     struct state state;
-    bool dirty;                  /* the state must be written */
-    bool record_wanted;          /* record_bytes must be kept under record_id */
+    bool dirty;         /* the state must be written */
+    bool record_wanted; /* record_bytes must be kept under record_id */
     struct str record_bytes;
-    struct buf fresh;            /* the new blob */
-    uint64_t new_version;        /* 0: not written */
+    struct buf fresh;     /* the new blob */
+    uint64_t new_version; /* 0: not written */
     uint32_t reruns;
     int log_status;
     /* kinds' own */
@@ -88,8 +89,8 @@ struct op {
         struct {
             struct decide_request request;
             struct id128 id;
-            bool repeated;       /* answer is a recorded decision */
-            struct str bytes;    /* Decision */
+            bool repeated;    /* answer is a recorded decision */
+            struct str bytes; /* Decision */
             struct decision decision;
             struct decide_input input;
         } decide;
@@ -105,7 +106,7 @@ struct op {
             struct outcome outcome;
             struct handle handle;
             uint8_t scratch[HANDLE_MAX];
-            struct str action;   /* id, for the log */
+            struct str action; /* id, for the log */
             bool repeated;
         } record;
     };
@@ -118,7 +119,8 @@ struct op {
 
 enum { OP_MAGIC = 0x74616374 };
 
-extern const struct op_methods op_decide_methods, op_signal_methods, op_upsert_methods, op_get_methods, op_record_methods;
+extern const struct op_methods op_decide_methods, op_signal_methods, op_upsert_methods, op_get_methods,
+    op_record_methods;
 
 /* Runs steps until one parks or is done. */
 void op_run(struct op *op);
@@ -130,8 +132,8 @@ int op_status(int code);
 int op_pack(struct op *op, const ProtobufCMessage *m, struct str *out, struct error *e) MUST_CHECK;
 /* Wraps a record of tact.v1.LogRecord: fills written_ms and server. log_record: Tact__V1__LogRecord. */
 void op_log_head(const struct op *op, void *log_record);
-/* The word behind a dictionary id, without its prefix ("channel.email" gives "email"); empty when there is none. For messages;
- * not to be written to. */
+/* The word behind a dictionary id, without its prefix ("channel.email" gives "email"); empty when there is
+ * none. For messages; not to be written to. */
 char *op_word(const struct op *op, uint32_t id);
 /* Checks as_of and sets op->now_ms. */
 int op_as_of(struct op *op, int64_t as_of_ms, struct error *e) MUST_CHECK;

@@ -55,8 +55,8 @@ static int signal_answer(struct op *op, struct str *out, struct error *e)
     return op_pack(op, &r.base, out, e);
 }
 
-const struct op_methods op_signal_methods = {&tact__v1__signal_request__descriptor, signal_check, signal_apply, signal_record,
-                                             signal_answer};
+const struct op_methods op_signal_methods = {&tact__v1__signal_request__descriptor, signal_check,
+                                             signal_apply, signal_record, signal_answer};
 
 /* ---- Upsert ---- */
 
@@ -102,8 +102,8 @@ static int upsert_answer(struct op *op, struct str *out, struct error *e)
     return op_pack(op, &r.base, out, e);
 }
 
-const struct op_methods op_upsert_methods = {&tact__v1__upsert_request__descriptor, upsert_check, upsert_apply_op, upsert_record,
-                                             upsert_answer};
+const struct op_methods op_upsert_methods = {&tact__v1__upsert_request__descriptor, upsert_check,
+                                             upsert_apply_op, upsert_record, upsert_answer};
 
 /* ---- Get ---- */
 
@@ -169,7 +169,8 @@ static void **messages(struct op *op, size_t count, size_t size, struct error *e
 static int get_profile(struct op *op, Tact__V1__GetResponse *r, struct error *e)
 {
     const struct schema *schema = &op->snapshot->policy->schema;
-    r->profile = (Tact__V1__GetResponse__ProfileEntry **)messages(op, schema->attribute_count, sizeof **r->profile, e);
+    r->profile =
+        (Tact__V1__GetResponse__ProfileEntry **)messages(op, schema->attribute_count, sizeof **r->profile, e);
     Tact__V1__Value *values = arena_alloc(&op->arena, (schema->attribute_count + 1) * sizeof *values);
     if (!r->profile || !values)
         return ERR_NOSPACE;
@@ -241,7 +242,8 @@ static int get_features(struct op *op, Tact__V1__GetResponse *r, struct error *e
 {
     const struct policy *p = op->snapshot->policy;
     struct view *v = arena_alloc(&op->arena, sizeof *v);
-    r->features = (Tact__V1__GetResponse__FeaturesEntry **)messages(op, p->feature_count, sizeof **r->features, e);
+    r->features =
+        (Tact__V1__GetResponse__FeaturesEntry **)messages(op, p->feature_count, sizeof **r->features, e);
     if (!v || !r->features || view_init(v, p, &op->state, NULL, UINT32_MAX, false, op->now_ms, &op->arena))
         return ERR_NOSPACE;
     struct buf text;
@@ -268,9 +270,11 @@ static int get_answer(struct op *op, struct str *out, struct error *e)
     r.customer_id = (char *)op->customer.p;
     r.state_bytes = (uint32_t)op->blob.n;
     r.version = op->state.version;
-    if (get_profile(op, &r, e) || get_consents(op, &r, e) || get_contacts(op, &r, e) || get_features(op, &r, e))
+    if (get_profile(op, &r, e) || get_consents(op, &r, e) || get_contacts(op, &r, e) ||
+        get_features(op, &r, e))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     return op_pack(op, &r.base, out, e);
 }
 
-const struct op_methods op_get_methods = {&tact__v1__get_request__descriptor, get_check, get_apply, NULL, get_answer};
+const struct op_methods op_get_methods = {&tact__v1__get_request__descriptor, get_check, get_apply, NULL,
+                                          get_answer};

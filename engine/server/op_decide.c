@@ -1,8 +1,9 @@
 /* Decide: what it checks, does with the state, logs and answers.
  *
- * Idempotence: with a request_id the decision id is a hash of customer and request_id, so every repeat, on any server, looks
- * at the same record beside the blob. RESERVE always keeps a record (in the same atomic step as the contact), PEEK and FRESH
- * keep one when they have a request_id. A record that is there is the answer.
+ * Idempotence: with a request_id the decision id is a hash of customer and request_id, so every repeat, on
+ * any server, looks at the same record beside the blob. RESERVE always keeps a record (in the same atomic
+ * step as the contact), PEEK and FRESH keep one when they have a request_id. A record that is there is the
+ * answer.
  *
  * Record: u8 format (1) | u8 mode | u8 length + channel | Decision bytes.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -83,8 +84,12 @@ static int repeat(struct op *op, struct error *e)
     if (c.failed || format != RECORD_FORMAT)
         return error_set(e, ERR_CORRUPT, "the recorded decision of this request_id cannot be read");
     if (!str_eq(channel, mine) || mode != (uint8_t)op->decide.request.mode)
-        return error_set(e, ERR_INVALID, "request_id: used before for channel %.*s, mode %s; one id belongs to one request",
-                         STR_ARG(channel), mode == MODE_RESERVE ? "RESERVE" : mode == MODE_FRESH ? "FRESH" : "PEEK");
+        return error_set(e, ERR_INVALID,
+                         "request_id: used before for channel %.*s, mode %s; one id belongs to one request",
+                         STR_ARG(channel),
+                         mode == MODE_RESERVE ? "RESERVE"
+                         : mode == MODE_FRESH ? "FRESH"
+                                              : "PEEK");
     op->decide.repeated = true;
     op->decide.bytes = (struct str){(const char *)c.p, cursor_left(&c)};
     return 0;
@@ -98,7 +103,9 @@ static int apply(struct op *op, struct error *e)
     if (op->recorded.n)
         return repeat(op, e);
     if (r->mode == MODE_RESERVE && state_contact_find(&op->state, op->decide.id, 0))
-        return error_set(e, ERR_EXISTS, "request_id: used more than 24 h ago; its contact is booked, its decision no longer kept");
+        return error_set(
+            e, ERR_EXISTS,
+            "request_id: used more than 24 h ago; its contact is booked, its decision no longer kept");
     int applied = decide_apply_signals(&op->state, r, op->now_ms);
     if (applied < 0)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
@@ -156,7 +163,8 @@ static int make_handles(struct op *op, Tact__V1__DecideResponse *m, struct error
     const struct worker_config *config = worker_config_of(op->worker);
     const struct names *names = worker_names(op->worker);
     ProtobufCAllocator allocator = proto_arena_allocator(&op->arena);
-    Tact__V1__Decision *d = tact__v1__decision__unpack(&allocator, op->decide.bytes.n, (const uint8_t *)op->decide.bytes.p);
+    Tact__V1__Decision *d =
+        tact__v1__decision__unpack(&allocator, op->decide.bytes.n, (const uint8_t *)op->decide.bytes.p);
     if (!d)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     m->handles = arena_alloc(&op->arena, d->n_choices * sizeof *m->handles);
@@ -183,7 +191,8 @@ static int make_handles(struct op *op, Tact__V1__DecideResponse *m, struct error
 
 static const char *stage_name(enum op_step s)
 {
-    static const char *const names[STEP_COUNT] = {"decode", "turn", "load", "decide", "commit", "settle", "log", "logged", "answer"};
+    static const char *const names[STEP_COUNT] = {"decode", "turn", "load",   "decide", "commit",
+                                                  "settle", "log",  "logged", "answer"};
     return names[s];
 }
 
@@ -249,4 +258,5 @@ static int answer(struct op *op, struct str *out, struct error *e)
     return 0;
 }
 
-const struct op_methods op_decide_methods = {&tact__v1__decide_request__descriptor, check, apply, record, answer};
+const struct op_methods op_decide_methods = {&tact__v1__decide_request__descriptor, check, apply, record,
+                                             answer};

@@ -1,6 +1,5 @@
-/* Decide as a call: how decision ids and seeds come about. The seed is a function of the id, so a retry that decides again
- * draws the same numbers.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Decide as a call: how decision ids and seeds come about. The seed is a function of the id, so a retry that
+ * decides again draws the same numbers. SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_OP_DECIDE_H
 #define TACT_SERVER_OP_DECIDE_H
 #include "base/arena.h"

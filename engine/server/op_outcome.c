@@ -15,8 +15,11 @@ static int by_handle(struct op *op, const Tact__V1__RecordRequest *m, struct err
         return rc;
     struct str given = str_from(m->customer_id);
     if (h->customer.n == 0 && given.n == 0)
-        return error_set(e, ERR_INVALID, "customer_id: needed with this handle, since the id is over %d bytes", HANDLE_CUSTOMER_MAX);
-    bool other = h->customer.n ? given.n && !str_eq(given, h->customer) : hash64(given.p, given.n) != h->customer_hash;
+        return error_set(e, ERR_INVALID,
+                         "customer_id: needed with this handle, since the id is over %d bytes",
+                         HANDLE_CUSTOMER_MAX);
+    bool other =
+        h->customer.n ? given.n && !str_eq(given, h->customer) : hash64(given.p, given.n) != h->customer_hash;
     if (other)
         return error_set(e, ERR_INVALID, "customer_id: the handle belongs to another customer");
     op->customer = h->customer.n ? h->customer : given;
@@ -32,7 +35,9 @@ static int by_decision_id(struct op *op, const Tact__V1__RecordRequest *m, struc
     if (rc)
         return rc;
     if (!id128_parse(str_from(m->decision_id), &op->record.outcome.decision))
-        return error_set(e, ERR_INVALID, "decision_id: expected 32 lower-case hexadecimal digits as Decide gave them (or a handle)");
+        return error_set(
+            e, ERR_INVALID,
+            "decision_id: expected 32 lower-case hexadecimal digits as Decide gave them (or a handle)");
     if (!m->action_id[0])
         return 0;
     char *path = arena_printf(&op->arena, "action.%s", m->action_id);
@@ -52,8 +57,11 @@ static int check(struct op *op, struct error *e)
         rc = request_id("outcome_id", m->outcome_id, DECIDE_ID_MAX, &id, e);
     if (rc)
         return rc;
-    if (m->kind <= TACT__V1__RECORD_REQUEST__KIND__UNSPECIFIED || m->kind > TACT__V1__RECORD_REQUEST__KIND__REJECTION)
-        return error_set(e, ERR_INVALID, "kind: %d; allowed: SENT, NOT_SENT, IMPRESSION, RESPONSE, CONVERSION, REJECTION", (int)m->kind);
+    if (m->kind <= TACT__V1__RECORD_REQUEST__KIND__UNSPECIFIED ||
+        m->kind > TACT__V1__RECORD_REQUEST__KIND__REJECTION)
+        return error_set(e, ERR_INVALID,
+                         "kind: %d; allowed: SENT, NOT_SENT, IMPRESSION, RESPONSE, CONVERSION, REJECTION",
+                         (int)m->kind);
     if (!isfinite(m->value) || fabs(m->value) > STATE_NUMBER_MAX)
         return error_set(e, ERR_INVALID, "value: must be finite and at most 1e12 in size");
     if (m->value != 0 && m->kind != TACT__V1__RECORD_REQUEST__KIND__CONVERSION)
@@ -70,7 +78,8 @@ static int check(struct op *op, struct error *e)
     return rc;
 }
 
-/* The action and channel of a decision known by its id alone: from the contact, else from the recorded decision. */
+/* The action and channel of a decision known by its id alone: from the contact, else from the recorded
+ * decision. */
 static int resolve(struct op *op, struct error *e)
 {
     struct outcome *o = &op->record.outcome;
@@ -88,7 +97,8 @@ static int resolve(struct op *op, struct error *e)
     ProtobufCAllocator allocator = proto_arena_allocator(&op->arena);
     Tact__V1__Decision *d = c.failed ? NULL : tact__v1__decision__unpack(&allocator, cursor_left(&c), c.p);
     if (!d)
-        return error_set(e, ERR_NOTFOUND, "decision_id: no such decision is kept for this customer; pass the choice's handle");
+        return error_set(e, ERR_NOTFOUND,
+                         "decision_id: no such decision is kept for this customer; pass the choice's handle");
     char *path = arena_printf(&op->arena, "channel.%.*s", STR_ARG(channel));
     o->channel = path ? names_find(worker_names(op->worker), str_from(path)) : 0;
     for (size_t i = 0; i < d->n_choices; i++) {
@@ -152,4 +162,5 @@ static int answer(struct op *op, struct str *out, struct error *e)
     return op_pack(op, &r.base, out, e);
 }
 
-const struct op_methods op_record_methods = {&tact__v1__record_request__descriptor, check, apply, record, answer};
+const struct op_methods op_record_methods = {&tact__v1__record_request__descriptor, check, apply, record,
+                                             answer};

@@ -50,7 +50,8 @@ static struct snapshot *load(const struct serve *s, struct error *e)
     struct snapshot *snapshot = snapshot_load(s->options->policy, s->options->model, s->zones, &diags);
     diags_print(&diags, stderr);
     if (!snapshot)
-        error_set(e, ERR_INVALID, "%s: %zu mistakes in the policy or model; see above", s->options->policy, diags.errors);
+        error_set(e, ERR_INVALID, "%s: %zu mistakes in the policy or model; see above", s->options->policy,
+                  diags.errors);
     else if (activate_archive(snapshot, s->options->policy, s->options->model, s->log_folder, e))
         snapshot_release(&snapshot);
     arena_free(&arena);
@@ -71,7 +72,8 @@ static void on_loaded(uv_work_t *work, int status)
     (void)status;
     s->loading = false;
     if (!s->loaded) {
-        logging(LEVEL_ERROR, "reload refused; the old policy keeps serving", "reason=\"%s\"", s->load_error.text);
+        logging(LEVEL_ERROR, "reload refused; the old policy keeps serving", "reason=\"%s\"",
+                s->load_error.text);
         return;
     }
     snapshot_release(&s->pending);
@@ -103,7 +105,8 @@ static void on_activated(void *user, int code, const char *text)
     struct serve *s = user;
     s->activating = false;
     if (code) {
-        logging(code == ERR_UNAVAILABLE ? LEVEL_WARN : LEVEL_ERROR, "policy not activated", "reason=\"%s\"", text);
+        logging(code == ERR_UNAVAILABLE ? LEVEL_WARN : LEVEL_ERROR, "policy not activated", "reason=\"%s\"",
+                text);
         if (code != ERR_UNAVAILABLE) {
             snapshot_release(&s->pending);
         }
@@ -111,8 +114,8 @@ static void on_activated(void *user, int code, const char *text)
     }
     s->pending = NULL;
     const struct snapshot *now = worker_snapshot(s->worker);
-    printf("ready policy=%s model=%s world=%s server=%s\n", now->policy->id, now->binding ? binding_id(now->binding) : "none",
-           now->world_id, s->name);
+    printf("ready policy=%s model=%s world=%s server=%s\n", now->policy->id,
+           now->binding ? binding_id(now->binding) : "none", now->world_id, s->name);
     fflush(stdout);
 }
 
@@ -121,7 +124,8 @@ static void on_verified(void *user, int code, const char *text)
     struct serve *s = user;
     s->activating = false;
     if (code == ERR_CONFLICT) {
-        logging(LEVEL_ERROR, "the store is not the one we know; nothing is decided any more", "reason=\"%s\"", text);
+        logging(LEVEL_ERROR, "the store is not the one we know; nothing is decided any more", "reason=\"%s\"",
+                text);
         worker_set_snapshot(s->worker, NULL);
     }
 }
@@ -137,7 +141,8 @@ static void on_secret(void *user, const struct store_reply *r)
     proceed(s);
 }
 
-/* The next thing that must happen before the pending snapshot serves; called at each event that may allow it. */
+/* The next thing that must happen before the pending snapshot serves; called at each event that may allow it.
+ */
 static void proceed(struct serve *s)
 {
     if (s->activating || s->stopping || !store_ready(s->store))
@@ -249,7 +254,10 @@ static int start_log(struct serve *s, struct error *e)
     const struct serve_options *o = s->options;
     snprintf(s->log_folder, sizeof s->log_folder, "%s%s", o->log ? o->log : o->data, o->log ? "" : "/log");
     int rc = make_folder(s->log_folder, e);
-    struct log_options lo = {.folder = s->log_folder, .server = s->name, .sync = !o->ack_batched, .wake = wake_log,
+    struct log_options lo = {.folder = s->log_folder,
+                             .server = s->name,
+                             .sync = !o->ack_batched,
+                             .wake = wake_log,
                              .wake_user = &s->log_wake};
     s->log_wake.data = s;
     if (rc || uv_async_init(&s->loop, &s->log_wake, on_log_wake))
@@ -278,8 +286,12 @@ static int start_store(struct serve *s, struct error *e)
 static int start_worker(struct serve *s, struct error *e)
 {
     const struct serve_options *o = s->options;
-    s->config = (struct worker_config){.store = s->store, .sink = sink_of_log(s->log), .clock = {s, wall_ms, mono_us},
-                                       .server = s->name, .allow_as_of = o->allow_as_of, .ack_batched = o->ack_batched};
+    s->config = (struct worker_config){.store = s->store,
+                                       .sink = sink_of_log(s->log),
+                                       .clock = {s, wall_ms, mono_us},
+                                       .server = s->name,
+                                       .allow_as_of = o->allow_as_of,
+                                       .ack_batched = o->ack_batched};
     if (getrandom(&s->config.seed, sizeof s->config.seed, 0) != (ssize_t)sizeof s->config.seed)
         return error_set(e, ERR_IO, "no random numbers from the system: %s", strerror(errno));
     s->names = names_new();

@@ -1,8 +1,8 @@
-/* The server process: loop, store (given or embedded), log, worker, gRPC, signals. serve_run returns when it was told to stop
- * (SIGTERM, SIGINT) and everything is drained and closed.
+/* The server process: loop, store (given or embedded), log, worker, gRPC, signals. serve_run returns when it
+ * was told to stop (SIGTERM, SIGINT) and everything is drained and closed.
  *
- *   start: policy, model --> log --> store --> listen (UNAVAILABLE) --> store ready --> names, secret --> serve
- *   SIGHUP: load again off the loop; a bad folder changes nothing          SIGUSR1: print the counts
+ *   start: policy, model --> log --> store --> listen (UNAVAILABLE) --> store ready --> names, secret -->
+ * serve SIGHUP: load again off the loop; a bad folder changes nothing          SIGUSR1: print the counts
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_SERVE_H
@@ -13,15 +13,15 @@
 enum { SERVE_LISTEN_MAX = 16 };
 
 struct serve_options {
-    const char *policy;      /* folder */
-    const char *model;       /* folder, or NULL */
+    const char *policy; /* folder */
+    const char *model;  /* folder, or NULL */
     const char *listen[SERVE_LISTEN_MAX];
     int listen_count;
-    const char *store;       /* URL, or NULL: a private Redis below data */
-    const char *prefix;      /* of keys; NULL: tact */
-    const char *data;        /* folder: private Redis */
-    const char *log;         /* folder; NULL: <data>/log */
-    const char *name;        /* of this server; NULL: made up */
+    const char *store;  /* URL, or NULL: a private Redis below data */
+    const char *prefix; /* of keys; NULL: tact */
+    const char *data;   /* folder: private Redis */
+    const char *log;    /* folder; NULL: <data>/log */
+    const char *name;   /* of this server; NULL: made up */
     bool allow_as_of, ack_batched, redis_sync_always;
     int64_t drain_ms;
 };

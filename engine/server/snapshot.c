@@ -15,8 +15,8 @@ struct snapshot *snapshot_of_policy_take(struct policy *policy)
 }
 
 /* binding_score, with the time that it takes. */
-static int timed_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count, struct arena *arena,
-                       double *propensity, struct error *e)
+static int timed_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                       struct arena *arena, double *propensity, struct error *e)
 {
     const struct snapshot *s = ctx;
     int64_t start = s->score_ns ? clock_mono_ns() : 0;

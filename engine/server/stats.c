@@ -8,24 +8,28 @@ static double cpu_seconds(void)
 {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
 }
 
 void stats_print(const struct worker *w, FILE *out)
 {
     const struct worker_stats *s = worker_stats(w);
     double cpu = cpu_seconds();
-    fprintf(out, "stats decisions_ok=%" PRIu64 " p50_us=%.0f p99_us=%.0f cpu_s=%.2f model_s=%.2f model_share=%.2f", s->decisions_ok,
-            (double)hist_percentile(s->latency_ns, 0.5) / 1000, (double)hist_percentile(s->latency_ns, 0.99) / 1000, cpu,
-            (double)s->score_ns * 1e-9, cpu > 0 ? (double)s->score_ns * 1e-9 / cpu : 0);
+    fprintf(out,
+            "stats decisions_ok=%" PRIu64 " p50_us=%.0f p99_us=%.0f cpu_s=%.2f model_s=%.2f model_share=%.2f",
+            s->decisions_ok, (double)hist_percentile(s->latency_ns, 0.5) / 1000,
+            (double)hist_percentile(s->latency_ns, 0.99) / 1000, cpu, (double)s->score_ns * 1e-9,
+            cpu > 0 ? (double)s->score_ns * 1e-9 / cpu : 0);
     fprintf(out, " chosen=%" PRIu64, s->chosen);
     for (int c = 0; c < 16; c++)
         if (s->suppressed[c])
-            fprintf(out, " suppressed_%s=%" PRIu64, suppression_cause_name((enum suppression_cause)c), s->suppressed[c]);
+            fprintf(out, " suppressed_%s=%" PRIu64, suppression_cause_name((enum suppression_cause)c),
+                    s->suppressed[c]);
     static const char *const kinds[] = {"decide", "signal", "upsert", "get", "record"};
     for (int k = 0; k < OP_KIND_COUNT; k++)
         fprintf(out, " %s=%" PRIu64 " %s_failed=%" PRIu64, kinds[k], s->ops[k], kinds[k], s->failed[k]);
-    fprintf(out, " repeated=%" PRIu64 " conflicts=%" PRIu64 " uncertain=%" PRIu64 " unlogged=%" PRIu64 "\n", s->repeated,
-            s->conflicts, s->uncertain, s->unlogged);
+    fprintf(out, " repeated=%" PRIu64 " conflicts=%" PRIu64 " uncertain=%" PRIu64 " unlogged=%" PRIu64 "\n",
+            s->repeated, s->conflicts, s->uncertain, s->unlogged);
     fflush(out);
 }

@@ -7,7 +7,7 @@
 
 /* A customer whose calls take turns: the first of the list has the turn. */
 struct turn {
-    struct turn *next;   /* of the bucket, or the free list */
+    struct turn *next; /* of the bucket, or the free list */
     uint32_t bucket;
     struct op *first, *last;
 };
@@ -104,8 +104,12 @@ static struct op *op_new(struct worker *w)
         w->free_ops = op->next;
         w->pooled--;
         struct op kept = *op;
-        *op = (struct op){.arena = kept.arena, .blob = kept.blob, .recorded = kept.recorded, .fresh = kept.fresh,
-                          .all_next = kept.all_next, .all_previous = kept.all_previous};
+        *op = (struct op){.arena = kept.arena,
+                          .blob = kept.blob,
+                          .recorded = kept.recorded,
+                          .fresh = kept.fresh,
+                          .all_next = kept.all_next,
+                          .all_previous = kept.all_previous};
     } else {
         op = calloc(1, sizeof *op);
         ASSERT(op != NULL);
@@ -123,10 +127,12 @@ static struct op *op_new(struct worker *w)
     return op;
 }
 
-void worker_submit(struct worker *w, enum op_kind kind, struct str request, int64_t deadline_us, worker_done done, void *user)
+void worker_submit(struct worker *w, enum op_kind kind, struct str request, int64_t deadline_us,
+                   worker_done done, void *user)
 {
     if (w->ops >= WORKER_OPS_MAX) {
-        done(user, &(struct worker_result){.status = GRPC_RESOURCE_EXHAUSTED, .text = "too many calls under way; try again later"});
+        done(user, &(struct worker_result){.status = GRPC_RESOURCE_EXHAUSTED,
+                                           .text = "too many calls under way; try again later"});
         return;
     }
     struct op *op = op_new(w);

@@ -1,12 +1,11 @@
-/* A worker: one thread's worth of deciding. It takes calls of tact.v1 as bytes and answers with bytes, over an asynchronous
- * store and log, and knows neither sockets nor loops nor clocks: the server gives it Redis, the log's thread and the
- * machine's clock; a simulation gives it virtual ones.
+/* A worker: one thread's worth of deciding. It takes calls of tact.v1 as bytes and answers with bytes, over
+ * an asynchronous store and log, and knows neither sockets nor loops nor clocks: the server gives it Redis,
+ * the log's thread and the machine's clock; a simulation gives it virtual ones.
  *
  *   worker_submit(kind, bytes) --> steps (op.h) --> done(status, bytes)
  *
- * Calls that change a customer take turns: a worker never races with itself, only with other servers, through the store's
- * compare-and-set.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Calls that change a customer take turns: a worker never races with itself, only with other servers, through
+ * the store's compare-and-set. SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_WORKER_H
 #define TACT_SERVER_WORKER_H
 #include "base/hist.h"
@@ -18,9 +17,9 @@
 #include "store/store.h"
 
 enum {
-    WORKER_OPS_MAX = 20000,       /* calls under way; more are RESOURCE_EXHAUSTED */
-    WORKER_RERUNS_MAX = 64,       /* times a call runs again because the customer changed; then ABORTED */
-    WORKER_ARENA_MAX = 16 << 20,  /* memory of one call */
+    WORKER_OPS_MAX = 20000,      /* calls under way; more are RESOURCE_EXHAUSTED */
+    WORKER_RERUNS_MAX = 64,      /* times a call runs again because the customer changed; then ABORTED */
+    WORKER_ARENA_MAX = 16 << 20, /* memory of one call */
     WORKER_TURN_BUCKETS = 4096,
     WORKER_TIME_DEFAULT_MS = 2000 /* a call without a deadline */
 };
@@ -51,10 +50,10 @@ struct worker_config {
     struct store *store;
     struct sink sink;
     struct worker_clock clock;
-    const char *server;    /* this server's name, at most HANDLE_SERVER_MAX bytes */
-    uint64_t seed;         /* of ids and versions; unpredictable in production */
+    const char *server; /* this server's name, at most HANDLE_SERVER_MAX bytes */
+    uint64_t seed;      /* of ids and versions; unpredictable in production */
     bool allow_as_of;
-    bool ack_batched;      /* calls that change state answer before their record is on disk */
+    bool ack_batched; /* calls that change state answer before their record is on disk */
     uint8_t secret[STORE_SECRET_BYTES];
 };
 
@@ -62,7 +61,7 @@ struct worker_stats {
     uint64_t ops[OP_KIND_COUNT], failed[OP_KIND_COUNT];
     uint64_t decisions_ok, chosen, suppressed[16]; /* by enum suppression_cause */
     uint64_t repeated, reruns, conflicts, uncertain, unlogged;
-    uint64_t score_ns;     /* spent in the model */
+    uint64_t score_ns;       /* spent in the model */
     struct hist *latency_ns; /* of decisions that were OK, from submit to done */
 };
 
@@ -71,20 +70,24 @@ struct op;
 
 /* names stays the caller's, outlives the worker, and may grow on the same thread. snapshot: taken. */
 struct worker *worker_new(const struct worker_config *c, struct names *names, struct snapshot *snapshot_take);
-/* Calls under way end without an answer (a killed server in a simulation): nobody may call back into them any more. */
+/* Calls under way end without an answer (a killed server in a simulation): nobody may call back into them any
+ * more. */
 void worker_free(struct worker **w);
 
 struct worker_result {
-    int status;          /* enum grpc_status */
-    const char *text;    /* when it is not OK */
-    struct str message;  /* the answer's bytes; valid during the callback */
+    int status;         /* enum grpc_status */
+    const char *text;   /* when it is not OK */
+    struct str message; /* the answer's bytes; valid during the callback */
 };
 typedef void (*worker_done)(void *user, const struct worker_result *r);
 
-/* request stays valid until done. deadline_us on the worker's clock; INT64_MAX for none. done may be called from inside. */
-void worker_submit(struct worker *w, enum op_kind kind, struct str request, int64_t deadline_us, worker_done done, void *user);
+/* request stays valid until done. deadline_us on the worker's clock; INT64_MAX for none. done may be called
+ * from inside. */
+void worker_submit(struct worker *w, enum op_kind kind, struct str request, int64_t deadline_us,
+                   worker_done done, void *user);
 
-/* New calls use this snapshot (bound to the worker's names). NULL: no policy serves; calls get UNAVAILABLE. */
+/* New calls use this snapshot (bound to the worker's names). NULL: no policy serves; calls get UNAVAILABLE.
+ */
 void worker_set_snapshot(struct worker *w, struct snapshot *snapshot_take);
 /* Before the first call is decided: what handles are signed with. */
 void worker_set_secret(struct worker *w, const uint8_t secret[STORE_SECRET_BYTES]);

@@ -1,9 +1,9 @@
-/* The last slot: many callers reserve at once for one customer with a cap of two, through several servers over one simulated
- * store that delays, reorders, stalls and loses messages, while a server is killed and callers try again with the same
- * request_id. Whatever happens: never more than two contacts, no request with two, every answer a contact or a suppression
- * that names the cap, and repeats answer with the same bytes. TACT_SIM_SEEDS sets the number of seeds (1,000); a failure
- * prints its seed, TACT_SIM_SEED runs that one alone.
- * SPDX-License-Identifier: Apache-2.0 */
+/* The last slot: many callers reserve at once for one customer with a cap of two, through several servers
+ * over one simulated store that delays, reorders, stalls and loses messages, while a server is killed and
+ * callers try again with the same request_id. Whatever happens: never more than two contacts, no request with
+ * two, every answer a contact or a suppression that names the cap, and repeats answer with the same bytes.
+ * TACT_SIM_SEEDS sets the number of seeds (1,000); a failure prints its seed, TACT_SIM_SEED runs that one
+ * alone. SPDX-License-Identifier: Apache-2.0 */
 #include "sim/world.h"
 #include "state/codec.h"
 #include <setjmp.h>
@@ -19,11 +19,11 @@ struct caller {
     int number;
     bool answered, chosen;
     int tries;
-    int waiting_on;            /* server whose answer is awaited, or -1 */
-    uint64_t attempt;          /* which try an answer belongs to */
+    int waiting_on;   /* server whose answer is awaited, or -1 */
+    uint64_t attempt; /* which try an answer belongs to */
     uint8_t request[256];
     size_t request_n;
-    uint8_t decision[2048];    /* the first answer's Decision */
+    uint8_t decision[2048]; /* the first answer's Decision */
     size_t decision_n;
 };
 
@@ -57,7 +57,8 @@ static void again(struct caller *c, int64_t after_us)
 static void take_answer(struct caller *c, struct str message)
 {
     struct run *run = c->run;
-    Tact__V1__DecideResponse *r = tact__v1__decide_response__unpack(NULL, message.n, (const uint8_t *)message.p);
+    Tact__V1__DecideResponse *r =
+        tact__v1__decide_response__unpack(NULL, message.n, (const uint8_t *)message.p);
     CHECK(run, r && r->decision);
     if (r->decision->n_choices) {
         c->chosen = true;
@@ -89,7 +90,8 @@ static void on_answer(void *user, const struct worker_result *r)
         c->answered = true;
         return;
     }
-    CHECK(c->run, r->status == GRPC_UNAVAILABLE || r->status == GRPC_DEADLINE_EXCEEDED || r->status == GRPC_ABORTED);
+    CHECK(c->run,
+          r->status == GRPC_UNAVAILABLE || r->status == GRPC_DEADLINE_EXCEEDED || r->status == GRPC_ABORTED);
     if (current && !c->answered)
         again(c, 1000 + (int64_t)sim_random(c->run->world.sim, 20000));
 }
@@ -242,6 +244,7 @@ static void faults_kills_and_retries(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(quiet_network), cmocka_unit_test(faults_kills_and_retries)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(quiet_network),
+                                       cmocka_unit_test(faults_kills_and_retries)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

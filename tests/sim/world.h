@@ -1,5 +1,5 @@
-/* A small cluster in virtual time: servers (workers) over one simulated store, a log in memory, callers. For tests in
- * tests/sim. SPDX-License-Identifier: Apache-2.0 */
+/* A small cluster in virtual time: servers (workers) over one simulated store, a log in memory, callers. For
+ * tests in tests/sim. SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TESTS_SIM_WORLD_H
 #define TACT_TESTS_SIM_WORLD_H
 #include "server/worker.h"
@@ -25,7 +25,9 @@ struct sim_world {
     const char *policy_folder;
     struct names *names;
     struct sim_server servers[SIM_SERVERS_MAX];
-    uint64_t records;    /* appended to the log */
+    uint64_t records;    /* in the log */
+    int log_status;      /* what appending ends with */
+    bool log_sick;       /* known to be broken */
     struct arena memory; /* of events under way: a killed server's never come back to be freed */
 };
 
@@ -44,34 +46,36 @@ struct sim_append {
     struct worker *worker; /* the one that appended: a killed one gets no report */
     log_cb cb;
     void *user;
+    int status;
 };
 
 static inline void sim_appended(void *user)
 {
     struct sim_append *a = user;
     if (a->server->worker == a->worker)
-        a->cb(a->user, 0);
+        a->cb(a->user, a->status);
 }
 
 static inline int sim_append(void *ctx, struct str record, log_cb cb, void *user)
 {
     struct sim_server *s = ctx;
     (void)record;
-    s->world->records++;
+    s->world->records += s->world->log_status == 0;
     if (cb) {
         struct sim_append *a = arena_alloc(&s->world->memory, sizeof *a);
         ASSERT(a != NULL);
-        *a = (struct sim_append){s, s->worker, cb, user};
-        sim_at(s->world->sim, sim_now(s->world->sim) + 50 + (int64_t)sim_random(s->world->sim, 500), sim_appended, a);
+        *a = (struct sim_append){s, s->worker, cb, user, s->world->log_status};
+        sim_at(s->world->sim, sim_now(s->world->sim) + 50 + (int64_t)sim_random(s->world->sim, 500),
+               sim_appended, a);
     }
-    return 0;
+    return cb ? 0 : s->world->log_status;
 }
 
 static inline bool sim_log_healthy(void *ctx, char why[128])
 {
-    (void)ctx;
-    why[0] = 0;
-    return true;
+    const struct sim_server *s = ctx;
+    snprintf(why, 128, "disk full");
+    return !s->world->log_sick;
 }
 
 static inline void sim_server_start(struct sim_world *w, int i)
@@ -89,8 +93,11 @@ static inline void sim_server_start(struct sim_world *w, int i)
     struct error e;
     ASSERT(policy_bind_interning(snapshot->policy, w->names, &e) == 0);
     *s = (struct sim_server){.world = w, .store = sim_connect(w->sim)};
-    struct worker_config config = {.store = s->store, .sink = {s, sim_append, sim_log_healthy},
-                                   .clock = {w, sim_wall_ms, sim_mono_us}, .server = "sim", .seed = sim_random(w->sim, UINT64_MAX)};
+    struct worker_config config = {.store = s->store,
+                                   .sink = {s, sim_append, sim_log_healthy},
+                                   .clock = {w, sim_wall_ms, sim_mono_us},
+                                   .server = "sim",
+                                   .seed = sim_random(w->sim, UINT64_MAX)};
     s->worker = worker_new(&config, w->names, snapshot);
 }
 
@@ -102,10 +109,11 @@ static inline void sim_server_kill(struct sim_world *w, int i)
     worker_free(&s->worker);
 }
 
-static inline void sim_world_start(struct sim_world *w, uint64_t seed, const struct sim_options *o, const struct tzdb *zones,
-                                   const char *policy_folder, int servers)
+static inline void sim_world_start(struct sim_world *w, uint64_t seed, const struct sim_options *o,
+                                   const struct tzdb *zones, const char *policy_folder, int servers)
 {
-    *w = (struct sim_world){.sim = sim_new(seed, o), .zones = zones, .policy_folder = policy_folder, .names = names_new()};
+    *w = (struct sim_world){
+        .sim = sim_new(seed, o), .zones = zones, .policy_folder = policy_folder, .names = names_new()};
     arena_init(&w->memory, (size_t)1 << 30);
     for (int i = 0; i < servers; i++)
         sim_server_start(w, i);

@@ -1,0 +1,293 @@
+/* The worker's promises at their edges, in virtual time: repeats, wrong repeats, a log that cannot be
+ * written, a store that refuses or is gone, a customer that everybody changes, thousands that wait for one
+ * turn, as_of, handles. SPDX-License-Identifier: Apache-2.0 */
+#include "sim/world.h"
+#include "state/codec.h"
+#include "tact/v1/customers.pb-c.h"
+#include "tact/v1/outcomes.pb-c.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+struct reply {
+    bool done;
+    int status;
+    char text[512];
+    uint8_t bytes[8192];
+    size_t n;
+};
+
+static struct tzdb *zones;
+static struct sim_world world;
+static const struct sim_options network = {.delay_min_us = 50, .delay_max_us = 100};
+
+static void on_done(void *user, const struct worker_result *r)
+{
+    struct reply *reply = user;
+    assert_false(reply->done); /* exactly once */
+    reply->done = true;
+    reply->status = r->status;
+    snprintf(reply->text, sizeof reply->text, "%s", r->text ? r->text : "");
+    assert_true(r->message.n <= sizeof reply->bytes);
+    memcpy(reply->bytes, r->message.p ? r->message.p : "", r->message.n);
+    reply->n = r->message.n;
+}
+
+static void submit(int server, enum op_kind kind, const ProtobufCMessage *m, struct reply *reply)
+{
+    /* The request's bytes must live until the answer: they are the test's. */
+    size_t n = protobuf_c_message_get_packed_size(m);
+    uint8_t *bytes = arena_alloc(&world.memory, n);
+    protobuf_c_message_pack(m, bytes);
+    *reply = (struct reply){0};
+    worker_submit(world.servers[server].worker, kind, (struct str){(const char *)bytes, n}, INT64_MAX,
+                  on_done, reply);
+}
+
+static void run_until_done(const struct reply *reply)
+{
+    for (size_t steps = 0; !reply->done; steps++)
+        assert_true(steps < 100000 && sim_step(world.sim));
+}
+
+static struct reply call(enum op_kind kind, const void *m)
+{
+    static struct reply reply;
+    submit(0, kind, m, &reply);
+    run_until_done(&reply);
+    return reply;
+}
+
+static Tact__V1__DecideRequest decide_request(const char *request_id, const char *channel, int mode)
+{
+    Tact__V1__DecideRequest m;
+    tact__v1__decide_request__init(&m);
+    m.request_id = (char *)request_id;
+    m.customer_id = (char *)"mina";
+    m.channel = (char *)channel;
+    m.mode = (Tact__V1__Mode)mode;
+    return m;
+}
+
+static Tact__V1__DecideResponse *decided(const struct reply *r)
+{
+    assert_int_equal(r->status, GRPC_OK);
+    Tact__V1__DecideResponse *d = tact__v1__decide_response__unpack(NULL, r->n, r->bytes);
+    assert_non_null(d);
+    return d;
+}
+
+static struct reply signal_once(const char *event_id)
+{
+    Tact__V1__Signal s, *list = &s;
+    Tact__V1__SignalRequest m;
+    tact__v1__signal__init(&s);
+    tact__v1__signal_request__init(&m);
+    s.event_id = (char *)event_id;
+    s.name = (char *)"cart_add";
+    m.customer_id = (char *)"mina";
+    m.signals = &list;
+    m.n_signals = 1;
+    return call(OP_SIGNAL, &m);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    sim_world_start(&world, 7, &network, zones, SOURCE_DIR "/tests/cases/policies/reserve", 2);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    sim_world_stop(&world);
+    return 0;
+}
+
+static void a_repeat_is_the_recorded_decision(void **state)
+{
+    (void)state;
+    Tact__V1__DecideRequest m = decide_request("r1", "email", TACT__V1__MODE__RESERVE);
+    struct reply first = call(OP_DECIDE, &m), second = call(OP_DECIDE, &m);
+    Tact__V1__DecideResponse *a = decided(&first), *b = decided(&second);
+    assert_false(a->meta->recorded);
+    assert_true(b->meta->recorded);
+    assert_string_equal(a->handles[0], b->handles[0]);
+    uint8_t x[2048], y[2048];
+    size_t n = tact__v1__decision__pack(a->decision, x);
+    assert_int_equal(tact__v1__decision__pack(b->decision, y), n);
+    assert_memory_equal(x, y, n);
+    tact__v1__decide_response__free_unpacked(a, NULL);
+    tact__v1__decide_response__free_unpacked(b, NULL);
+
+    m = decide_request("r1", "web", TACT__V1__MODE__PEEK);
+    first = call(OP_DECIDE, &m);
+    assert_int_equal(first.status, GRPC_INVALID_ARGUMENT);
+    assert_non_null(strstr(first.text, "used before for channel email, mode RESERVE"));
+
+    /* PEEK with a request_id is recorded too. */
+    m = decide_request("r2", "web", TACT__V1__MODE__PEEK);
+    first = call(OP_DECIDE, &m);
+    second = call(OP_DECIDE, &m);
+    b = decided(&second);
+    assert_true(b->meta->recorded);
+    tact__v1__decide_response__free_unpacked(b, NULL);
+}
+
+static void after_a_day_the_record_is_gone_but_not_the_contact(void **state)
+{
+    (void)state;
+    Tact__V1__DecideRequest m = decide_request("r1", "email", TACT__V1__MODE__RESERVE);
+    struct reply r = call(OP_DECIDE, &m);
+    Tact__V1__DecideResponse *d = decided(&r);
+    Tact__V1__RecordRequest o;
+    tact__v1__record_request__init(&o);
+    o.outcome_id = (char *)"o1";
+    o.kind = TACT__V1__RECORD_REQUEST__KIND__SENT;
+    o.handle = d->handles[0];
+    r = call(OP_RECORD, &o);
+    assert_int_equal(r.status, GRPC_OK);
+    tact__v1__decide_response__free_unpacked(d, NULL);
+    sim_run_until(world.sim, sim_now(world.sim) + INT64_C(25) * 3600 * 1000000);
+    r = call(OP_DECIDE, &m);
+    assert_int_equal(r.status, GRPC_ALREADY_EXISTS);
+    assert_non_null(strstr(r.text, "more than 24 h ago"));
+}
+
+static void signals_need_the_log_decisions_do_not(void **state)
+{
+    (void)state;
+    world.log_status = ERR_NOSPACE;
+    struct reply r = signal_once("e1");
+    assert_int_equal(r.status, GRPC_UNAVAILABLE);
+    Tact__V1__DecideRequest m = decide_request("r1", "email", TACT__V1__MODE__RESERVE);
+    r = call(OP_DECIDE, &m);
+    assert_int_equal(r.status, GRPC_OK);
+    assert_int_equal(worker_stats(world.servers[0].worker)->unlogged, 1);
+    world.log_sick = true; /* known by now: nothing is even tried */
+    r = signal_once("e2");
+    assert_int_equal(r.status, GRPC_UNAVAILABLE);
+    assert_non_null(strstr(r.text, "disk full"));
+    world.log_status = 0;
+    world.log_sick = false;
+    uint64_t records = world.records;
+    r = signal_once("e1"); /* it had reached the store: acknowledged as a repeat, and now in the log */
+    assert_int_equal(r.status, GRPC_OK);
+    Tact__V1__SignalResponse *s = tact__v1__signal_response__unpack(NULL, r.n, r.bytes);
+    assert_int_equal(s->repeats, 1);
+    tact__v1__signal_response__free_unpacked(s, NULL);
+    assert_int_equal(world.records, records + 1);
+}
+
+static void a_store_that_refuses_or_is_gone(void **state)
+{
+    (void)state;
+    sim_refuse_writes(world.sim, "OOM command not allowed when used memory > 'maxmemory'");
+    struct reply r = signal_once("e1");
+    assert_int_equal(r.status, GRPC_UNAVAILABLE);
+    assert_non_null(strstr(r.text, "OOM"));
+    Tact__V1__DecideRequest m = decide_request("", "web", TACT__V1__MODE__PEEK);
+    r = call(OP_DECIDE, &m); /* reads still work */
+    assert_int_equal(r.status, GRPC_OK);
+    sim_refuse_writes(world.sim, NULL);
+    sim_set_up(world.sim, world.servers[0].store, false);
+    r = call(OP_DECIDE, &m);
+    assert_int_equal(r.status, GRPC_UNAVAILABLE);
+    sim_set_up(world.sim, world.servers[0].store, true);
+    r = signal_once("e1");
+    assert_int_equal(r.status, GRPC_OK);
+}
+
+/* Thousands of calls for one customer whose time runs out while the first one hangs: they end one after
+ * another, on a flat stack. */
+static void many_wait_for_one_turn(void **state)
+{
+    (void)state;
+    enum { MANY = 15000 };
+    struct sim_options stuck = network;
+    stuck.drop_request = 1;
+    sim_set_options(world.sim, &stuck);
+    struct reply *replies = calloc(MANY, sizeof *replies);
+    Tact__V1__DecideRequest m = decide_request("", "email", TACT__V1__MODE__RESERVE);
+    for (int i = 0; i < MANY; i++)
+        submit(0, OP_DECIDE, &m.base, &replies[i]);
+    for (int i = 0; i < MANY; i++)
+        run_until_done(&replies[i]);
+    for (int i = 0; i < MANY; i++)
+        assert_true(replies[i].status == GRPC_UNAVAILABLE || replies[i].status == GRPC_DEADLINE_EXCEEDED);
+    assert_int_equal(worker_ops(world.servers[0].worker), 0);
+    free(replies);
+}
+
+static void too_many_at_once(void **state)
+{
+    (void)state;
+    struct reply *replies = calloc(WORKER_OPS_MAX + 1, sizeof *replies);
+    Tact__V1__DecideRequest m = decide_request("", "web", TACT__V1__MODE__PEEK);
+    for (int i = 0; i <= WORKER_OPS_MAX; i++)
+        submit(0, OP_DECIDE, &m.base, &replies[i]);
+    assert_true(replies[WORKER_OPS_MAX].done);
+    assert_int_equal(replies[WORKER_OPS_MAX].status, GRPC_RESOURCE_EXHAUSTED);
+    for (int i = 0; i < WORKER_OPS_MAX; i++)
+        run_until_done(&replies[i]);
+    assert_int_equal(replies[0].status, GRPC_OK);
+    free(replies);
+}
+
+static void as_of_only_where_allowed(void **state)
+{
+    (void)state;
+    Tact__V1__DecideRequest m = decide_request("", "web", TACT__V1__MODE__PEEK);
+    m.as_of_ms = SIM_EPOCH_MS;
+    struct reply r = call(OP_DECIDE, &m);
+    assert_int_equal(r.status, GRPC_INVALID_ARGUMENT);
+    assert_non_null(strstr(r.text, "--allow-as-of"));
+}
+
+static void ignore_reply(void *user, const struct store_reply *r)
+{
+    (void)user;
+    assert_int_equal(r->status, STORE_OK);
+}
+
+static void foreign_bytes_are_never_overwritten(void **state)
+{
+    (void)state;
+    struct reply r = signal_once("e1");
+    assert_int_equal(r.status, GRPC_OK);
+    struct str blob = sim_get(world.sim, "tact:{mina}:s");
+    char torn[64];
+    size_t n = blob.n - 3 < sizeof torn ? blob.n - 3 : sizeof torn;
+    memcpy(torn, blob.p, n);
+    struct store_commit c = {.customer = STR("mina"), .expected = state_version(blob), .blob = {torn, n}};
+    store_commit(world.servers[1].store, &c, sim_now(world.sim) + 1000000, ignore_reply, NULL);
+    sim_run(world.sim, 10);
+    r = signal_once("e2");
+    assert_int_equal(r.status, GRPC_DATA_LOSS);
+    blob = sim_get(world.sim, "tact:{mina}:s");
+    assert_int_equal(blob.n, n);
+}
+
+int main(void)
+{
+    struct error e;
+    if (tzdb_load(&zones, NULL, &e))
+        return 1;
+#define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        EACH(a_repeat_is_the_recorded_decision),
+        EACH(after_a_day_the_record_is_gone_but_not_the_contact),
+        EACH(signals_need_the_log_decisions_do_not),
+        EACH(a_store_that_refuses_or_is_gone),
+        EACH(many_wait_for_one_turn),
+        EACH(too_many_at_once),
+        EACH(as_of_only_where_allowed),
+        EACH(foreign_bytes_are_never_overwritten),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    tzdb_free(&zones);
+    return failed;
+}
