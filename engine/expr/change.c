@@ -1,17 +1,15 @@
 /* When a value may next change. Each node follows a *law* for a while: a constant, or a line through the
- * present value with a whole slope per millisecond (`now` and ages rise by 1, now - then too, -age falls by
- * 1). Laws combine upwards:
+ * present value with a whole slope per millisecond (`now` and ages rise by 1, -age falls by 1). Upwards:
  *
- *   + - of lines is a line until it leaves the type's range; a comparison of lines is constant until they
- * cross; the calendar of a rising line is constant until its next edge in the zone; int(timestamp) until
- * the next second;
- *   && and || are constant as long as the operand that decides is, else as long as all are; ?: follows its
- * branch; min and max follow the winner until another overtakes it; an unknown operand keeps the result
- * unknown.
+ *   + -        of lines is a line until it leaves the type's range
+ *   comparing  lines is constant until they cross
+ *   calendar   of a rising line is constant until its next edge in the zone; int(timestamp): the next second
+ *   && ||      are constant as long as the operand that decides is, else as long as all are
+ *   ?:         follows its branch; min and max follow the winner until another overtakes it
+ *   unknown    operands keep the result unknown
  *
- * What has no rule and moves gets until = now + 1 ms, which is never too late. So is every other answer: a
- * law may end earlier than needed, never later. Crossings are computed in 128 bits, so nothing here
- * overflows.
+ * What has no rule and moves gets until = now + 1 ms. A law may end earlier than needed, never later.
+ * Crossings are computed in 128 bits, so nothing here overflows.
  *
  * Laws are kept per node like values, so a shared node is looked at once an instant. Recursion is as deep as
  * evaluation's.
@@ -318,7 +316,7 @@ static struct expr_law strict_law(struct expr_eval *ev, const struct expr_node *
     case OP_TO_DURATION:
         return convert_law(ev, op, a, la);
     default:
-        return op_is_calendar((uint8_t)op) ? calendar_law(ev, n, a, la) : next_ms(ev);
+        return op_is_calendar(op) ? calendar_law(ev, n, a, la) : next_ms(ev);
     }
 }
 

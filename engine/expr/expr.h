@@ -1,32 +1,26 @@
 /* Expressions: Common Expression Language (CEL) as DESIGN section 6 uses it, compiled into one program of
  * distinct sub-expressions that all rules of a policy share.
  *
- *   text --lex, parse--> tree --check, fold--> nodes of a program --evaluate (lazily, each at most once)-->
- * value
+ *   text --parse--> tree --check, fold--> nodes of a program --evaluate, each at most once--> value
  *
- * A program is a table of hash-consed nodes: two rules that contain the same sub-expression share its node,
- * and an evaluation keeps each node's value, so a request computes it at most once and only when somebody
- * asks. Leaves that come from outside are *slots* (a profile attribute, an aggregate, `now`): the host
- * declares them and loads their values on demand through struct expr_source. expr knows nothing of customers
- * or policies.
+ * A program is a table of hash-consed nodes: rules that contain the same sub-expression share its node, and
+ * an evaluation computes it at most once and only when somebody asks. Leaves that come from outside are
+ * *slots* (a profile attribute, an aggregate, `now`): the host declares them and loads their values on demand
+ * through struct expr_source. expr knows nothing of customers or policies.
  *
  * Types: null, bool, int (64 bit, overflow is an error), double, string, timestamp, duration (both in ms),
- * list of literals. CEL's uint, bytes, map, message and macros over maps are not part of it; using one is a
- * located error. Arithmetic is strict as in CEL (int + double is an error that says how to convert);
- * comparisons may mix int and double.
+ * list of constants of one type. Arithmetic is strict as in CEL; comparisons may mix int and double. What CEL
+ * has and this has not (uint, bytes, maps, messages, macros but has, matches, type, dyn) is a located error.
  *
  * Unknown (value.h) follows CEL: it spreads through everything except `unknown || true`, `unknown && false`
  * and the ternary branch not taken; error and unknown together give unknown. `has(x)` is false for an absent
  * value and unknown for one that could not be read.
  *
- * Extensions to CEL: duration literals `72h` `30d` `2w` `1h30m` (also inside duration('…')), -x of a
- * duration, min, max (any number of arguments of one type; a NaN wins), abs, floor, ceil, round (half away
- * from zero; doubles), distance_m(lat1, lon1, lat2, lon2) in metres (haversine, radius 6,371,008.8 m, to the
- * millimetre), and calls that the host resolves (aggregates over signals). Not there: matches, type, dyn, and
- * the macros but has. A list holds constants of one type.
+ * Extensions: duration literals `72h` `30d` `2w` `1h30m`, -x of a duration, min, max (arguments of one type;
+ * a NaN wins), abs, floor, ceil, round (half away from zero), distance_m(lat1, lon1, lat2, lon2) in metres
+ * (haversine, radius 6,371,008.8 m, to the millimetre), and calls that the host resolves.
  *
- * Building is single-threaded; a built program is immutable and may be shared; an expr_eval belongs to one
- * request.
+ * Building is single-threaded; a built program is immutable and may be shared; an expr_eval is one request's.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_EXPR_EXPR_H
 #define TACT_EXPR_EXPR_H

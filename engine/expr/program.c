@@ -191,7 +191,7 @@ int node_add(struct expr_program *p, enum expr_op op, struct expr_type type, con
     }
     if (n.depth > EXPR_NODE_DEPTH_MAX)
         return ERR_INVALID;
-    if (!op_is_nary((uint8_t)op)) {
+    if (!op_is_nary(op)) {
         ASSERT(count <= 3);
         memcpy(&n.a, operands, count * sizeof *operands);
         n.operands = (uint16_t)count;

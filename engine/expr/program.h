@@ -95,12 +95,12 @@ struct expr_program {
     uint32_t name_count, name_capacity;
 };
 
-static inline bool op_is_nary(uint8_t op)
+static inline bool op_is_nary(unsigned op)
 {
     return op == OP_AND || op == OP_OR || op >= OP_MIN;
 }
 
-static inline bool op_is_calendar(uint8_t op)
+static inline bool op_is_calendar(unsigned op)
 {
     return op >= OP_FULL_YEAR && op <= OP_MILLISECONDS;
 }

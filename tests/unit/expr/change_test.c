@@ -319,89 +319,93 @@ static void finds_every_change_in_minutes(void **state)
     compare(12, 3000, true, INT64_C(4) * 86400000, starts, 8);
 }
 
+enum { FOREVER = -1 };
+#define NOW_MS INT64_C(1736942400000) /* Wednesday 2025-01-15T12:00Z */
+#define HOUR INT64_C(3600000)
+#define DAY (24 * HOUR)
+
+static const struct {
+    const char *text;
+    int64_t after; /* now; FOREVER: no change */
+} exact[] = {
+    {"idle < 72h", 71 * HOUR},
+    {"idle <= 72h", 71 * HOUR + 1},
+    {"72h > idle", 71 * HOUR},
+    {"idle >= 1h", FOREVER},
+    {"idle == 2h", HOUR},
+    {"idle == 1h", 1},
+    {"idle != 30m", FOREVER},
+    {"idle + 30m > 2h", 30 * 60000 + 1},
+    {"now - base < 48h", DAY},
+    {"now < base + 48h", DAY},
+    {"now - idle < base", FOREVER},
+    {"idle - age > 1h", FOREVER},
+    {"never < 72h", FOREVER},
+    {"now - never < base", FOREVER},
+    {"now - never", FOREVER},
+    {"lost < 72h", FOREVER},
+    {"never < 72h && idle < 3h", FOREVER},
+    {"idle < 3h && age < 2h", HOUR},
+    {"idle > 3h && age > 2h", 2 * HOUR + 1},
+    {"idle > 3h || age > 2h", HOUR + 1},
+    {"idle < 3h || age > 30m", 2 * HOUR},
+    {"now.getHours() == 12", HOUR},
+    {"now.getHours() >= 9 && now.getHours() < 20", HOUR},
+    {"now.getHours('Asia/Tehran') == 15", 30 * 60000},
+    {"now.getDayOfWeek() in [4, 5]", 12 * HOUR},
+    {"now.getDayOfWeek('+14:00') == 5", 22 * HOUR},
+    {"(now + 1h).getHours() == 3", HOUR},
+    {"idle.getHours() > 3", HOUR},
+    {"idle.getMinutes() > 3", 60000},
+    {"now.getSeconds() == 3", 1000},
+    {"int(now) % 2 == 0", 1000},
+    {"max(idle, age) < 3h", 2 * HOUR},
+    {"min(idle, 5h) < 3h", 2 * HOUR},
+    {"abs(age - 2h) < 30m", 30 * 60000 + 1},
+    {"flag && idle < 3h", 500},
+    {"has(flag)", 500},
+    {"flag ? idle < 2h : idle < 3h", 500},
+    {"idle < 2h ? 1 : 2", HOUR},
+    {"-idle > -3h", 2 * HOUR},
+    {"idle", 1},
+    {"string(now) == 'x'", 1},
+    {"limit < 5h", FOREVER},
+    {"now.getMonth() == 0", 16 * DAY + 12 * HOUR},
+    {"now.getMonth('Asia/Tehran') == 0", 15 * DAY + 8 * HOUR + 30 * 60000},
+    {"now.getFullYear() == 2025", 350 * DAY + 12 * HOUR},
+    {"now.getHours('Mars/Olympus') == 3", INT64_C(253402300799999) - NOW_MS},
+};
+
 static void names_exact_instants(void **state)
 {
     (void)state;
-    enum { FOREVER = -1 };
-    const int64_t now = INT64_C(1736942400000), hour = 3600000,
-                  day = 24 * hour; /* Wednesday 2025-01-15T12:00Z */
-    const struct {
-        const char *text;
-        int64_t after; /* now; FOREVER: no change */
-    } cases[] = {
-        {"idle < 72h", 71 * hour},
-        {"idle <= 72h", 71 * hour + 1},
-        {"72h > idle", 71 * hour},
-        {"idle >= 1h", FOREVER},
-        {"idle == 2h", hour},
-        {"idle == 1h", 1},
-        {"idle != 30m", FOREVER},
-        {"idle + 30m > 2h", 30 * 60000 + 1},
-        {"now - base < 48h", day},
-        {"now < base + 48h", day},
-        {"now - idle < base", FOREVER},
-        {"idle - age > 1h", FOREVER},
-        {"never < 72h", FOREVER},
-        {"now - never < base", FOREVER},
-        {"now - never", FOREVER},
-        {"lost < 72h", FOREVER},
-        {"never < 72h && idle < 3h", FOREVER},
-        {"idle < 3h && age < 2h", hour},
-        {"idle > 3h && age > 2h", 2 * hour + 1},
-        {"idle > 3h || age > 2h", hour + 1},
-        {"idle < 3h || age > 30m", 2 * hour},
-        {"now.getHours() == 12", hour},
-        {"now.getHours() >= 9 && now.getHours() < 20", hour},
-        {"now.getHours('Asia/Tehran') == 15", 30 * 60000},
-        {"now.getDayOfWeek() in [4, 5]", 12 * hour},
-        {"now.getDayOfWeek('+14:00') == 5", 22 * hour},
-        {"(now + 1h).getHours() == 3", hour},
-        {"idle.getHours() > 3", hour},
-        {"idle.getMinutes() > 3", 60000},
-        {"now.getSeconds() == 3", 1000},
-        {"int(now) % 2 == 0", 1000},
-        {"max(idle, age) < 3h", 2 * hour},
-        {"min(idle, 5h) < 3h", 2 * hour},
-        {"abs(age - 2h) < 30m", 30 * 60000 + 1},
-        {"flag && idle < 3h", 500},
-        {"has(flag)", 500},
-        {"flag ? idle < 2h : idle < 3h", 500},
-        {"idle < 2h ? 1 : 2", hour},
-        {"-idle > -3h", 2 * hour},
-        {"idle", 1},
-        {"string(now) == 'x'", 1},
-        {"limit < 5h", FOREVER},
-        {"now.getMonth() == 0", 16 * day + 12 * hour},
-        {"now.getMonth('Asia/Tehran') == 0", 15 * day + 8 * hour + 30 * 60000},
-        {"now.getFullYear() == 2025", 350 * day + 12 * hour},
-        {"now.getHours('Mars/Olympus') == 3", INT64_C(253402300799999) - INT64_C(1736942400000)},
-    };
+    const int64_t now = NOW_MS;
     struct harness h;
     struct world w = {.start = now};
-    w.offsets[IDLE] = hour;
-    w.offsets[AGE] = hour;
-    w.offsets[BASE] = now - day;
-    w.offsets[LIMIT] = hour;
+    w.offsets[IDLE] = HOUR;
+    w.offsets[AGE] = HOUR;
+    w.offsets[BASE] = now - DAY;
+    w.offsets[LIMIT] = HOUR;
     for (int k = 0; k < BREAKS; k++)
         w.breaks[1][k] = now + 500 + k;
     for (int k = 0; k <= BREAKS; k++)
         w.values[1][k] = value_bool(true);
     harness_init(&h, slots, SLOTS);
     h.source = (struct expr_source){&w, load, next_change, zones};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof exact / sizeof *exact; i++) {
         expr_id id;
         struct expr_eval ev;
-        if (harness_compile(&h, cases[i].text, VALUE_UNKNOWN, &id))
-            fail_msg("%s: %s", cases[i].text, h.findings[0].text);
+        if (harness_compile(&h, exact[i].text, VALUE_UNKNOWN, &id))
+            fail_msg("%s: %s", exact[i].text, h.findings[0].text);
         arena_reset(&h.request);
         assert_int_equal(expr_eval_init(&ev, h.program, &h.source, now, &h.request), 0);
         int64_t next = expr_next_change(&ev, id);
         /* far off, an age reaches its maximum and the calendar ends: never before the year 9999 */
         bool right =
-            cases[i].after == FOREVER ? next >= INT64_C(253402300799999) : next - now == cases[i].after;
+            exact[i].after == FOREVER ? next >= INT64_C(253402300799999) : next - now == exact[i].after;
         if (!right)
-            fail_msg("%s: after %lld ms, not %lld", cases[i].text, (long long)(next - now),
-                     (long long)cases[i].after);
+            fail_msg("%s: after %lld ms, not %lld", exact[i].text, (long long)(next - now),
+                     (long long)exact[i].after);
     }
     harness_free(&h);
 }

@@ -175,6 +175,7 @@ static const struct message_case types[] = {
     {"profile.vip || 1 / 0 > 0", 17, "this always fails: division by zero", 0},
     {"9223372036854775807 + 1", 20, "this always fails: int overflow", 0},
     {"int('x')", 0, "this always fails: the string is not an int", 0},
+    {"int('9223372036854775808')", 0, "this always fails: int overflow", 0},
     {"timestamp('2025-02-30T00:00:00Z')", 0, "this always fails: the string is not a timestamp", 0},
     {"[1, 2][2]", 6, "this always fails: the index is outside the list", 0},
     {"profile.age", 0, "this place takes a bool, but profile.age is of type int; compare it", VALUE_BOOL},
