@@ -1,7 +1,7 @@
 /* Loading a policy folder: files, sections, common readers; the snapshot's life. The sections themselves are
  * read by load_schema.c (brand, profile, context, signals, channels, features), load_actions.c and
- * load_rules.c (suppressions, contact policy); tests of the policy by policy_test.c. SPDX-License-Identifier:
- * Apache-2.0 */
+ * load_rules.c (suppressions, contact policy); tests of the policy by policy_test.c.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load.h"
 #include "policy/load_actions.h"
 #include "policy/load_rules.h"
@@ -49,8 +49,10 @@ size_t loader_each(struct loader *l, const char *section, enum yaml_kind kind,
         const struct yaml_node *n = yaml_get(l->files[f], section);
         if (!n || yaml_is_null(n) || !yaml_expect(l->diags, n, kind, section))
             continue;
+        /* A key that stands twice in one mapping was reported while the file was read. */
         for (size_t i = 0; i < n->count; i++)
-            visit(l, kind == YAML_MAPPING ? n->keys[i] : NULL, n->items[i], index++);
+            if (kind != YAML_MAPPING || yaml_get(n, n->keys[i]->text.p) == n->items[i])
+                visit(l, kind == YAML_MAPPING ? n->keys[i] : NULL, n->items[i], index++);
     }
     return index;
 }
@@ -156,7 +158,7 @@ void loader_on_unknown(struct loader *l, const struct yaml_node *mapping, enum o
 
 bool loader_strings(struct loader *l, const struct yaml_node *n, struct str **out, size_t *count)
 {
-    if (!yaml_expect(l->diags, n, YAML_SEQUENCE, "a list of words"))
+    if (!yaml_expect(l->diags, n, YAML_SEQUENCE, "words, like [en, fa]"))
         return false;
     struct str *words = loader_alloc(l, n->count * sizeof *words);
     if (!words)
@@ -184,9 +186,9 @@ void loader_unknown_word(struct loader *l, const struct yaml_node *n, const char
             buf_printf(&list, ", … (%zu in all)", count);
     }
     struct str best = suggest_best(&s);
-    yaml_diag(l->diags, DIAG_ERROR, n, "unknown %s '%.*s'%s%.*s%s; allowed: %.*s", what, STR_ARG(word),
-              best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "", (int)list.n,
-              list.n ? (const char *)list.p : "");
+    yaml_diag(l->diags, DIAG_ERROR, n, "unknown %s '%.*s'%s%.*s%s allowed: %.*s", what, STR_ARG(word),
+              best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : ";", list.n ? (int)list.n : 4,
+              list.n ? (const char *)list.p : "none");
     buf_free(&list);
 }
 

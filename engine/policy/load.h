@@ -1,6 +1,7 @@
 /* Loading a policy folder: what the loaders of the sections share. A section may stand in any file of the
  * folder; lists and mappings of several files are joined, in order of file names. Every loader goes on after
- * a finding, so that one run reports all of them. SPDX-License-Identifier: Apache-2.0 */
+ * a finding, so that one run reports all of them.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_LOAD_H
 #define TACT_POLICY_LOAD_H
 #include "policy/policy.h"

@@ -9,11 +9,12 @@
  *       context_weight: "…"              default 1; a number or an expression
  *       lever: 1                         default 1; a number or an expression
  *       starting_propensity: 0.05        used while no model scores the action
- *       active: {from: 2025-01-01, to: 2025-12-31, weekly: ["sat-thu 09:00-20:00"]}     in the brand's zone,
- * dates inclusive eligibility, applicability, suitability: "expression", {when, on_unknown, id}, or a list of
- * those features: {discount: 0.1}        constants of the action: action.discount in expressions and in
- * models treatments: [{channel: email, locale: fa, placement: …, id: …, <content field>: "text with {{ holes
- * }}"}]
+ *       active: {from: 2025-01-01, to: 2025-12-31, weekly: ["sat-thu 09:00-20:00"]}
+ *                                        in the brand's zone, dates inclusive
+ *       eligibility: "expression"        or {when, on_unknown, id}, or a list of those
+ *       applicability, suitability       the same
+ *       features: {discount: 0.1}        constants: action.discount in expressions and in models
+ *       treatments: [{channel: email, locale: fa, placement: …, id: …, <content field>: "a {{ hole }}"}]
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_actions.h"

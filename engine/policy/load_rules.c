@@ -8,7 +8,8 @@
  *     - {id, scope: {…}, cooldown: 48h}
  *
  * A scope's fields must all match; in a contact policy a field may be `each` (counted for each value on its
- * own). Without fields a limit counts every contact. SPDX-License-Identifier: Apache-2.0 */
+ * own). Without fields a limit counts every contact.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_rules.h"
 #include "state/state.h"
 
@@ -77,7 +78,7 @@ static bool load_scope(struct loader *l, const struct yaml_node *n, bool limit, 
         (void)yaml_bool(l->diags, yaml_get(n, "everything"), &s->everything);
     if (s->everything && set)
         yaml_diag(l->diags, DIAG_ERROR, n, "everything: true goes without other fields");
-    if (!s->everything && !set)
+    if (!s->everything && !set && n->count == (yaml_get(n, "everything") != NULL))
         yaml_diag(l->diags, DIAG_ERROR, n, "block names nothing; write everything: true to block all");
     return true;
 }

@@ -4,11 +4,12 @@
  *   profile:  name: {type: string | number | int | bool | timestamp | time_zone | locale, values: […]}
  *   context:  name: {type, values}                     fields that a request may carry
  *   signals:  name: {properties: {name: type or {type, values}}}
- *   channels: name: {direction: inbound | outbound, cost, quiet_hours: {from, to, except: [purposes],
- * on_unknown}, consent: [purposes], consent_unknown: block | allow, confirm_within, format: text | html,
- *                    placements: […], content: […]}
+ *   channels: name: {direction: inbound | outbound, cost, confirm_within, format: text | html,
+ *                    quiet_hours: {from, to, except: [purposes], on_unknown: block | allow},
+ *                    consent: [purposes], consent_unknown: block | allow, placements: […], content: […]}
  *   features: name: {count: signal, window} | {sum: signal.property, window} | {last: signal.property} |
- * {last_at: signal} | {age: signal} | {open: [signal.property, signal.property], window} | {expr: "…"}
+ *                   {last_at: signal} | {age: signal} | {expr: "…"} |
+ *                   {open: [signal.property that opens, signal.property that closes], window}
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_schema.h"
@@ -59,9 +60,9 @@ static void load_brand(struct loader *l)
             p->zone = found;
         else
             yaml_diag(l->diags, DIAG_ERROR, n,
-                      "unknown time zone '%.*s'%s%.*s%s; allowed: names of the IANA data base", STR_ARG(zone),
+                      "unknown time zone '%.*s'%s%.*s%s allowed: names of the IANA data base", STR_ARG(zone),
                       suggest_best(&s).n ? "; did you mean " : "", STR_ARG(suggest_best(&s)),
-                      suggest_best(&s).n ? "?" : "");
+                      suggest_best(&s).n ? "?" : ";");
     }
     if ((n = yaml_get(brand, "locales")))
         (void)loader_strings(l, n, &p->locales, &p->locale_count);
@@ -98,34 +99,42 @@ static bool field_type(struct loader *l, const struct yaml_node *n, bool profile
     return true;
 }
 
-/* name: type, or name: {type, values}. */
+/* The type and the values of a field that has its name. */
+static void load_type(struct loader *l, const struct yaml_node *value, bool profile, struct schema_field *f,
+                      enum field_type *type)
+{
+    static const char *const keys[] = {"type", "values", NULL};
+    if (value->kind == YAML_SCALAR) {
+        (void)field_type(l, value, profile, f, type);
+        return;
+    }
+    if (!yaml_expect(l->diags, value, YAML_MAPPING, "a declaration like {type: string, values: [a, b]}"))
+        return;
+    yaml_known_keys(l->diags, value, "a declaration", keys);
+    const struct yaml_node *n = yaml_get(value, "type");
+    if (!n)
+        yaml_diag(l->diags, DIAG_ERROR, value, "%.*s has no type", STR_ARG(f->name));
+    if (!n || !field_type(l, n, profile, f, type))
+        return;
+    struct str *domain;
+    if (!(n = yaml_get(value, "values")))
+        return;
+    if (*type != FIELD_STRING)
+        yaml_diag(l->diags, DIAG_ERROR, n, "only a string has values");
+    else if (loader_strings(l, n, &domain, &f->domain_count))
+        f->domain = domain;
+}
+
+/* name: type, or name: {type, values}. A field whose type is wrong is there with any type (VALUE_UNKNOWN), so
+ * that its users get no finding of their own. */
 static bool load_field(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
                        const char *prefix, struct schema_field *f, enum field_type *type)
 {
-    static const char *const keys[] = {"type", "values", NULL};
+    *type = FIELD_STRING;
     if (!loader_name(l, key, false, "name", &f->name))
         return false;
     f->path = loader_text(l, "%s%.*s", prefix, STR_ARG(f->name));
-    bool profile = strcmp(prefix, "profile.") == 0;
-    if (value->kind == YAML_SCALAR)
-        return field_type(l, value, profile, f, type);
-    if (!yaml_expect(l->diags, value, YAML_MAPPING, "a declaration like {type: string, values: [a, b]}"))
-        return false;
-    yaml_known_keys(l->diags, value, "a declaration", keys);
-    const struct yaml_node *n = yaml_get(value, "type");
-    if (!n) {
-        yaml_diag(l->diags, DIAG_ERROR, value, "%.*s has no type", STR_ARG(f->name));
-        return false;
-    }
-    if (!field_type(l, n, profile, f, type))
-        return false;
-    struct str *domain;
-    if ((n = yaml_get(value, "values"))) {
-        if (*type != FIELD_STRING)
-            yaml_diag(l->diags, DIAG_ERROR, n, "only a string has values");
-        else if (loader_strings(l, n, &domain, &f->domain_count))
-            f->domain = domain;
-    }
+    load_type(l, value, strcmp(prefix, "profile.") == 0, f, type);
     return true;
 }
 
@@ -324,8 +333,7 @@ static void visit_channel(struct loader *l, const struct yaml_node *key, const s
     if (!n)
         yaml_diag(l->diags, DIAG_ERROR, value, "channel %.*s has no direction: inbound or outbound",
                   STR_ARG(c.word.name));
-    else if (yaml_choice(l->diags, n, directions, &direction))
-        c.outbound = direction == 1;
+    c.outbound = !n || !yaml_choice(l->diags, n, directions, &direction) || direction == 1;
     load_channel_consent(l, value, &c);
     load_channel_rest(l, value, &c);
     p->channels[p->channel_count++] = c;
@@ -333,7 +341,7 @@ static void visit_channel(struct loader *l, const struct yaml_node *key, const s
 
 /* ---- features ---- */
 
-static const char *const aggregate_keys[] = {"count", "sum", "last", "last_at", "age", "open", NULL};
+static const char *const feature_kinds[] = {"count", "sum", "last", "last_at", "age", "open", "expr", NULL};
 
 /* Findings of the YAML form stand at the node that they are about, whatever the offset says. */
 static bool aggregate_feature(struct loader *l, const struct yaml_node *value, const char *op, expr_id *out)
@@ -343,7 +351,7 @@ static bool aggregate_feature(struct loader *l, const struct yaml_node *value, c
     bool two = strcmp(op, "open") == 0;
     if (two) {
         if (!yaml_expect(l->diags, n, YAML_SEQUENCE,
-                         "open: [signal.property that opens, signal.property that closes]"))
+                         "open, like [support_contact.case, support_resolved.case]"))
             return false;
         for (size_t i = 0; i < n->count && i < 2; i++)
             if (!yaml_string(l->diags, n->items[i], &call.args[call.path_count++]))
@@ -398,8 +406,8 @@ static bool compile_feature(struct loader *l, const struct yaml_node *value, exp
             op = keys[i];
         }
     if (!op) {
-        yaml_diag(l->diags, DIAG_ERROR, value, "a feature needs one of %s or expr",
-                  yaml_list_words(l->arena, aggregate_keys));
+        yaml_diag(l->diags, DIAG_ERROR, value, "a feature needs one of %s",
+                  yaml_list_words(l->arena, feature_kinds));
         return false;
     }
     if (strcmp(op, "expr") == 0)

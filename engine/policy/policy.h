@@ -5,7 +5,8 @@
  *   policy_load --> struct policy --policy_bind(dictionary)--> ready to decide
  *
  * One snapshot may be used by many requests of one thread at once; it is freed by its owner after the last of
- * them. Every pointer inside lives as long as the policy. SPDX-License-Identifier: Apache-2.0 */
+ * them. Every pointer inside lives as long as the policy.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_POLICY_H
 #define TACT_POLICY_POLICY_H
 #include "base/hash.h"
@@ -70,8 +71,9 @@ struct policy_channel {
     bool quiet_set;
     struct quiet_hours quiet; /* in the customer's zone */
     bool quiet_except[PURPOSE_COUNT];
-    enum on_unknown
-        quiet_unknown; /* the customer's zone is not known: block (default), or allow; see quiet_zone_brand */
+    /* The customer's zone cannot be read (one who has none lives in the brand's): block, or look at the
+     * brand's. */
+    enum on_unknown quiet_unknown;
     int64_t confirm_within_ms; /* of a reservation; default 1 h */
     bool html;                 /* escape rendered values for HTML */
     struct str *placements;

@@ -16,6 +16,9 @@ bool loader_field_value(struct loader *l, const struct yaml_node *n, const struc
     bool flag;
     struct str text;
     switch (f->type) {
+    case VALUE_UNKNOWN: /* the field's own declaration was reported */
+        *out = value_unknown(UNKNOWN_ABSENT);
+        return true;
     case VALUE_BOOL:
         if (!yaml_bool(l->diags, n, &flag))
             return false;
@@ -244,33 +247,30 @@ static void load_not_actions(struct loader *l, const struct yaml_node *n, struct
             t->not_action_count++;
 }
 
-static bool names_a_cause(struct str s)
-{
-    static const char *const causes[] = {
-        "nothing_to_offer", "engagement_policy", "suppression_rule", "consent",   "quiet_hours",
-        "frequency_cap",    "cooldown",          "not_worth_it",     "rendering", NULL};
-    for (const char *const *c = causes; *c; c++)
-        if (str_is(s, *c))
-            return true;
-    return false;
-}
+/* Why a decision may be suppressed, besides a rule's or a limit's id. */
+static const char *const causes[] = {"nothing_to_offer", "engagement_policy", "suppression_rule",
+                                     "consent",          "quiet_hours",       "frequency_cap",
+                                     "cooldown",         "not_worth_it",      "rendering"};
+enum { CAUSES = sizeof causes / sizeof causes[0] };
 
 static void check_rule_name(struct loader *l, const struct yaml_node *n, struct str word,
                             bool suppressions_only)
 {
     struct policy *p = l->policy;
     size_t count = 0;
-    struct str *allowed = loader_alloc(l, (p->suppression_count + p->limit_count + 1) * sizeof *allowed);
-    if (!allowed || (!suppressions_only && names_a_cause(word)))
+    struct str *allowed = loader_alloc(l, (p->suppression_count + p->limit_count + CAUSES) * sizeof *allowed);
+    if (!allowed)
         return;
     for (size_t i = 0; i < p->suppression_count; i++)
         allowed[count++] = p->suppressions[i].rule.id;
     for (size_t i = 0; !suppressions_only && i < p->limit_count; i++)
         allowed[count++] = p->limits[i].id;
+    for (size_t i = 0; !suppressions_only && i < CAUSES; i++)
+        allowed[count++] = str_from(causes[i]);
     for (size_t i = 0; i < count; i++)
         if (str_eq(allowed[i], word))
             return;
-    loader_unknown_word(l, n, "rule", word, allowed, count);
+    loader_unknown_word(l, n, suppressions_only ? "suppression" : "rule or cause", word, allowed, count);
 }
 
 static void load_content(struct loader *l, const struct yaml_node *n, struct policy_test *t)
@@ -316,7 +316,21 @@ static void load_expect(struct loader *l, const struct yaml_node *n, struct poli
         load_content(l, at, t);
 }
 
-/* The channel stands under given or expect; placements and mode must suit it. */
+/* Content that is expected of a channel that says which fields it has. */
+static void check_content(struct loader *l, const struct yaml_node *content, const struct policy_channel *c)
+{
+    for (size_t i = 0; c->content_count && content && content->kind == YAML_MAPPING && i < content->count;
+         i++) {
+        bool known = false;
+        for (size_t k = 0; k < c->content_count; k++)
+            known = known || str_eq(c->content[k], content->keys[i]->text);
+        if (!known)
+            loader_unknown_word(l, content->keys[i], "content field", content->keys[i]->text, c->content,
+                                c->content_count);
+    }
+}
+
+/* The channel stands under given or expect; placements, mode and content must suit it. */
 static void load_channel(struct loader *l, const struct yaml_node *n, const struct yaml_node *given,
                          const struct yaml_node *expect, struct policy_test *t)
 {
@@ -337,6 +351,7 @@ static void load_channel(struct loader *l, const struct yaml_node *n, const stru
         if (policy_placement_find(c, t->placements[i]) < 0)
             loader_unknown_word(l, yaml_get(given, "placements")->items[i], "placement", t->placements[i],
                                 c->placements, c->placement_count);
+    check_content(l, expect ? yaml_get(expect, "content") : NULL, c);
 }
 
 static void visit_test(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, size_t index)

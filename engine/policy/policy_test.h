@@ -17,8 +17,8 @@
  *       expect:
  *         action: cart_reminder                   the best choice; or `none`
  *         not_action: [a, b]                      none of the choices
- *         suppressed_by: open_support_case        rule or limit id, or a cause: quiet_hours, consent,
- * not_worth_it, … not_suppressed_by: [id]                 no suppression rule of this list fires for anybody
+ *         suppressed_by: open_support_case        rule or limit id, or a cause: quiet_hours, consent, …
+ *         not_suppressed_by: [id]                 no suppression rule of this list fires
  *         next_eligible_in: 70h                   from now until next_eligible_at; `never`
  *         content: {subject: "…"}                 of the best choice
  *

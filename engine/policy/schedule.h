@@ -1,5 +1,6 @@
 /* Local time rules: weekly schedules ("sat-thu 09:00-20:00") and quiet hours. Pure functions of an instant
- * and a zone. SPDX-License-Identifier: Apache-2.0 */
+ * and a zone.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_SCHEDULE_H
 #define TACT_POLICY_SCHEDULE_H
 #include "base/arena.h"

@@ -223,8 +223,8 @@ static bool find_signal(struct loader *l, struct str name, size_t offset, const 
     for (size_t i = 0; i < schema->signal_count; i++)
         suggest_offer(&s, schema->signals[i].name);
     struct str best = suggest_best(&s);
-    complain(report, offset, "unknown signal '%.*s'%s%.*s%s; declared: %.*s", STR_ARG(name),
-             best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "",
+    complain(report, offset, "unknown signal '%.*s'%s%.*s%s declared: %.*s", STR_ARG(name),
+             best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : ";",
              STR_ARG(list_of(l, &schema->signals->name, sizeof *schema->signals, schema->signal_count)));
     return false;
 }
@@ -253,8 +253,8 @@ static bool find_property(struct loader *l, struct str path, size_t offset, cons
     struct str declared = STR("none");
     if (g->property_count)
         declared = list_of(l, &g->properties->name, sizeof *g->properties, g->property_count);
-    complain(report, offset, "signal %.*s has no property '%.*s'%s%.*s%s; declared: %.*s", STR_ARG(head),
-             STR_ARG(tail), best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "",
+    complain(report, offset, "signal %.*s has no property '%.*s'%s%.*s%s declared: %.*s", STR_ARG(head),
+             STR_ARG(tail), best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : ";",
              STR_ARG(declared));
     return false;
 }
@@ -314,7 +314,7 @@ bool symbols_aggregate(struct loader *l, const struct symbols_call *call, const 
         return false;
     if (a.kind == AGGREGATE_SUM) {
         const struct schema_field *f = &schema->signals[a.signal].properties[a.property];
-        if (f->type != VALUE_DOUBLE && f->type != VALUE_INT) {
+        if (f->type != VALUE_DOUBLE && f->type != VALUE_INT && f->type != VALUE_UNKNOWN) {
             complain(report, call->offsets[1], "sum needs a number; %.*s is a %s", STR_ARG(call->args[0]),
                      value_type_name(f->type));
             return false;

@@ -77,9 +77,9 @@ static int unknown_filter(struct template_loader *l, struct str filter)
     suggest_offer(&s, STR("raw"));
     struct str best = suggest_best(&s);
     char text[200];
-    snprintf(text, sizeof text, "unknown filter '%.*s'%s%.*s%s; allowed: default: text, raw",
+    snprintf(text, sizeof text, "unknown filter '%.*s'%s%.*s%s allowed: default: text, raw",
              filter.n < 40 ? (int)filter.n : 40, filter.p, best.n ? "; did you mean " : "", STR_ARG(best),
-             best.n ? "?" : "");
+             best.n ? "?" : ";");
     return complain(l, (size_t)(filter.p - l->text.p), text);
 }
 

@@ -1,7 +1,8 @@
 /* Text with holes: "Hello {{ profile.first_name | default: there }}". A hole is an expression of the policy,
  * then filters: `default: text` (used when the value is unknown, an error or empty) and `raw` (not escaped).
  * Without a default, an unknown value makes the treatment impossible to render, and the decision takes the
- * next best action. SPDX-License-Identifier: Apache-2.0 */
+ * next best action.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_TEMPLATE_H
 #define TACT_POLICY_TEMPLATE_H
 #include "expr/expr.h"
