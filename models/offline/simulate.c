@@ -1,0 +1,369 @@
+/* Moments become rows; see simulate.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "models/offline/simulate.h"
+#include "decide/gate.h"
+#include "models/offline/life.h"
+#include "state/codec.h"
+#include <errno.h>
+#include <stdlib.h>
+
+enum { STATE_MEMORY = 32 << 20, MOMENT_MEMORY = 64 << 20, ROW_MAX = 1 << 20 };
+
+struct simulation {
+    const struct simulate_options *o;
+    struct world world;
+    struct arena fixed, of_state, of_moment;
+    struct buf blobs[2]; /* the state's bytes, now and before */
+    struct buf row;
+    struct str *attributes; /* of actions: all names */
+    size_t attribute_count;
+    long device; /* context field, or -1 */
+    struct rng draws;
+    struct simulate_result *result;
+    struct error *e;
+};
+
+/* ---- columns ---- */
+
+static const char *const leading[] = {"customer", "time", "action"};
+static const char *const trailing[] = {"action_probability", "true_propensity", "label"};
+
+static void write_text(struct buf *out, struct str s)
+{
+    bool quote = false;
+    for (size_t i = 0; i < s.n; i++)
+        quote |= s.p[i] == ',' || s.p[i] == '"' || s.p[i] == '\r' || s.p[i] == '\n';
+    if (!quote) {
+        buf_str(out, s);
+        return;
+    }
+    buf_byte(out, '"');
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '"')
+            buf_byte(out, '"');
+        buf_byte(out, (uint8_t)s.p[i]);
+    }
+    buf_byte(out, '"');
+}
+
+/* The shortest decimal that reads back as the float. */
+static void write_float(struct buf *out, float f)
+{
+    char text[32];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)f);
+        if (strtof(text, NULL) == f)
+            break;
+    }
+    buf_printf(out, "%s", text);
+}
+
+/* A value as models/binding.h gives it to a model. */
+static void write_value(struct buf *out, struct value v)
+{
+    switch (v.type) {
+    case VALUE_BOOL:
+        buf_printf(out, v.boolean ? "true" : "false");
+        break;
+    case VALUE_INT:
+        write_float(out, (float)v.integer);
+        break;
+    case VALUE_DOUBLE:
+        if (v.number - v.number == 0)
+            write_float(out, (float)v.number);
+        break;
+    case VALUE_DURATION:
+        write_float(out, (float)((double)v.integer / 3600000.0));
+        break;
+    case VALUE_STRING:
+        write_text(out, value_str(v));
+        break;
+    default:
+        break;
+    }
+}
+
+static bool is_column(struct str name)
+{
+    for (size_t i = 0; i < 3; i++)
+        if (str_is(name, leading[i]) || str_is(name, trailing[i]))
+            return true;
+    return str_starts(name, STR("action."));
+}
+
+/* The names of all actions' constants, in order of first appearance. */
+static int collect_attributes(struct simulation *s)
+{
+    const struct policy *p = s->o->policy;
+    size_t most = 1;
+    for (size_t i = 0; i < p->action_count; i++)
+        most += p->actions[i].attribute_count;
+    s->attributes = arena_alloc(&s->fixed, most * sizeof *s->attributes);
+    if (!s->attributes)
+        return error_set(s->e, ERR_NOSPACE, "out of memory");
+    for (size_t i = 0; i < p->action_count; i++)
+        for (size_t k = 0; k < p->actions[i].attribute_count; k++) {
+            struct str name = p->actions[i].attributes[k].name;
+            size_t at = 0;
+            while (at < s->attribute_count && !str_eq(s->attributes[at], name))
+                at++;
+            if (at == s->attribute_count)
+                s->attributes[s->attribute_count++] = name;
+        }
+    return 0;
+}
+
+static int put_row(struct simulation *s)
+{
+    buf_byte(&s->row, '\n');
+    if (!buf_ok(&s->row))
+        return error_set(s->e, ERR_NOSPACE, "a row is over %d bytes", ROW_MAX);
+    if (fwrite(s->row.p, 1, s->row.n, s->o->out) != s->row.n)
+        return error_set(s->e, ERR_IO, "cannot write: %s", strerror(errno));
+    buf_clear(&s->row);
+    return 0;
+}
+
+static int write_header(struct simulation *s)
+{
+    const struct policy *p = s->o->policy;
+    buf_printf(&s->row, "%s,%s,%s", leading[0], leading[1], leading[2]);
+    for (size_t i = 0; i < p->feature_count; i++) {
+        if (is_column(p->features[i].name))
+            return error_set(s->e, ERR_INVALID,
+                             "the policy's feature %.*s has the name of another column; rename it",
+                             STR_ARG(p->features[i].name));
+        buf_printf(&s->row, ",%.*s", STR_ARG(p->features[i].name));
+    }
+    buf_printf(&s->row, ",action.id");
+    for (size_t i = 0; i < s->attribute_count; i++)
+        buf_printf(&s->row, ",action.%.*s", STR_ARG(s->attributes[i]));
+    buf_printf(&s->row, ",%s,%s,%s", trailing[0], trailing[1], trailing[2]);
+    return put_row(s);
+}
+
+static int write_row(struct simulation *s, const struct life *l, struct view *v, uint32_t action,
+                     double probability, double truth, bool responded)
+{
+    const struct policy *p = s->o->policy;
+    const struct policy_action *a = &p->actions[action];
+    buf_printf(&s->row, "%s,", l->person->id);
+    value_format(value_timestamp(l->now_ms), &s->row);
+    buf_printf(&s->row, ",%.*s", STR_ARG(a->word.name));
+    for (size_t i = 0; i < p->feature_count; i++) {
+        buf_byte(&s->row, ',');
+        write_value(&s->row, expr_eval(&v->ev, p->features[i].node));
+    }
+    buf_printf(&s->row, ",%.*s", STR_ARG(a->word.name));
+    for (size_t i = 0; i < s->attribute_count; i++) {
+        buf_byte(&s->row, ',');
+        for (size_t k = 0; k < a->attribute_count; k++)
+            if (str_eq(a->attributes[k].name, s->attributes[i]))
+                write_value(&s->row, a->attributes[k].value);
+    }
+    buf_printf(&s->row, ",%.6f,%.6f,%d", probability, truth, responded);
+    s->result->rows++;
+    s->result->positives += responded;
+    s->result->truth += truth;
+    return put_row(s);
+}
+
+/* ---- moments ---- */
+
+/* What may be shown: by the policy, and with suppression rules set aside. */
+struct choices {
+    uint32_t *allowed, *explored;
+    size_t allowed_count, explored_count;
+};
+
+static bool find_choices(struct choices *c, struct gate *g, struct arena *arena)
+{
+    size_t count = g->policy->action_count;
+    *c = (struct choices){arena_alloc(arena, count * sizeof *c->allowed),
+                          arena_alloc(arena, count * sizeof *c->explored), 0, 0};
+    if (!c->allowed || !c->explored)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct blocker why, limit;
+        if (!gate_blocked(g, i, &why)) {
+            c->allowed[c->allowed_count++] = i;
+            c->explored[c->explored_count++] = i;
+        } else if (!g->outbound && why.kind == BLOCK_SUPPRESSION && !gate_limit_blocked(g, i, &limit)) {
+            c->explored[c->explored_count++] = i;
+        }
+    }
+    return true;
+}
+
+static bool contains(const uint32_t *actions, size_t count, uint32_t action)
+{
+    for (size_t i = 0; i < count; i++)
+        if (actions[i] == action)
+            return true;
+    return false;
+}
+
+/* Draws an action: false when nothing is shown. */
+static bool draw(struct simulation *s, const struct choices *c, uint32_t *action, double *probability)
+{
+    bool explores = rng_double(&s->draws) < SIMULATE_EXPLORE;
+    const uint32_t *from = explores ? c->explored : c->allowed;
+    size_t count = explores ? c->explored_count : c->allowed_count;
+    if (count == 0)
+        return false;
+    *action = from[rng_below(&s->draws, count)];
+    *probability = SIMULATE_EXPLORE / (double)c->explored_count;
+    if (contains(c->allowed, c->allowed_count, *action))
+        *probability += (1 - SIMULATE_EXPLORE) / (double)c->allowed_count;
+    return true;
+}
+
+static int keep_contact(struct simulation *s, struct life *l, const struct gate *g, uint32_t action,
+                        bool responded)
+{
+    uint64_t random[2] = {rng_u64(&s->draws), rng_u64(&s->draws)};
+    struct id128 id = hash128(random, sizeof random);
+    struct contact k = gate_contact(g, action, id, l->now_ms);
+    k.expires_ms = 0;
+    k.outcomes = (g->outbound ? CONTACT_SENT : CONTACT_IMPRESSION) | (responded ? CONTACT_RESPONSE : 0);
+    int rc = state_contact_add(l->state, &k, l->now_ms);
+    return rc ? error_set(s->e, rc, "the contacts of %s do not fit", l->person->id) : 0;
+}
+
+static struct decide_request request_of(struct simulation *s, struct life *l, uint32_t channel)
+{
+    const struct policy *p = s->o->policy;
+    const struct policy_channel *c = &p->channels[channel];
+    struct decide_request r = {.customer = str_from(l->person->id), .channel = channel, .max_actions = 1};
+    if (c->placement_count) {
+        r.placements = &c->placements[rng_below(&l->person->rng, c->placement_count)];
+        r.placement_count = 1;
+    }
+    r.context = arena_zalloc(&s->of_moment, (p->context_count + 1) * sizeof *r.context);
+    if (r.context && s->device >= 0) {
+        const struct schema_field *f = &p->context[s->device];
+        r.context[s->device] = value_string(f->domain[rng_below(&l->person->rng, f->domain_count)]);
+    }
+    return r;
+}
+
+static int on_moment(void *ctx, struct life *l, uint32_t channel, uint32_t *action, bool *responded)
+{
+    struct simulation *s = ctx;
+    struct view v;
+    struct gate g;
+    struct choices c;
+    double probability;
+    arena_reset(&s->of_moment);
+    struct decide_request r = request_of(s, l, channel);
+    if (!r.context ||
+        view_init(&v, s->o->policy, l->state, r.context, channel, false, l->now_ms, &s->of_moment))
+        return error_set(s->e, ERR_NOSPACE, "the memory of a moment is full");
+    gate_init(&g, &v, &r, false);
+    if (!find_choices(&c, &g, &s->of_moment))
+        return error_set(s->e, ERR_NOSPACE, "the memory of a moment is full");
+    if (!draw(s, &c, action, &probability))
+        return 0;
+    double truth = world_propensity(&s->world, l->person, *action, l->now_ms);
+    *responded = rng_double(&l->person->rng) < truth;
+    int rc = write_row(s, l, &v, *action, probability, truth, *responded);
+    if (!rc)
+        rc = keep_contact(s, l, &g, *action, *responded);
+    return rc ? rc : 1;
+}
+
+/* ---- lives ---- */
+
+/* Writes the state and reads it again, so that a long life needs no more memory than a short one. */
+static int turn_over(struct simulation *s, struct state *state, int64_t now_ms)
+{
+    struct buf *old = &s->blobs[0], *fresh = &s->blobs[1];
+    buf_clear(fresh);
+    state_prune(state, now_ms);
+    int rc = state_encode(state, state_version_make(now_ms, 0), fresh, s->e);
+    arena_reset(&s->of_state);
+    if (!rc)
+        rc = state_decode(state, &s->o->policy->schema, (struct str){(const char *)fresh->p, fresh->n},
+                          &s->of_state, s->e);
+    struct buf spare = *old;
+    *old = *fresh;
+    *fresh = spare;
+    return rc;
+}
+
+static int64_t start_of(const struct policy *p)
+{
+    struct civil first = {.year = 2025, .month = 1, .day = 1};
+    return tz_utc(p->zone, &first);
+}
+
+static int live(struct simulation *s, uint32_t number)
+{
+    struct person *person = arena_alloc(&s->fixed, sizeof *person);
+    struct state state;
+    int64_t start_ms = start_of(s->o->policy);
+    if (!person)
+        return error_set(s->e, ERR_NOSPACE, "out of memory");
+    person_init(person, s->o->seed, number);
+    uint64_t key[3] = {s->o->seed, number, 1};
+    rng_seed(&s->draws, hash64(key, sizeof key));
+    arena_reset(&s->of_state);
+    int rc = state_decode(&state, &s->o->policy->schema, (struct str){0}, &s->of_state, s->e);
+    if (!rc && person_profile(&s->world, person, start_ms, &state))
+        rc = error_set(s->e, ERR_NOSPACE, "the state of %s does not fit its memory", person->id);
+    struct life life = {
+        .world = &s->world, .person = person, .state = &state, .moment = on_moment, .ctx = s, .e = s->e};
+    if (!rc)
+        rc = life_before(&life, start_ms);
+    for (uint32_t hour = 0; !rc && hour < s->o->days * 24; hour++) {
+        int64_t now_ms = start_ms + hour * WORLD_HOUR_MS;
+        rc = life_hour(&life, now_ms);
+        if (!rc && hour % 24 == 23)
+            rc = turn_over(s, &state, life.now_ms);
+    }
+    return rc;
+}
+
+static long device_field(const struct policy *p)
+{
+    for (size_t i = 0; i < p->context_count; i++)
+        if (str_is(p->context[i].name, "device") && p->context[i].domain_count)
+            return (long)i;
+    return -1;
+}
+
+int simulate(const struct simulate_options *o, struct simulate_result *out, struct error *e)
+{
+    struct simulation s = {.o = o, .result = out, .e = e};
+    *out = (struct simulate_result){0};
+    arena_init(&s.fixed, STATE_MEMORY);
+    arena_init(&s.of_state, STATE_MEMORY);
+    arena_init(&s.of_moment, MOMENT_MEMORY);
+    buf_init(&s.blobs[0], STATE_BLOB_MAX);
+    buf_init(&s.blobs[1], STATE_BLOB_MAX);
+    buf_init(&s.row, ROW_MAX);
+    s.device = device_field(o->policy);
+    int rc = world_open(&s.world, o->policy, &s.fixed, e);
+    if (!rc)
+        rc = collect_attributes(&s);
+    if (!rc)
+        rc = write_header(&s);
+    for (uint32_t i = 0; !rc && i < o->customers; i++) {
+        struct arena_mark mark = arena_mark(&s.fixed);
+        rc = live(&s, i);
+        arena_rewind(&s.fixed, mark);
+        if (o->progress)
+            o->progress(o->user, i + 1, o->customers);
+    }
+    if (!rc && fflush(o->out) != 0)
+        rc = error_set(e, ERR_IO, "cannot write: %s", strerror(errno));
+    if (out->rows)
+        out->truth /= (double)out->rows;
+    buf_free(&s.row);
+    buf_free(&s.blobs[0]);
+    buf_free(&s.blobs[1]);
+    arena_free(&s.of_moment);
+    arena_free(&s.of_state);
+    arena_free(&s.fixed);
+    return rc;
+}
