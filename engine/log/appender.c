@@ -109,7 +109,7 @@ static int recover(struct appender *a, struct error *e)
         if (settled)
             continue;
         char path[SEGMENT_PATH_MAX];
-        size_t blocks;
+        size_t blocks = 0;
         if (snprintf(path, sizeof path, "%s/%s", a->folder, list.names[i]) >= (int)sizeof path)
             rc = error_set(e, ERR_INVALID, "%s: a path of over %d bytes", a->folder, SEGMENT_PATH_MAX);
         else

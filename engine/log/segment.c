@@ -15,6 +15,7 @@ enum {
      * WINDOW_MAX; bytes made to look like headers everywhere could ask for far more. Past it the file counts
      * as damaged, which loses nothing. */
     SEARCH_FACTOR = 4,
+    STRETCH_BYTES = 4096, /* how much one look for the magic goes through */
     MS_DIGITS = 13,
     SEQUENCE_DIGITS = 8,
 };
@@ -215,6 +216,8 @@ static int whole_after(struct segment *s, uint64_t bad, struct error *e)
         if (rc || !p)
             return rc;
         size_t n = (size_t)(s->window_at + s->window.n - at);
+        if (n > STRETCH_BYTES)
+            n = STRETCH_BYTES;
         const uint8_t *hit = memmem(p, n, "TBLK", 4);
         if (!hit) {
             at += n - 4; /* the magic may straddle two windows */

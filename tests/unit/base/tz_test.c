@@ -383,7 +383,7 @@ static void test_folders(void **state)
     struct tzdb *other;
     assert_int_equal(tzdb_load(&other, "/nonexistent", &e), ERR_IO);
     assert_non_null(strstr(e.text, "tzdata"));
-    char folder[] = "/tmp/tact_tz_XXXXXX", path[300], sub[280];
+    char folder[] = "/tmp/tact_tz_XXXXXX", path[300], sub[100];
     assert_non_null(mkdtemp(folder));
     assert_int_equal(tzdb_load(&other, folder, &e), ERR_IO);
     assert_non_null(strstr(e.text, "tzdata"));

@@ -208,7 +208,7 @@ static void put_many(const char *log, int mark, int gate)
         char path[4096];
         CHILD_CHECK(archive_path(log, "k", text, path, &e) == 0);
         for (int k = 0; k < FILES; k++) { /* whole as soon as put returns */
-            char file[4200];
+            char file[4300];
             snprintf(file, sizeof file, "%s/%s", path, names[k]);
             CHILD_CHECK(access(file, R_OK) == 0);
         }
