@@ -3,6 +3,7 @@
 #include "net/proto_json.h"
 #include "tact/v1/decisions.pb-c.h"
 #include "tools/answer.h"
+#include "tools/batch.h"
 #include "tools/client.h"
 #include "tools/commands.h"
 #include "tools/value_text.h"
@@ -28,15 +29,16 @@ const struct command command_decide = {
         "--json\n"
         "  tact decide --server 127.0.0.1:50051 --customer c1 --channel app --signal "
         "cart_add:sku=s1,price=80.5\n"
+        "  tact decide --server 127.0.0.1:50051 --requests many.jsonl --in-flight 64\n"
         "  echo '{\"customer_id\": \"c1\", \"channel\": \"web\"}' | tact decide --server 127.0.0.1:50051 "
         "--request -",
     .run = run,
 };
 
 struct options {
-    const char *server, *request, *customer, *channel, *locale, *mode, *request_id, *as_of;
+    const char *server, *request, *requests, *customer, *channel, *locale, *mode, *request_id, *as_of;
     struct option_list placements, context, signals;
-    int64_t max_actions, timeout_ms;
+    int64_t max_actions, timeout_ms, in_flight;
     bool explain, json;
 };
 
@@ -149,6 +151,10 @@ static int decide(const struct options *o, struct arena *arena)
     int status;
     if (!o->server)
         return client_usage(&command_decide, "--server ADDRESS is required");
+    if (o->requests && (o->request || has_request_options(o)))
+        return client_usage(&command_decide, "--requests FILE holds whole requests; give no other part of one");
+    if (o->requests)
+        return batch_decide(&command_decide, &(struct batch_options){o->server, o->requests, o->in_flight, o->timeout_ms});
     if (o->request && has_request_options(o))
         return client_usage(&command_decide,
                             "--request FILE holds the whole request; give no other part of it");
@@ -168,7 +174,7 @@ static int decide(const struct options *o, struct arena *arena)
 
 static int run(int argc, char **argv)
 {
-    struct options o = {.timeout_ms = CLIENT_TIMEOUT_MS};
+    struct options o = {.timeout_ms = CLIENT_TIMEOUT_MS, .in_flight = BATCH_IN_FLIGHT};
     struct arena arena;
     int count;
     const struct option_def defs[] = {
@@ -214,6 +220,16 @@ static int run(int argc, char **argv)
          .value = "FILE",
          .help = "a DecideRequest as JSON instead of all that; - for stdin",
          .text = &o.request},
+        {.name = "requests",
+         .value = "FILE",
+         .help = "many of them, one JSON object a line; answers as JSON lines",
+         .text = &o.requests},
+        {.name = "in-flight",
+         .value = "N",
+         .help = "of --requests; default 64",
+         .number = &o.in_flight,
+         .low = 1,
+         .high = BATCH_IN_FLIGHT_MAX},
         {.name = "timeout-ms",
          .value = "N",
          .help = "default 5000",

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&command_serve,  &command_check,    &command_decide, &command_signal,
+static const struct command *const commands[] = {&command_serve,  &command_check,    &command_decide, &command_signal, &command_outcome,
                                                  &command_import, &command_simulate, &command_replay, NULL};
 
 static int help(FILE *out, int code)
