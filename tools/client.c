@@ -3,19 +3,22 @@
 #include "net/grpc_client.h"
 #include "net/proto_check.h"
 #include "net/proto_json.h"
+#include "tools/answer.h"
 #include "tools/value_text.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { PROPERTIES_MAX = 256, JSON_MAX = 64 << 20 };
+enum { PROPERTIES_MAX = 256, JSON_MAX = 64 << 20, MESSAGE_TEXT_MAX = 4096 };
 
 /* ---- messages ---- */
 
 static void tell(const struct command *c, const char *format, va_list args)
 {
+    char text[MESSAGE_TEXT_MAX];
+    vsnprintf(text, sizeof text, format, args);
     fprintf(stderr, "tact %s: ", c->name);
-    vfprintf(stderr, format, args);
+    answer_text(text, sizeof text, stderr); /* it may hold what others typed */
     fputc('\n', stderr);
 }
 
