@@ -8,8 +8,8 @@ struct template_loader {
     const struct expr_scope *scope;
     const struct expr_report *report;
     struct arena *arena;
-    struct template_part parts[TEMPLATE_PARTS_MAX];
-    size_t count;
+    struct template_part parts[2 * TEMPLATE_HOLES_MAX + 1]; /* a literal before, between and after holes */
+    size_t count, holes;
 };
 
 /* Findings inside a hole are moved by its place in the text. */
@@ -73,7 +73,6 @@ static int unknown_filter(struct template_loader *l, struct str filter)
     struct suggest s;
     suggest_init(&s, filter);
     suggest_offer(&s, STR("default:"));
-    suggest_offer(&s, STR("default"));
     suggest_offer(&s, STR("raw"));
     struct str best = suggest_best(&s);
     char text[200];
@@ -142,8 +141,6 @@ int template_compile(struct str text, struct expr_program *program, const struct
     if (text.n > TEMPLATE_TEXT_MAX)
         return complain(&l, 0, "text over 64 KiB");
     for (size_t at = 0; at < text.n && rc != ERR_NOSPACE;) {
-        if (l.count + 2 > TEMPLATE_PARTS_MAX)
-            return complain(&l, at, "more than 31 {{ }} in one text");
         size_t open = find(text, at, "{{");
         if (open > at && literal(&l, at, open))
             return ERR_NOSPACE;
@@ -152,6 +149,8 @@ int template_compile(struct str text, struct expr_program *program, const struct
         size_t close = find(text, open + 2, "}}");
         if (close == text.n)
             return complain(&l, open, "'{{' without '}}'");
+        if (l.holes++ == TEMPLATE_HOLES_MAX)
+            return complain(&l, open, "more than 31 {{ }} in one text");
         int bad = hole(&l, open + 2, close);
         rc = bad ? bad : rc;
         at = close + 2;

@@ -7,7 +7,7 @@
 #define TACT_POLICY_TEMPLATE_H
 #include "expr/expr.h"
 
-enum { TEMPLATE_PARTS_MAX = 64, TEMPLATE_TEXT_MAX = 64 * 1024 };
+enum { TEMPLATE_HOLES_MAX = 31, TEMPLATE_TEXT_MAX = 64 * 1024 };
 
 struct template_part {
     struct str text; /* literal; or of a hole: its source, for messages */
