@@ -2,8 +2,9 @@
  * agree with it bit for bit; golden rows are checked with it; where nothing faster fits, it serves.
  *
  * One booster belongs to one thread: the library's prediction changes the handle. Open one a worker from the
- * same bytes. The margin is the sum before the link function, base score included. SPDX-License-Identifier:
- * Apache-2.0 */
+ * same bytes. The margin is the sum before the link function, base score included.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_BOOSTER_H
 #define TACT_MODELS_BOOSTER_H
 #include "base/error.h"

@@ -1,5 +1,7 @@
 /* Writing a bundle: a folder beside the wanted one, synced, loaded as a check, renamed. The declaration is in
- * bundle.h; this is a file of its own since servers never write bundles. SPDX-License-Identifier: Apache-2.0
+ * bundle.h; this is a file of its own since servers never write bundles.
+ *
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "models/booster.h"
 #include "models/bundle.h"

@@ -139,6 +139,33 @@ static void scope(const Tact__V1__Scope *s, FILE *out)
     }
 }
 
+static void words(const char *before, size_t count, char *const *items, FILE *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        fputs(i ? ", " : before, out);
+        word(items[i], out);
+    }
+}
+
+/* One line: when the rule ends, when the withheld action is free, what that waits for. */
+static void when(const Tact__V1__Suppression *s, FILE *out)
+{
+    const char *between = "\n  ";
+    if (s->ends_at_ms) {
+        fprintf(out, "%sends at ", between);
+        time_text(s->ends_at_ms, out);
+        words(", sooner with news of ", s->n_lifted_by, s->lifted_by, out);
+        between = "; ";
+    }
+    if (s->next_eligible_at_ms && s->next_eligible_at_ms != s->ends_at_ms) {
+        fprintf(out, "%snext eligible at ", between);
+        time_text(s->next_eligible_at_ms, out);
+        between = "; ";
+    }
+    fputs(s->n_waits_for ? between : "", out);
+    words("waits for ", s->n_waits_for, s->waits_for, out);
+}
+
 static void suppression(const Tact__V1__Suppression *s, FILE *out)
 {
     fputs("nothing: ", out);
@@ -159,16 +186,7 @@ static void suppression(const Tact__V1__Suppression *s, FILE *out)
         fputs(", priority ", out);
         number(s->withheld_priority, out);
     }
-    if (s->next_eligible_at_ms || s->n_waits_for)
-        fputs("\n  ", out);
-    if (s->next_eligible_at_ms) {
-        fputs("next eligible at ", out);
-        time_text(s->next_eligible_at_ms, out);
-    }
-    for (size_t i = 0; i < s->n_waits_for; i++) {
-        fputs(i ? ", " : s->next_eligible_at_ms ? "; waits for " : "waits for ", out);
-        word(s->waits_for[i], out);
-    }
+    when(s, out);
     fputc('\n', out);
 }
 
@@ -180,13 +198,9 @@ static void candidate(const Tact__V1__Candidate *c, FILE *out)
     word(c->action_id, out);
     fputs(": ", out);
     enum_text(&tact__v1__candidate__stage__descriptor, (int)c->stage, out);
-    if (c->rule[0]) {
-        fputs(", ", out);
-        word(c->rule, out);
-    }
-    if (c->reason[0]) {
+    if (c->stage != TACT__V1__CANDIDATE__STAGE__CHOSEN && (c->reason[0] || c->rule[0])) {
         fputs(": ", out);
-        answer_text(c->reason, ANSWER_TEXT_MAX, out);
+        answer_text(c->reason[0] ? c->reason : c->rule, ANSWER_TEXT_MAX, out); /* the reason names the rule */
     }
     if (c->n_evidence) {
         fputs(" (", out);

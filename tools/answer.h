@@ -1,5 +1,7 @@
 /* A decision for people: at most six short lines for each choice or for a suppression, control characters
- * taken out (the text holds what customers typed), long text cut. SPDX-License-Identifier: Apache-2.0 */
+ * taken out (the text holds what customers typed), long text cut.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TOOLS_ANSWER_H
 #define TACT_TOOLS_ANSWER_H
 #include "tact/v1/decisions.pb-c.h"

@@ -1,5 +1,7 @@
 /* What the subcommands that call a server share: one call with its errors told on stderr, signals from the
- * command line, event ids. One thread. SPDX-License-Identifier: Apache-2.0 */
+ * command line, event ids. One thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TOOLS_CLIENT_H
 #define TACT_TOOLS_CLIENT_H
 #include "base/arena.h"

@@ -1,5 +1,7 @@
 /* tact simulate: people of a known world live with a policy, and what they were shown and answered becomes
- * training data. SPDX-License-Identifier: Apache-2.0 */
+ * training data.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/simulate.h"
 #include "tools/commands.h"
 #include "tools/progress.h"

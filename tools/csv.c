@@ -1,7 +1,9 @@
 /* CSV reader; see csv.h. The buffer is a window of the input; [at, end) is not parsed yet. A record that
  * reaches the end of the window is parsed again from its beginning once more bytes are there, and a long one
  * only when an eighth of its length has come, so that a byte is looked at a few times at most however slowly
- * the input drips. The window never moves while a record is parsed. SPDX-License-Identifier: Apache-2.0 */
+ * the input drips. The window never moves while a record is parsed.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/csv.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -11,7 +11,9 @@
  * that nobody closes: the line after the one with the quote), so one bad row costs one row.
  *
  * Speed: a record is parsed where it lies in the buffer, by a table of byte classes; nothing is copied but
- * fields with doubled quotes. One thread. SPDX-License-Identifier: Apache-2.0 */
+ * fields with doubled quotes. One thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TOOLS_CSV_H
 #define TACT_TOOLS_CSV_H
 #include "base/buf.h"

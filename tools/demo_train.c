@@ -8,7 +8,9 @@
  * categories in order of the alphabet; a column without any value is left out. Customers are split by the
  * hash of their id, so that no one stands on both sides. Beside AUC and log loss of the model it tells those
  * of the true propensities: nothing can do better. The same data, rounds and seed give the same bundle on the
- * same version of XGBoost. SPDX-License-Identifier: Apache-2.0 */
+ * same version of XGBoost.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
 #include "base/hash.h"
 #include "models/booster.h"

@@ -4,7 +4,9 @@
  * be one of these, or left out by name, so that a misspelt header is an error and not silence. With a policy,
  * columns named like attributes map themselves and values are typed and checked as the server would; without
  * one, types stand in the mapping and default to string. An empty cell says nothing, or removes the attribute
- * where the caller wants that. Pure. SPDX-License-Identifier: Apache-2.0 */
+ * where the caller wants that. Pure.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TOOLS_IMPORT_ROWS_H
 #define TACT_TOOLS_IMPORT_ROWS_H
 #include "policy/policy.h"

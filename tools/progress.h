@@ -1,5 +1,7 @@
 /* A progress bar on stderr for long work; nothing when stderr is no terminal. Redrawn at most ten times a
- * second; one thread. SPDX-License-Identifier: Apache-2.0 */
+ * second; one thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TOOLS_PROGRESS_H
 #define TACT_TOOLS_PROGRESS_H
 #include <stdbool.h>

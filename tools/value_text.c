@@ -17,6 +17,8 @@ static const char *const type_names[TEXT_COUNT] = {
 int value_text_type(struct str name, enum value_text *out, struct error *e)
 {
     struct suggest s;
+    if (str_is(name, "timestamp")) /* as policies spell it */
+        name = STR("time");
     suggest_init(&s, name);
     for (int i = TEXT_STRING; i < TEXT_COUNT; i++) {
         if (str_is(name, type_names[i])) {

@@ -3,7 +3,9 @@
  *
  * The guess, for `name=value`: in quotes ('…' or "…") a string; true and false; a number as JSON writes it
  * (whole: int, else number), if 64 bits hold it; an RFC 3339 time with its zone; all else a string. So 007
- * and +1 stay strings, and `name:string=42` says what is meant. Pure. SPDX-License-Identifier: Apache-2.0 */
+ * and +1 stay strings, and `name:string=42` says what is meant. Pure.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TOOLS_VALUE_TEXT_H
 #define TACT_TOOLS_VALUE_TEXT_H
 #include "base/arena.h"
@@ -28,7 +30,8 @@ enum value_text {
 int value_text_type(struct str name, enum value_text *out, struct error *e) MUST_CHECK;
 
 /* Fills *out; strings are copied to the arena. number: decimal, finite; int: whole, 64 bits; bool: true,
- * false, yes, no, 1 or 0, in any case of letters; time: RFC 3339, or a date (2025-01-15: midnight UTC). */
+ * false, yes, no, 1 or 0, in any case of letters; time (or
+ * timestamp): RFC 3339, or a date (2025-01-15: midnight UTC). */
 int value_text_parse(enum value_text type, struct str text, struct arena *arena, Tact__V1__Value *out,
                      struct error *e) MUST_CHECK;
 

@@ -1,6 +1,8 @@
 /* The proleptic Gregorian calendar: days since 1970-01-01 and back, over all years of an int32.
  * Method: eras of 400 years with years that begin in March (Hinnant, "chrono-Compatible Low-Level Date
- * Algorithms", 2013). SPDX-License-Identifier: Apache-2.0 */
+ * Algorithms", 2013).
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_BASE_CIVIL_H
 #define TACT_BASE_CIVIL_H
 #include <stdbool.h>

@@ -1,5 +1,7 @@
 /* Log-linear histogram; see hist.h. Buckets 0 to 63 are the values themselves; from there on each power of
- * two [2^k, 2^(k+1)) has 64 buckets of width 2^(k-6). SPDX-License-Identifier: Apache-2.0 */
+ * two [2^k, 2^(k+1)) has 64 buckets of width 2^(k-6).
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/hist.h"
 #include <math.h>
 #include <string.h>

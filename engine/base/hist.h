@@ -1,7 +1,9 @@
 /* Latency histogram in fixed memory (19 KiB): 64 buckets a power of two, so a value is known to within 1/64
  * (1.6%), from 1 ns to 73 minutes; values below 64 ns are exact, longer ones than 73 minutes count in the
  * last bucket. Recording is a few instructions. The idea is Tene's HdrHistogram. Not thread-safe: one a
- * thread, merged by whoever reports. SPDX-License-Identifier: Apache-2.0 */
+ * thread, merged by whoever reports.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_BASE_HIST_H
 #define TACT_BASE_HIST_H
 #include <stdint.h>

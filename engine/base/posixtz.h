@@ -3,7 +3,9 @@
  * section 3.3.1). Pure; allocates nothing.
  *
  * Daylight saving time may be behind standard time (Dublin), may last all year ("XXX3EDT4,0/0,J365/23"), and
- * may begin in one year and end in the next (the southern hemisphere). SPDX-License-Identifier: Apache-2.0 */
+ * may begin in one year and end in the next (the southern hemisphere).
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_BASE_POSIXTZ_H
 #define TACT_BASE_POSIXTZ_H
 #include "base/str.h"

@@ -3,7 +3,9 @@
  *
  *   "TACTTZ1\n", varint count, then per zone, sorted by name: varint length and name, varint k; k = 0: varint
  * length and a TZif file follow; k > 0: the same contents as the k-th TZif file in here. (About a third of
- * the names are links.) SPDX-License-Identifier: Apache-2.0 */
+ * the names are links.)
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/tz.h"
 #include "base/tzif.h"
 #include <dirent.h>

@@ -1,7 +1,9 @@
 /* Time zones from TZif files (RFC 8536), without the process's TZ, so that a zone is an argument like any
  * other. The data base is immutable after loading and is part of the `world` of a decision: its id names
  * exactly the bytes it was read from. All lookups are pure and allocate nothing; a loaded data base may be
- * read by any number of threads. SPDX-License-Identifier: Apache-2.0 */
+ * read by any number of threads.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_BASE_TZ_H
 #define TACT_BASE_TZ_H
 #include "base/buf.h"

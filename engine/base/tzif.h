@@ -1,7 +1,9 @@
 /* One TZif file (RFC 8536; versions 1 to 4), read in place: parsing checks the whole file once, lookups then
  * search its big-endian tables where they are, so that the data base of all zones costs little more memory
  * than the files. Leap seconds are refused (the "right" files): Tact counts POSIX time. Pure; allocates
- * nothing; safe on hostile bytes. SPDX-License-Identifier: Apache-2.0 */
+ * nothing; safe on hostile bytes.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_BASE_TZIF_H
 #define TACT_BASE_TZIF_H
 #include "base/error.h"

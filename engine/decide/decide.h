@@ -132,6 +132,9 @@ struct suppression {
     int64_t next_eligible_ms;      /* 0: none */
     struct str *waits_for;
     size_t waits_count;
+    int64_t ends_ms;               /* of the rule or limit itself; 0: not by time */
+    struct str *lifted_by;         /* what it looks at */
+    size_t lifted_count;
     struct str text;
 };
 

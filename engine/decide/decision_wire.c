@@ -131,6 +131,10 @@ static Tact__V1__Suppression *suppression_message(struct packer *p, const struct
     m->waits_for = take(p, (s->waits_count + 1) * sizeof *m->waits_for);
     for (size_t i = 0; m->waits_for && i < s->waits_count; i++)
         m->waits_for[m->n_waits_for++] = text(p, s->waits_for[i]);
+    m->ends_at_ms = s->ends_ms;
+    m->lifted_by = take(p, (s->lifted_count + 1) * sizeof *m->lifted_by);
+    for (size_t i = 0; m->lifted_by && i < s->lifted_count; i++)
+        m->lifted_by[m->n_lifted_by++] = text(p, s->lifted_by[i]);
     m->text = text(p, s->text);
     return m;
 }

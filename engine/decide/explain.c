@@ -32,7 +32,7 @@ static struct str value_text(struct value v, struct arena *arena)
 {
     struct arena_buf b;
     text_init(&b, arena);
-    value_format(v, &b.buf);
+    explain_value(v, &b.buf);
     return text_take(&b);
 }
 
@@ -50,6 +50,15 @@ struct str explain_rule(const struct policy *p, const struct blocker *b)
 }
 
 /* ---- evidence ---- */
+
+void explain_value(struct value v, struct buf *out)
+{
+    if (v.type == VALUE_DURATION && v.integer == DURATION_MAX_MS)
+        buf_str(out, STR("never"));
+    else
+        value_format(v, out);
+}
+
 
 struct gather {
     struct expr_eval *ev;
@@ -318,15 +327,6 @@ static bool explain_rules_alone(struct decision *d, struct gate *g)
     return false;
 }
 
-/* When the rule itself ends, whatever the actions' own rules say then. */
-static void explain_rule_end(struct decision *d, struct gate *g, struct waits *w)
-{
-    struct suppression *s = &d->suppression;
-    s->next_eligible_ms = gate_suppression_end(g, s->block.index, d->input->now_ms);
-    if (!s->next_eligible_ms)
-        waits_of(w, &s->block);
-}
-
 /* Everything failed at stages 3 and 4: the earliest of the next instants, or all that is waited for. Each action is followed
  * only as far as the earliest instant so far, which keeps this short for many actions. */
 static void explain_engagement(struct decision *d, struct gate *g, struct waits *w)
@@ -389,11 +389,25 @@ static struct str suppression_text(const struct decision *d, const struct gate *
                    STR_ARG(d->candidates[s->withheld].failed_source));
     else
         put_counts(b, d);
-    if (s->withheld >= 0)
-        buf_printf(b, "; withheld: %.*s", STR_ARG(d->input->policy->actions[s->withheld].word.name));
     if (g->looks_ended)
         buf_printf(b, "; when it ends was not found within %d instants", GATE_LOOKS_MAX);
     return text_take(&text);
+}
+
+/* When the rule or limit that decided ends by itself, and what may end it sooner. */
+static int explain_end(struct decision *d, struct gate *g, struct arena *arena)
+{
+    struct suppression *s = &d->suppression;
+    if (s->block.kind == BLOCK_NONE)
+        return 0;
+    struct waits w = {.policy = d->input->policy, .items = arena_alloc(arena, WAITS_MAX * sizeof *w.items)};
+    if (!w.items)
+        return ERR_NOSPACE;
+    waits_of(&w, &s->block);
+    s->ends_ms = gate_block_end(g, s->withheld >= 0 ? (uint32_t)s->withheld : 0, &s->block, d->input->now_ms);
+    s->lifted_by = w.items;
+    s->lifted_count = w.count;
+    return 0;
 }
 
 int explain_suppression(struct decision *d, struct gate *g, const uint32_t *ranked, size_t count, struct arena *arena,
@@ -413,7 +427,9 @@ int explain_suppression(struct decision *d, struct gate *g, const uint32_t *rank
         s->cause = d->candidates[ranked[0]].stage == STAGE_RENDER ? CAUSE_RENDERING : CAUSE_NOT_WORTH_IT;
     } else if (explain_rules_alone(d, g)) {
         s->cause = CAUSE_SUPPRESSION_RULE;
-        explain_rule_end(d, g, &w);
+        s->next_eligible_ms = gate_block_end(g, 0, &s->block, d->input->now_ms);
+        if (!s->next_eligible_ms)
+            waits_of(&w, &s->block);
     } else {
         explain_engagement(d, g, &w);
     }
@@ -422,6 +438,8 @@ int explain_suppression(struct decision *d, struct gate *g, const uint32_t *rank
     s->evidence_count = explain_evidence(d, &s->block, &s->evidence, arena);
     s->waits_for = w.items;
     s->waits_count = w.count;
+    if (explain_end(d, g, arena))
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
     s->text = suppression_text(d, g, arena);
     return 0;
 }

@@ -9,6 +9,8 @@
 int explain_suppression(struct decision *d, struct gate *g, const uint32_t *ranked, size_t count, struct arena *arena,
                         struct error *e) MUST_CHECK;
 
+/* A value as evidence: as value_format, but the age of what never happened is "never". */
+void explain_value(struct value v, struct buf *out);
 /* The rule or limit behind a block, or empty. */
 struct str explain_rule(const struct policy *p, const struct blocker *b);
 /* One sentence on why a candidate is where it is; in the arena. */

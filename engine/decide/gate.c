@@ -300,14 +300,41 @@ int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, int6
     return found;
 }
 
-int64_t gate_suppression_end(struct gate *g, uint32_t suppression, int64_t now_ms)
+/* Whether this very block stands at the view's instant, whatever else does. */
+static bool stands(struct gate *g, uint32_t action, const struct blocker *b)
+{
+    const struct policy_action *a = &g->policy->actions[action];
+    int64_t now_ms = g->view->ev.now_ms;
+    switch (b->kind) {
+    case BLOCK_NONE:
+        return false;
+    case BLOCK_SCHEDULE:
+        return now_ms < a->from_ms || now_ms >= a->to_ms || !weekly_open(&a->weekly, g->policy->zone, now_ms);
+    case BLOCK_ENGAGEMENT:
+        return !holds(g, b->rule, b->rule->on_unknown == ON_UNKNOWN_ALLOW);
+    case BLOCK_SUPPRESSION:
+        return gate_suppression_fires(g, b->index);
+    case BLOCK_QUIET:
+        return quiet_blocked(g, a, now_ms);
+    case BLOCK_LIMIT: {
+        const struct policy_limit *l = &g->policy->limits[b->index];
+        return limit_count(g, l, action, now_ms, NULL) >= l->at_most;
+    }
+    case BLOCK_STATE:
+    case BLOCK_TREATMENT:
+    case BLOCK_CONSENT:
+        break;
+    }
+    return true;
+}
+
+int64_t gate_block_end(struct gate *g, uint32_t action, const struct blocker *b, int64_t now_ms)
 {
     struct expr_eval *ev = &g->view->ev;
-    expr_id when = g->policy->suppressions[suppression].rule.when;
-    bool fires = true;
-    while ((fires = gate_suppression_fires(g, suppression)) && look_on(g, expr_next_change(ev, when), now_ms + WINDOW_MAX_MS))
+    bool on = true;
+    while ((on = stands(g, action, b)) && look_on(g, gate_lift(g, action, b), now_ms + WINDOW_MAX_MS))
         ;
-    int64_t found = fires ? 0 : ev->now_ms;
+    int64_t found = on ? 0 : ev->now_ms;
     expr_eval_at(ev, now_ms);
     return found;
 }

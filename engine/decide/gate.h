@@ -43,8 +43,9 @@ int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b);
  * where these did not suffice, g->looks_ended says so. Leaves the view at now. */
 #define GATE_HORIZON INT64_MAX
 int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, int64_t before_ms, struct blocker *last);
-/* The same for a suppression rule: when it no longer fires. */
-int64_t gate_suppression_end(struct gate *g, uint32_t suppression, int64_t now_ms);
+/* The first instant at which this very block no longer stands, whatever else blocks then; 0: none within those bounds. Of the
+ * action only what the block is about counts (a suppression rule is the same for all). */
+int64_t gate_block_end(struct gate *g, uint32_t action, const struct blocker *b, int64_t now_ms);
 
 /* The contact that choosing an action makes. */
 struct contact gate_contact(const struct gate *g, uint32_t action, struct id128 decision, int64_t now_ms);

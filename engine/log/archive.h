@@ -1,7 +1,9 @@
 /* What decisions refer to by content hash, kept beside the log so that any of them can be replayed: folders
  * <log>/<kind>/<id>/… with the very files (policies, bundles, worlds). A folder appears whole or not at all,
  * is on disk when the call returns, and is never changed; any number of processes may put the same id at
- * once. Any thread. SPDX-License-Identifier: Apache-2.0 */
+ * once. Any thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_LOG_ARCHIVE_H
 #define TACT_LOG_ARCHIVE_H
 #include "base/error.h"

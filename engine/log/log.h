@@ -13,7 +13,9 @@
  * writer of that name out.
  *
  * Threads: log_append, log_healthy and log_counts from any; log_poll and log_close from one (the order of
- * reports is its own). The writer thread calls only wake. SPDX-License-Identifier: Apache-2.0 */
+ * reports is its own). The writer thread calls only wake.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_LOG_LOG_H
 #define TACT_LOG_LOG_H
 #include "log/block.h" /* LOG_RECORD_MAX, LOG_BLOCK_MAX */

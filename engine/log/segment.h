@@ -3,7 +3,9 @@
  * segment's whole blocks end.
  *
  * The size is taken when the segment is opened, so that walking a segment that is being written stops at the
- * last whole block and never takes what comes meanwhile for damage. SPDX-License-Identifier: Apache-2.0 */
+ * last whole block and never takes what comes meanwhile for damage.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_LOG_SEGMENT_H
 #define TACT_LOG_SEGMENT_H
 #include "log/block.h"

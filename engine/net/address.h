@@ -1,6 +1,7 @@
 /* Addresses as people write them: "127.0.0.1:50051", "[::1]:50051", "localhost:50051", "unix:/run/tact.sock".
- * Names are looked up when the address is parsed (blocking: at start only). SPDX-License-Identifier:
- * Apache-2.0 */
+ * Names are looked up when the address is parsed (blocking: at start only).
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_NET_ADDRESS_H
 #define TACT_NET_ADDRESS_H
 #include "base/error.h"

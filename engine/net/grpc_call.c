@@ -1,6 +1,8 @@
 /* A call's life: headers, request, answer, pool; see grpc_call.h. The checks follow PROTOCOL-HTTP2.md and
  * statuscodes.md of the gRPC project; where those leave it open (a body cut short) the status is
- * INVALID_ARGUMENT with a text that says it. SPDX-License-Identifier: Apache-2.0 */
+ * INVALID_ARGUMENT with a text that says it.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "net/grpc_call.h"
 #include "net/grpc_session.h"
 #include <inttypes.h>

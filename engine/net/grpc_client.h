@@ -2,7 +2,9 @@
  * in flight. For Tact's own command-line tools and load tests. One thread.
  *
  * A call that the server surely did not begin (refused stream, or above the last one of its GOAWAY) is sent
- * once more on a fresh connection; all other losses are reported. SPDX-License-Identifier: Apache-2.0 */
+ * once more on a fresh connection; all other losses are reported.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_NET_GRPC_CLIENT_H
 #define TACT_NET_GRPC_CLIENT_H
 #include "net/grpc_server.h"

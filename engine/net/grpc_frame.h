@@ -1,5 +1,7 @@
 /* The five bytes before every gRPC message (compressed flag, big-endian length), read from a body that may be
- * cut anywhere. Unary: one body holds one message. Pure; any thread. SPDX-License-Identifier: Apache-2.0 */
+ * cut anywhere. Unary: one body holds one message. Pure; any thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_NET_GRPC_FRAME_H
 #define TACT_NET_GRPC_FRAME_H
 #include "base/buf.h"

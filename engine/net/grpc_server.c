@@ -5,7 +5,9 @@
  *
  * Every uv handle of the server is counted; grpc_server_free closes those that are left, and the memory goes
  * with the last of them. A sweep twice a second closes connections that are late with their preface, idle, or
- * do not read; one told to go that stays is closed CLOSE_GRACE_MS later. SPDX-License-Identifier: Apache-2.0
+ * do not read; one told to go that stays is closed CLOSE_GRACE_MS later.
+ *
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "net/grpc_server.h"
 #include "base/clock.h"

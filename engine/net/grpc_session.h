@@ -4,7 +4,9 @@
  * Limits: header list GRPC_HEADERS_MAX; streams as in grpc_options, where calls that the peer cancelled and
  * whose handler has not answered yet may be as many again; SESSION_RESETS_MAX resets and SESSION_CHATTER_MAX
  * frames that move nothing (PING, SETTINGS, PRIORITY, empty DATA) in a second. Past those two the connection
- * ends with ENHANCE_YOUR_CALM. SPDX-License-Identifier: Apache-2.0 */
+ * ends with ENHANCE_YOUR_CALM.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_NET_GRPC_SESSION_H
 #define TACT_NET_GRPC_SESSION_H
 #include "net/grpc_call.h"

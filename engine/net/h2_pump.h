@@ -2,8 +2,9 @@
  * server and client, for sockets (h2_link) and for tests that have none.
  *
  * After a fatal error the pump accepts no more input; what is left in it (a GOAWAY that names the error)
- * should still be drained and sent, then the connection closed. One thread. SPDX-License-Identifier:
- * Apache-2.0 */
+ * should still be drained and sent, then the connection closed. One thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_NET_H2_PUMP_H
 #define TACT_NET_H2_PUMP_H
 #include "base/error.h"

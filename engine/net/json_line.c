@@ -1,5 +1,7 @@
 /* Walking JSON text to a value; see json_line.h. Nesting costs no recursion: a value is skipped by counting
- * brackets. SPDX-License-Identifier: Apache-2.0 */
+ * brackets.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "net/json_line.h"
 
 struct scan {

@@ -6,7 +6,9 @@
  * Stricter than the protobuf standard in three things: a known field of a wrong wire type is an error (the
  * standard: an unknown field); so is a varint of more than 64 bits; and so is a message field that is not
  * repeated but given twice (the standard: merged; protobuf-c loses fields there, or fails). No encoder writes
- * any of these. Pure; any thread. SPDX-License-Identifier: Apache-2.0 */
+ * any of these. Pure; any thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_NET_PROTO_CHECK_H
 #define TACT_NET_PROTO_CHECK_H
 #include "base/arena.h"

@@ -1,5 +1,7 @@
 /* What protobuf-c's descriptors say of a message type's fields, where its own interface does not answer:
- * sizes, maps, JSON names, presence. Pure; any thread. SPDX-License-Identifier: Apache-2.0 */
+ * sizes, maps, JSON names, presence. Pure; any thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_NET_PROTO_FIELDS_H
 #define TACT_NET_PROTO_FIELDS_H
 #include "base/str.h"

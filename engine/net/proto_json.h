@@ -4,7 +4,9 @@
  * base64, maps as objects, oneofs, absent fields left out, "NaN", "Infinity" and "-Infinity" as strings, null
  * for a field that is not given. No Any, no well-known wrapper types. Input is strict: an unknown or repeated
  * name, a value of a wrong type or out of range is an error. Numbers beyond 64 bits signed (large uint64)
- * must be strings on input. Pure; any thread. SPDX-License-Identifier: Apache-2.0 */
+ * must be strings on input. Pure; any thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_NET_PROTO_JSON_H
 #define TACT_NET_PROTO_JSON_H
 #include "base/arena.h"

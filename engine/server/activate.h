@@ -1,6 +1,8 @@
 /* From a loaded snapshot to one that serves: its files go to the archive, its names get their ids from the
  * store, the dictionary goes to the log. Also checks, whenever the store comes back, that it still is the one
- * whose ids we use. SPDX-License-Identifier: Apache-2.0 */
+ * whose ids we use.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_ACTIVATE_H
 #define TACT_SERVER_ACTIVATE_H
 #include "server/worker.h"

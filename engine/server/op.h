@@ -119,9 +119,6 @@ struct op {
 
 enum { OP_MAGIC = 0x74616374 };
 
-extern const struct op_methods op_decide_methods, op_signal_methods, op_upsert_methods, op_get_methods,
-    op_record_methods;
-
 /* Runs steps until one parks or is done. */
 void op_run(struct op *op);
 /* Ends the call with a status; returns STEP_DONE. */

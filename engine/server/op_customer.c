@@ -1,6 +1,7 @@
 /* Signal, Upsert, Get: what is known of a customer.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/op_customer.h"
+#include "decide/explain.h"
 #include "decide/view.h"
 #include "tact/v1/log.pb-c.h"
 
@@ -253,7 +254,7 @@ static int get_features(struct op *op, Tact__V1__GetResponse *r, struct error *e
         Tact__V1__GetResponse__FeaturesEntry *entry = r->features[r->n_features++];
         tact__v1__get_response__features_entry__init(entry);
         buf_clear(&text);
-        value_format(expr_eval(&v->ev, p->features[i].node), &text);
+        explain_value(expr_eval(&v->ev, p->features[i].node), &text);
         entry->key = (char *)arena_str(&op->arena, p->features[i].name).p;
         entry->value = (char *)arena_str(&op->arena, (struct str){(const char *)text.p, text.n}).p;
         rc = entry->key && entry->value ? 0 : ERR_NOSPACE;

@@ -4,6 +4,8 @@
 #define TACT_SERVER_OP_CUSTOMER_H
 #include "server/op.h"
 
+extern const struct op_methods op_signal_methods, op_upsert_methods, op_get_methods;
+
 /* Writes an attribute or property as a wire value (all members but strings need no memory). */
 void wire_value(struct value v, struct arena *arena, Tact__V1__Value *out);
 

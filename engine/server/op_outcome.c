@@ -1,7 +1,7 @@
 /* Outcomes.Record: what became of a decision.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "net/proto_check.h"
-#include "server/op.h"
+#include "server/op_outcome.h"
 #include "tact/v1/log.pb-c.h"
 #include <math.h>
 

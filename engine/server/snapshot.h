@@ -1,6 +1,8 @@
 /* What decisions are made with: one policy, one model bound to it (or none), the world. Immutable; a request
  * holds a reference from its first step to its last, so a reload never changes a decision under way. One
- * thread. SPDX-License-Identifier: Apache-2.0 */
+ * thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_SNAPSHOT_H
 #define TACT_SERVER_SNAPSHOT_H
 #include "decide/decide.h"

@@ -5,7 +5,9 @@
  *   worker_submit(kind, bytes) --> steps (op.h) --> done(status, bytes)
  *
  * Calls that change a customer take turns: a worker never races with itself, only with other servers, through
- * the store's compare-and-set. SPDX-License-Identifier: Apache-2.0 */
+ * the store's compare-and-set.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_WORKER_H
 #define TACT_SERVER_WORKER_H
 #include "base/hist.h"

@@ -1,6 +1,8 @@
 /* A binary heap of things that have a time: deadlines of commands, events of the simulation. Intrusive: the
  * node sits inside the thing, so that taking one out of the middle costs O(log n) and no search. Equal keys
- * come out by `tie`. Out of memory stops the process. SPDX-License-Identifier: Apache-2.0 */
+ * come out by `tie`. Out of memory stops the process.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STORE_HEAP_H
 #define TACT_STORE_HEAP_H
 #include "base/error.h"

@@ -3,8 +3,9 @@
  * The child is made by fork and exec of our own rather than uv_spawn, since PR_SET_PDEATHSIG must be set in
  * between. Between fork and exec only async-signal-safe calls are made. The lock's descriptor goes to the
  * child without close-on-exec: flock belongs to the open file, so the lock falls when the last of the two
- * processes is gone. An exec that fails reports errno through a close-on-exec pipe. SPDX-License-Identifier:
- * Apache-2.0 */
+ * processes is gone. An exec that fails reports errno through a close-on-exec pipe.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis_embedded.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -143,7 +144,7 @@ static int lock_folder(struct redis_embedded *r, struct error *e)
     r->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (r->lock_fd < 0)
         return error_set(e, ERR_IO, "embedded store: %s: %s", path, strerror(errno));
-    int64_t deadline = deadline_in(REDIS_EMBEDDED_LOCK_MS);
+    int64_t deadline = deadline_in(r->options.lock_timeout_ms);
     while (flock(r->lock_fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return error_set(e, ERR_IO, "embedded store: locking %s: %s", path, strerror(errno));
@@ -366,6 +367,8 @@ int redis_embedded_start(struct redis_embedded **out, const char *folder,
         r->options.start_timeout_ms = REDIS_EMBEDDED_START_MS;
     if (r->options.stop_timeout_ms <= 0)
         r->options.stop_timeout_ms = REDIS_EMBEDDED_STOP_MS;
+    if (r->options.lock_timeout_ms <= 0)
+        r->options.lock_timeout_ms = REDIS_EMBEDDED_LOCK_MS;
     if ((rc = find_binary(&r->binary, r->options.binary, e)) < 0 || (rc = make_folder(r, folder, e)) < 0 ||
         (rc = lock_folder(r, e)) < 0 || (rc = choose_socket(r, e)) < 0 || (rc = write_owner(r, e)) < 0 ||
         (rc = redis_embedded_restart(r, true, e)) < 0) {

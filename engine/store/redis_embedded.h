@@ -5,8 +5,9 @@
  * as long as either lives, and after a kill -9 a new one starts at once. The child gets SIGTERM when the
  * thread that started it dies, runs in a session of its own (a Ctrl-C reaches the server, which drains, not
  * its Redis), and logs to redis.log. Starting and stopping block, for a bounded time: not for a running loop.
- * Start from a thread that lives as long as the server. One thread at a time. SPDX-License-Identifier:
- * Apache-2.0 */
+ * Start from a thread that lives as long as the server. One thread at a time.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STORE_REDIS_EMBEDDED_H
 #define TACT_STORE_REDIS_EMBEDDED_H
 #include "base/error.h"
@@ -21,6 +22,7 @@ struct redis_embedded_options {
     uint64_t maxmemory_bytes; /* 0: no limit */
     int start_timeout_ms;     /* 0: REDIS_EMBEDDED_START_MS; loading a big file takes its time */
     int stop_timeout_ms;      /* 0: REDIS_EMBEDDED_STOP_MS, then SIGKILL */
+    int lock_timeout_ms;      /* 0: REDIS_EMBEDDED_LOCK_MS; how long a dead server's Redis may take to die */
 };
 enum { REDIS_EMBEDDED_START_MS = 60000, REDIS_EMBEDDED_STOP_MS = 10000, REDIS_EMBEDDED_LOCK_MS = 5000 };
 

@@ -1,5 +1,7 @@
 /* What a Redis says about itself when we connect (INFO, CONFIG GET), and what follows: may we use it, and
- * what can it lose. Pure: texts in, texts out. SPDX-License-Identifier: Apache-2.0 */
+ * what can it lose. Pure: texts in, texts out.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STORE_REDIS_FACTS_H
 #define TACT_STORE_REDIS_FACTS_H
 #include "base/str.h"

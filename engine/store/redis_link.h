@@ -15,7 +15,9 @@
  * NO_REPLY is not: it may have run.
  *
  * One thread: the loop's. Sets SIGPIPE to ignored when it still has its default, since hiredis writes with
- * write(2). SPDX-License-Identifier: Apache-2.0 */
+ * write(2).
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STORE_REDIS_LINK_H
 #define TACT_STORE_REDIS_LINK_H
 #include "store/heap.h"

@@ -2,7 +2,9 @@
  *
  * A call is one allocation: the link's command, whom to tell, and the request's bytes, so that a resend after
  * NOSCRIPT needs nothing else. on_call turns what the link says into a store_reply and, as the last thing it
- * does, calls back: the callback may free the store. SPDX-License-Identifier: Apache-2.0 */
+ * does, calls back: the callback may free the store.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis_store.h"
 #include "store/redis_facts.h"
 #include "store/redis_script.h"

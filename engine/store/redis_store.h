@@ -8,7 +8,9 @@
  *
  * STORE_UNAVAILABLE of a commit is certain: its bytes never all left, or Redis said that it does not serve
  * now (LOADING, MASTERDOWN, BUSY …). Bytes that left without a reply: STORE_UNCERTAIN. Reads that fail are
- * always STORE_UNAVAILABLE. One thread: the loop's. SPDX-License-Identifier: Apache-2.0 */
+ * always STORE_UNAVAILABLE. One thread: the loop's.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STORE_REDIS_STORE_H
 #define TACT_STORE_REDIS_STORE_H
 #include "store/redis_link.h"

@@ -1,5 +1,7 @@
 /* Redis requests as bytes (RESP arrays of bulk strings), sized first, so that a command and its bytes are one
- * allocation. SPDX-License-Identifier: Apache-2.0 */
+ * allocation.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STORE_RESP_H
 #define TACT_STORE_RESP_H
 #include "base/str.h"

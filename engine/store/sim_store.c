@@ -3,7 +3,9 @@
  * Three kinds of event, in one heap by (time, seeded tie): a request arrives and is applied to the data,
  * which decides the reply; the reply arrives at the caller; a deadline passes. A call is told once and freed
  * when none of its events is left. Bytes are copied in at the call and again at the application, so that
- * nothing points into the data set. SPDX-License-Identifier: Apache-2.0 */
+ * nothing points into the data set.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "store/sim_store.h"
 #include "store/heap.h"
 #include "store/store_key.h"

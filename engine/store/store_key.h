@@ -1,6 +1,8 @@
 /* The keys of the data model (store.h), one place for every implementation and tool. `%` and `}` in a
  * customer's id are written %25 and %7D: the first would make the escape ambiguous, the second would end the
- * cluster's hash tag early. SPDX-License-Identifier: Apache-2.0 */
+ * cluster's hash tag early.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STORE_STORE_KEY_H
 #define TACT_STORE_STORE_KEY_H
 #include "store/store.h"

@@ -33,7 +33,9 @@
  *
  * Which theme an action has is told by world_theme. All of it is +, −, × and ÷ of doubles, with no function
  * of libm, so that the same seed gives the same bytes on every machine. A world is immutable once open; any
- * thread. SPDX-License-Identifier: Apache-2.0 */
+ * thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_OFFLINE_WORLD_H
 #define TACT_OFFLINE_WORLD_H
 #include "base/rng.h"

@@ -1,7 +1,9 @@
 /* Bytes into a server connection without a socket. The first byte steers: bit 0 puts a client's preface and
  * SETTINGS before the rest, bit 1 lets handlers hold their calls until the end, bit 2 leaves the output in
  * the session until the end, bit 3 drains early; the upper four bits are the size of a read (0: all at once).
- * The counts must add up whatever came. SPDX-License-Identifier: Apache-2.0 */
+ * The counts must add up whatever came.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "net/grpc_session.h"
 
 struct fuzz {

@@ -1,6 +1,8 @@
 /* Hostile segments: the bytes are read as a segment file, and as a file of whole blocks whose contents the
  * bytes are (the checksum made right, so that what is behind it is reached). Reading ends, gives only slices
- * of the bounded block, and repeats itself exactly. SPDX-License-Identifier: Apache-2.0 */
+ * of the bounded block, and repeats itself exactly.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/hash.h"
 #include "log/log_reader.h"
 #include "log/segment.h"

@@ -1,5 +1,7 @@
 /* The first byte picks a message type, the rest is JSON text. What is read must be written, read again and
- * written the same; and survive the wire. SPDX-License-Identifier: Apache-2.0 */
+ * written the same; and survive the wire.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "net/proto_check.h"
 #include "net/proto_json.h"
 #include "tests/unit/net/kinds.h"

@@ -1,5 +1,7 @@
 /* Fuzz target: addresses of stores. What is accepted is within its limits, and its text for people, which
- * shows no password, is accepted again and means the same place. SPDX-License-Identifier: Apache-2.0 */
+ * shows no password, is accepted again and means the same place.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis_url.h"
 #include <stdint.h>
 #include <string.h>

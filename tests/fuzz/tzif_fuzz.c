@@ -1,7 +1,9 @@
 /* Hostile time zone data: the bytes are taken as a data base as they are, and as the one TZif file of a data
  * base (so that the fuzzer need not build the container). What is accepted must answer every question:
  * lookups give fields in range, the way back from a local time leads to the same local time, and the bytes
- * read back are the same. SPDX-License-Identifier: Apache-2.0 */
+ * read back are the same.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/tz.h"
 #include <stdlib.h>
 

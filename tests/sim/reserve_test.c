@@ -3,7 +3,9 @@
  * callers try again with the same request_id. Whatever happens: never more than two contacts, no request with
  * two, every answer a contact or a suppression that names the cap, and repeats answer with the same bytes.
  * TACT_SIM_SEEDS sets the number of seeds (1,000); a failure prints its seed, TACT_SIM_SEED runs that one
- * alone. SPDX-License-Identifier: Apache-2.0 */
+ * alone.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "sim/world.h"
 #include "state/codec.h"
 #include <setjmp.h>

@@ -1,5 +1,7 @@
 /* A small cluster in virtual time: servers (workers) over one simulated store, a log in memory, callers. For
- * tests in tests/sim. SPDX-License-Identifier: Apache-2.0 */
+ * tests in tests/sim.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TESTS_SIM_WORLD_H
 #define TACT_TESTS_SIM_WORLD_H
 #include "server/worker.h"

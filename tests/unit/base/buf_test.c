@@ -1,5 +1,7 @@
 /* Buffers and cursors: limits that stick, integers at their edges, varints as protobuf writes and refuses
- * them. SPDX-License-Identifier: Apache-2.0 */
+ * them.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
 #include "base/rng.h"
 #include <setjmp.h>

@@ -1,6 +1,8 @@
 /* The generator against numbers computed independently (in Python, from the published algorithms), and its
  * derived draws against what their distributions must look like; the seeds are fixed, so a pass is a pass for
- * ever. SPDX-License-Identifier: Apache-2.0 */
+ * ever.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/rng.h"
 #include <math.h>
 #include <setjmp.h>

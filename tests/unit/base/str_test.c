@@ -1,5 +1,7 @@
 /* Slices: comparing, "did you mean", UTF-8 (the table of well-formed sequences in Unicode 15, section 3.9,
- * and the usual ways to break it). SPDX-License-Identifier: Apache-2.0 */
+ * and the usual ways to break it).
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,7 @@
 /* Damaged segments: whatever happens to the bytes, reading gives a prefix of the records that were written,
- * or an error that says where; never a record that was not written. SPDX-License-Identifier: Apache-2.0 */
+ * or an error that says where; never a record that was not written.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "log_files.h"
 #include "log/segment.h"
 

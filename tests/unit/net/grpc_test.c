@@ -1,5 +1,7 @@
 /* Server and client over real sockets, in one process on one loop: calls that succeed and fail, deadlines,
- * cancelling, many at once, draining, peers that misbehave, Unix sockets. SPDX-License-Identifier: Apache-2.0
+ * cancelling, many at once, draining, peers that misbehave, Unix sockets.
+ *
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/clock.h"
 #include "net/grpc_client.h"

@@ -1,6 +1,8 @@
 /* A message type with every kind of field that proto3 has, singular (ids 1 to 17), repeated (18 to 34), in a
  * oneof (35 to 37) and a map (38), for tests; our own .proto files use only some. Written by hand in the form
- * that protoc-c generates. SPDX-License-Identifier: Apache-2.0 */
+ * that protoc-c generates.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TESTS_KINDS_H
 #define TACT_TESTS_KINDS_H
 #include <protobuf-c/protobuf-c.h>

@@ -1,5 +1,7 @@
 /* What proto_check refuses and how it says so, and that its measure is what decoding takes: random messages
- * of every kind of field are decoded into an arena of exactly that size. SPDX-License-Identifier: Apache-2.0
+ * of every kind of field are decoded into an arena of exactly that size.
+ *
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/buf.h"
 #include "base/rng.h"

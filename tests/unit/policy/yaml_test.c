@@ -1,5 +1,7 @@
 /* YAML trees: what is read, where every value stands, what is refused and with which words, and that columns
- * inside scalars of every style point at the right character of the file. SPDX-License-Identifier: Apache-2.0
+ * inside scalars of every style point at the right character of the file.
+ *
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,8 @@
 /* The worker's promises at their edges, in virtual time: repeats, wrong repeats, a log that cannot be
  * written, a store that refuses or is gone, a customer that everybody changes, thousands that wait for one
- * turn, as_of, handles. SPDX-License-Identifier: Apache-2.0 */
+ * turn, as_of, handles.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "sim/world.h"
 #include "state/codec.h"
 #include "tact/v1/customers.pb-c.h"

@@ -1,5 +1,7 @@
 /* When aggregates change, against brute force at every millisecond of a window; what is forgotten and what is
- * kept. SPDX-License-Identifier: Apache-2.0 */
+ * kept.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 
 struct context {

@@ -1,5 +1,7 @@
 /* The blob: what is encoded comes back, to the bit and in one form only; what other policies wrote stays as
- * it is; and no damage to it does more than an error. SPDX-License-Identifier: Apache-2.0 */
+ * it is; and no damage to it does more than an error.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 
 struct context {

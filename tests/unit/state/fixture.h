@@ -1,6 +1,8 @@
 /* Schemas and random states for the tests of state: a fixed schema with every kind of attribute and
  * aggregate, and random parts of it, which stand for the policies of different servers over one dictionary of
- * names. SPDX-License-Identifier: Apache-2.0 */
+ * names.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_STATE_FIXTURE_H
 #define TESTS_STATE_FIXTURE_H
 #include <setjmp.h>

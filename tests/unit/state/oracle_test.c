@@ -1,7 +1,9 @@
 /* Aggregates against an independent oracle, tests/cases/aggregate_oracle.py: random histories, arriving in
  * shuffled order and partly twice, whose counts, sums, last values, ages and open cases Python computed from
  * the raw events. The small file of cases beside it is always run; where python3 is installed, a thousand
- * more are made afresh (always the same ones, from a fixed seed). SPDX-License-Identifier: Apache-2.0 */
+ * more are made afresh (always the same ones, from a fixed seed).
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 
 enum { LINE_MAX_BYTES = 1024, FRESH_CASES = 1000, FIELDS_MAX = 10 };

@@ -128,6 +128,7 @@ static inline struct store *open_url(struct fixture *f, const char *url, struct 
 {
     struct store *s;
     struct error e = {0};
+    uv_timer_start(&f->guard, on_guard, GUARD_MS, 0); /* a minute for each store */
     o.quiet = true;
     o.status = t ? on_told : NULL;
     o.user = t;

@@ -1,5 +1,7 @@
 /* The private Redis: start, stop, one owner a folder, deaths on either side, paths that do not fit, clear
- * errors. SPDX-License-Identifier: Apache-2.0 */
+ * errors.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "unit/store/fixture.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -205,6 +207,7 @@ static void test_killed_server(void **state)
  */
 static void test_old_redis_lives_on(void **state)
 {
+    struct redis_embedded_options impatient = {.lock_timeout_ms = 100};
     char folder[256];
     pid_t redis;
     struct redis_embedded *r = NULL;
@@ -214,7 +217,7 @@ static void test_old_redis_lives_on(void **state)
     pid_t server = server_process(folder, &redis);
     kill(redis, SIGSTOP);
     kill_and_wait(server);
-    assert_int_equal(redis_embedded_start(&r, folder, NULL, &e), ERR_EXISTS);
+    assert_int_equal(redis_embedded_start(&r, folder, &impatient, &e), ERR_EXISTS);
     kill(redis, SIGCONT);
     r = start(folder, NULL);
     assert_int_equal(ask(r, "INCR starts", NULL, 0), 2);

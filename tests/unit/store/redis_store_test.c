@@ -1,5 +1,7 @@
 /* The store on a real Redis that works: the contract, forgotten scripts, limits, policies that are refused,
- * volume. Broken connections are in redis_fault_test.c. SPDX-License-Identifier: Apache-2.0 */
+ * volume. Broken connections are in redis_fault_test.c.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "unit/store/fixture.h"
 
 static void test_contract(void **state)

@@ -1,5 +1,7 @@
 /* The simulated store: the contract, and what is its own: the same seed gives the same history, losses end in
- * the right status, a killed server is never called back. SPDX-License-Identifier: Apache-2.0 */
+ * the right status, a killed server is never called back.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "unit/store/contract.h"
 #include "store/sim_store.h"
 

@@ -1,5 +1,7 @@
 /* The CSV reader: RFC 4180's own examples, what is refused and where the reader goes on after it, lines,
- * limits, and the same answers however the input is cut into reads. SPDX-License-Identifier: Apache-2.0 */
+ * limits, and the same answers however the input is cut into reads.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/csv.c" /* the tool's sources are no library */
 #include "base/rng.h"
 #include <setjmp.h>
