@@ -5,7 +5,7 @@
 #ifndef TACT_POLICY_LOAD_H
 #define TACT_POLICY_LOAD_H
 #include "policy/policy.h"
-#include "policy/yaml.h"
+#include "policy/yaml_values.h"
 
 /* A feature while features compile. */
 struct loader_feature {

@@ -2,7 +2,7 @@
  * decimal numbers, text, words from a list. YAML 1.1's other readings (yes and no, octal 010, 1:30 as ninety,
  * 1_000) are refused rather than guessed. Every finding says what was expected and what is there.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "policy/yaml.h"
+#include "policy/yaml_values.h"
 #include <errno.h>
 #include <float.h>
 #include <math.h>

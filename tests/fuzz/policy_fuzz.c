@@ -2,7 +2,6 @@
  * inside the file. What loads is bound, and its own tests, if it has some, are run through the decision function.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/policy_run.h"
-#include <stdlib.h>
 
 enum { MEMORY_MAX = 64 << 20, TESTS_MAX = 20, TEST_MEMORY = 16 << 20 };
 

@@ -24,7 +24,7 @@ static int teardown(void **state)
 }
 
 /* Number of the policy's tests that fail, printed. */
-static size_t run_tests(struct policy *p)
+static size_t tests_failed(struct policy *p)
 {
     struct names *names = names_new();
     struct error e = {0};
@@ -64,7 +64,7 @@ static void test_design(void **state)
     (void)state;
     struct policy *p = load("tests/cases/policies/design", 1); /* 'staff' is no tier, on purpose */
     assert_int_equal(p->test_count, 1);
-    assert_int_equal(run_tests(p), 0);
+    assert_int_equal(tests_failed(p), 0);
     policy_free(&p);
 }
 
@@ -86,7 +86,7 @@ static void test_retail(void **state)
     assert_in_range(p->action_count, 14, 30);
     assert_in_range(p->group_count, 4, 30);
     assert_true(p->test_count >= 25);
-    assert_int_equal(run_tests(p), 0);
+    assert_int_equal(tests_failed(p), 0);
     for (size_t i = 0; i < p->action_count; i++) {
         const struct policy_action *a = &p->actions[i];
         for (size_t t = 0; t < a->treatment_count; t++)
@@ -137,7 +137,7 @@ static void test_tests_can_fail(void **state)
     diags_print(&diags, stdout);
     assert_non_null(p);
     assert_int_equal(p->test_count, 13);
-    assert_int_equal(run_tests(p), 13);
+    assert_int_equal(tests_failed(p), 13);
     policy_free(&p);
     arena_free(&arena);
 }
