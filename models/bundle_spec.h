@@ -17,7 +17,7 @@
 #define TACT_MODELS_BUNDLE_SPEC_H
 #include "base/buf.h"
 #include "base/hash.h"
-#include "policy/yaml.h"
+#include "policy/yaml_values.h"
 
 enum {
     BUNDLE_FEATURES_MAX = 1024,

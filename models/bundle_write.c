@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "models/booster.h"
-#include "models/bundle.h"
+#include "models/bundle_write.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -14,7 +14,7 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "models/booster.h"
-#include "models/bundle.h"
+#include "models/bundle_write.h"
 #include "models/trainer.h"
 #include "tools/csv.h"
 #include <errno.h>

@@ -10,7 +10,7 @@
  *
  * Not here: what a plain scalar means (yaml_values.c), several documents, encodings other than UTF-8.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "policy/yaml.h"
+#include "policy/yaml_values.h"
 #include "policy/yaml_place.h"
 #include <errno.h>
 #include <fcntl.h>

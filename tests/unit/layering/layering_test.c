@@ -205,7 +205,7 @@ static void check_spdx(struct findings *f, const char *file, const char *text)
     int line = 1;
     for (const char *p = text; found && p < found; p++)
         line += *p == '\n';
-    if (!found || line > 30)
+    if (!found || line > 60)
         find(f, file, 1, "no line \"SPDX-License-Identifier: Apache-2.0\" in its head");
 }
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include "base/rng.h"
 #include "models/booster.h"
-#include "models/bundle.h"
+#include "models/bundle_write.h"
 #include "models/trainer.h"
 #include <math.h>
 #include <stdio.h>

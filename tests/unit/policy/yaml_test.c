@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "policy/yaml.h"
+#include "policy/yaml_values.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
