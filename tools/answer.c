@@ -1,8 +1,9 @@
 /* Decisions on a terminal; see answer.h. SPDX-License-Identifier: Apache-2.0 */
 #include "tools/answer.h"
+#include "base/civil.h"
 #include "base/str.h"
-#include "expr/value.h"
 #include <ctype.h>
+#include <stdlib.h>
 
 enum { EVIDENCE_SHOWN = 8 };
 
@@ -32,13 +33,30 @@ static void word(const char *text, FILE *out)
     answer_text(text, 256, out);
 }
 
-static void time_text(int64_t ms, FILE *out)
+/* "2025-01-25T10:00:00+03:30": RFC 3339 at the offset that the user writes times in. */
+static void time_text(int64_t ms, int32_t offset_s, FILE *out)
 {
-    struct buf b;
-    buf_init(&b, 64);
-    value_format(value_timestamp(ms), &b);
-    fprintf(out, "%.*s", (int)b.n, (const char *)b.p);
-    buf_free(&b);
+    int64_t local = ms + (int64_t)offset_s * 1000;
+    int64_t days = local / 86400000 - (local % 86400000 < 0), rest = local - days * 86400000;
+    int32_t year;
+    int8_t month, day;
+    civil_from_days(days, &year, &month, &day);
+    fprintf(out, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day, (int)(rest / 3600000),
+            (int)(rest / 60000 % 60), (int)(rest / 1000 % 60));
+    int minutes = offset_s / 60, size = minutes < 0 ? -minutes : minutes;
+    if (minutes)
+        fprintf(out, "%c%02d:%02d", minutes < 0 ? '-' : '+', size / 60, size % 60);
+    else
+        fputc('Z', out);
+}
+
+int32_t answer_offset(const char *time)
+{
+    size_t n = time ? strlen(time) : 0;
+    if (n < 6 || (time[n - 6] != '+' && time[n - 6] != '-') || time[n - 3] != ':')
+        return 0;
+    int size = (atoi(time + n - 5) * 60 + atoi(time + n - 2)) * 60;
+    return time[n - 6] == '-' ? -size : size;
 }
 
 static void number(double d, FILE *out)
@@ -148,25 +166,25 @@ static void words(const char *before, size_t count, char *const *items, FILE *ou
 }
 
 /* One line: when the rule ends, when the withheld action is free, what that waits for. */
-static void when(const Tact__V1__Suppression *s, FILE *out)
+static void when(const Tact__V1__Suppression *s, int32_t offset_s, FILE *out)
 {
     const char *between = "\n  ";
     if (s->ends_at_ms) {
         fprintf(out, "%sends at ", between);
-        time_text(s->ends_at_ms, out);
+        time_text(s->ends_at_ms, offset_s, out);
         words(", sooner with news of ", s->n_lifted_by, s->lifted_by, out);
         between = "; ";
     }
     if (s->next_eligible_at_ms && s->next_eligible_at_ms != s->ends_at_ms) {
         fprintf(out, "%snext eligible at ", between);
-        time_text(s->next_eligible_at_ms, out);
+        time_text(s->next_eligible_at_ms, offset_s, out);
         between = "; ";
     }
     fputs(s->n_waits_for ? between : "", out);
     words("waits for ", s->n_waits_for, s->waits_for, out);
 }
 
-static void suppression(const Tact__V1__Suppression *s, FILE *out)
+static void suppression(const Tact__V1__Suppression *s, int32_t offset_s, FILE *out)
 {
     fputs("nothing: ", out);
     enum_text(&tact__v1__suppression__cause__descriptor, (int)s->cause, out);
@@ -186,7 +204,7 @@ static void suppression(const Tact__V1__Suppression *s, FILE *out)
         fputs(", priority ", out);
         number(s->withheld_priority, out);
     }
-    when(s, out);
+    when(s, offset_s, out);
     fputc('\n', out);
 }
 
@@ -210,7 +228,7 @@ static void candidate(const Tact__V1__Candidate *c, FILE *out)
     fputc('\n', out);
 }
 
-void answer_print(const Tact__V1__DecideResponse *m, FILE *out)
+void answer_print(const Tact__V1__DecideResponse *m, int32_t offset_s, FILE *out)
 {
     const Tact__V1__Decision *d = m->decision;
     if (!d) {
@@ -220,13 +238,13 @@ void answer_print(const Tact__V1__DecideResponse *m, FILE *out)
     for (size_t i = 0; i < d->n_choices; i++)
         choice(d->choices[i], i < m->n_handles ? m->handles[i] : "", out);
     if (d->suppression)
-        suppression(d->suppression, out);
+        suppression(d->suppression, offset_s, out);
     else if (!d->n_choices)
         fputs("nothing\n", out);
     fputs("  decision ", out);
     word(d->decision_id, out);
     fputs(" at ", out);
-    time_text(d->decided_at_ms, out);
+    time_text(d->decided_at_ms, offset_s, out);
     if (d->state_tier != TACT__V1__STATE_TIER__CURRENT) {
         fputs(", ", out);
         enum_text(&tact__v1__state_tier__descriptor, (int)d->state_tier, out);

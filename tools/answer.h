@@ -9,8 +9,11 @@
 
 enum { ANSWER_TEXT_MAX = 200 }; /* bytes of one piece of text from the server */
 
-/* Also the candidates, one line each, when the server listed them. */
-void answer_print(const Tact__V1__DecideResponse *m, FILE *out);
+/* Also the candidates, one line each, when the server listed them. Times are shown offset_s seconds east of UTC. */
+void answer_print(const Tact__V1__DecideResponse *m, int32_t offset_s, FILE *out);
+
+/* Seconds east of UTC that an RFC 3339 time is written with, so that answers show theirs the same way; 0 for NULL. */
+int32_t answer_offset(const char *time);
 
 /* Writes text without control characters, cut after at most `most` bytes at a character with "…". */
 void answer_text(const char *text, size_t most, FILE *out);

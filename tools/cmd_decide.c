@@ -168,7 +168,7 @@ static int decide(const struct options *o, struct arena *arena)
         return rc;
     if (o->json)
         return client_print_json(&command_decide, answer);
-    answer_print((const Tact__V1__DecideResponse *)answer, stdout);
+    answer_print((const Tact__V1__DecideResponse *)answer, answer_offset(o->as_of), stdout);
     return EXIT_OK;
 }
 

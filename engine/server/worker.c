@@ -47,8 +47,9 @@ struct worker *worker_new(const struct worker_config *c, struct names *names, st
     w->names = names;
     worker_set_snapshot(w, snapshot_take);
     rng_seed(&w->rng, c->seed);
-    w->stats.latency_ns = calloc(1, sizeof *w->stats.latency_ns);
-    ASSERT(w->stats.latency_ns != NULL);
+    w->stats.reads_ns = calloc(1, sizeof *w->stats.reads_ns);
+    w->stats.writes_ns = calloc(1, sizeof *w->stats.writes_ns);
+    ASSERT(w->stats.reads_ns && w->stats.writes_ns);
     return w;
 }
 
@@ -90,7 +91,8 @@ void worker_free(struct worker **worker)
         turns_free(w->turns[i]);
     turns_free(w->free_turns);
     snapshot_release(&w->snapshot);
-    free(w->stats.latency_ns);
+    free(w->stats.reads_ns);
+    free(w->stats.writes_ns);
     free(w);
     *worker = NULL;
 }

@@ -64,7 +64,9 @@ struct worker_stats {
     uint64_t decisions_ok, chosen, suppressed[16]; /* by enum suppression_cause */
     uint64_t repeated, reruns, conflicts, uncertain, unlogged;
     uint64_t score_ns;       /* spent in the model */
-    struct hist *latency_ns; /* of decisions that were OK, from submit to done */
+    /* Decisions that were OK, from submit to done: those that only read, and those that wrote (a contact, signals) and so
+     * waited for the store's compare-and-set and the log's disk. */
+    struct hist *reads_ns, *writes_ns;
 };
 
 struct worker;
