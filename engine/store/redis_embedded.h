@@ -17,8 +17,10 @@
 struct redis_embedded;
 
 struct redis_embedded_options {
-    const char *binary;       /* NULL: redis-server, else valkey-server, in PATH and the usual folders */
-    bool sync_always;         /* appendfsync always; else everysec */
+    const char *binary; /* NULL: redis-server, else valkey-server, in PATH and the usual folders */
+    /* appendfsync always: nothing that was acknowledged is ever lost. Else everysec: a power cut loses up to two seconds,
+     * and so may a kill -9 of Redis while its background sync is slow, since it then holds its writes back. */
+    bool sync_always;
     uint64_t maxmemory_bytes; /* 0: no limit */
     int start_timeout_ms;     /* 0: REDIS_EMBEDDED_START_MS; loading a big file takes its time */
     int stop_timeout_ms;      /* 0: REDIS_EMBEDDED_STOP_MS, then SIGKILL */

@@ -77,9 +77,9 @@ const char *redis_facts_loss(const struct redis_facts *f)
         if (strcmp(f->appendfsync, "always") == 0)
             return "append-only file, synced at every write: loses nothing";
         if (strcmp(f->appendfsync, "everysec") == 0)
-            return "append-only file, synced every second: a killed process loses nothing, a power cut up to "
-                   "two "
-                   "seconds";
+            return "append-only file, synced every second: a power cut loses up to two seconds, a killed "
+                   "process "
+                   "nothing, except up to two seconds while the disk is busy";
         if (strcmp(f->appendfsync, "no") == 0)
             return "append-only file, never synced: a killed process loses nothing, a power cut half a "
                    "minute or more";

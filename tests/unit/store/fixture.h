@@ -62,16 +62,29 @@ static inline void fixture_loop_close(struct fixture *f)
     assert_int_equal(uv_loop_close(&f->loop), 0); /* nothing was left open */
 }
 
-static inline int fixture_open(void **state)
+static inline int fixture_open_with(void **state, const struct redis_embedded_options *o)
 {
     struct fixture *f = calloc(1, sizeof *f);
     struct error e = {0};
     temporary_folder(f->folder);
-    if (redis_embedded_start(&f->redis, f->folder, NULL, &e) < 0)
+    if (redis_embedded_start(&f->redis, f->folder, o, &e) < 0)
         fail_msg("%s", e.text);
     fixture_loop_open(f);
     *state = f;
     return 0;
+}
+
+static inline int fixture_open(void **state)
+{
+    return fixture_open_with(state, NULL);
+}
+
+/* For tests that kill Redis and count what is left: with everysec it may hold writes back for up to two seconds while the
+ * disk is busy, acknowledged or not. */
+static inline int fixture_open_synced(void **state)
+{
+    struct redis_embedded_options o = {.sync_always = true};
+    return fixture_open_with(state, &o);
 }
 
 static inline int fixture_close(void **state)

@@ -229,9 +229,10 @@ static void test_redis_dies(void **state)
 {
     char folder[256], url[512];
     struct error e = {0};
+    struct redis_embedded_options o = {.sync_always = true};
     (void)state;
     temporary_folder(folder);
-    struct redis_embedded *r = start(folder, NULL);
+    struct redis_embedded *r = start(folder, &o);
     snprintf(url, sizeof url, "%s", redis_embedded_url(r));
     ask(r, "SET a 1", NULL, 0);
     assert_int_equal(redis_embedded_restart(r, true, &e), 0); /* it lives: nothing to do */

@@ -71,6 +71,7 @@ static void test_loss(void **state)
     } cases[] = {
         {true, "always", "", "loses nothing"},
         {true, "everysec", "", "two seconds"},
+        {true, "everysec", "", "while the disk is busy"},
         {true, "no", "", "half a minute"},
         {true, NULL, NULL, "unknown"},
         {false, "everysec", "3600 1", "snapshots only"},

@@ -62,12 +62,14 @@ static void test_many_deadlines(void **state)
     kill(redis_embedded_pid(f->redis), SIGSTOP);
     int64_t start = c.now(NULL);
     for (int i = 0; i < CALLS; i++) /* the deadlines in no order */
-        store_read(c.a, STR("c"), NULL, start + 5000 + (i * 7919) % 50000, on_count, counts);
+        store_read(c.a, STR("c"), NULL, start + 200000 + (i * 7919) % 50000, on_count, counts);
     while (counts[STORE_UNAVAILABLE] < CALLS)
         fixture_turn(f);
     assert_int_equal(total(counts), CALLS);
+    size_t owed = redis_store_stats(c.a).unanswered; /* all, unless this machine needs 200 ms to send them */
+    assert_true(owed > 0);
     kill(redis_embedded_pid(f->redis), SIGCONT);
-    while (redis_store_stats(c.a).late_replies < CALLS)
+    while (redis_store_stats(c.a).late_replies < owed)
         fixture_turn(f);
     assert_int_equal(total(counts), CALLS);
     assert_int_equal(redis_store_stats(c.a).connects, 1);
@@ -673,5 +675,5 @@ int main(void)
         cmocka_unit_test(test_nothing_listens),
         cmocka_unit_test(test_exact_under_kills),
     };
-    return cmocka_run_group_tests(tests, fixture_open, fixture_close);
+    return cmocka_run_group_tests(tests, fixture_open_synced, fixture_close);
 }
