@@ -12,14 +12,22 @@ static double cpu_seconds(void)
            (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
 }
 
+static double percentile_us(const struct hist *h, double q)
+{
+    return (double)hist_percentile(h, q) / 1000;
+}
+
 void stats_print(const struct worker *w, FILE *out)
 {
     const struct worker_stats *s = worker_stats(w);
     double cpu = cpu_seconds();
     fprintf(out,
-            "stats decisions_ok=%" PRIu64 " p50_us=%.0f p99_us=%.0f cpu_s=%.2f model_s=%.2f model_share=%.2f",
-            s->decisions_ok, (double)hist_percentile(s->latency_ns, 0.5) / 1000,
-            (double)hist_percentile(s->latency_ns, 0.99) / 1000, cpu, (double)s->score_ns * 1e-9,
+            "stats decisions_ok=%" PRIu64 " reads=%" PRIu64 " p50_us=%.0f p99_us=%.0f writes=%" PRIu64
+            " write_p50_us=%.0f write_p99_us=%.0f",
+            s->decisions_ok, hist_count(s->reads_ns), percentile_us(s->reads_ns, 0.5),
+            percentile_us(s->reads_ns, 0.99), hist_count(s->writes_ns), percentile_us(s->writes_ns, 0.5),
+            percentile_us(s->writes_ns, 0.99));
+    fprintf(out, " cpu_s=%.2f model_s=%.2f model_share=%.2f", cpu, (double)s->score_ns * 1e-9,
             cpu > 0 ? (double)s->score_ns * 1e-9 / cpu : 0);
     fprintf(out, " chosen=%" PRIu64, s->chosen);
     for (int c = 0; c < 16; c++)

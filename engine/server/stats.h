@@ -5,7 +5,8 @@
 #include "server/worker.h"
 #include <stdio.h>
 
-/* One logfmt line: stats decisions_ok=… p50_us=… p99_us=… model_share=… chosen=… suppressed_<cause>=… */
+/* One logfmt line: stats decisions_ok=… p50_us=… p99_us=… (of those that only read) write_p50_us=… model_share=… chosen=…
+ * suppressed_<cause>=… and the calls of each kind. */
 void stats_print(const struct worker *w, FILE *out);
 
 #endif
