@@ -12,6 +12,7 @@ POLICY = os.path.join(WORK, "policy")
 shutil.copytree(os.path.join(ROOT, "tests/cases/policies/reserve"), POLICY)
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 late = os.path.join(WORK, "late")
+ALWAYS = ["--appendfsync", "always"]  # what a killed Redis acknowledged is then on disk
 
 
 def decide(server, **kw):
@@ -36,7 +37,7 @@ server = Server(POLICY, store="unix://" + os.path.join(late, "r.sock"), ready=Fa
 check("says that the store is not there", server.wait_line("time=", seconds=20) and
       any("store" in (x or "") for x in server.lines))
 fails("UNAVAILABLE with a reason while the store was never reached", UNAVAILABLE, "store", lambda: decide(server))
-redis = Redis("late")
+redis = Redis("late", ALWAYS)
 check("becomes ready by itself", server.wait_line("ready ", seconds=30))
 check("decides then", until(lambda: decide(server).decision.choices))
 
@@ -49,7 +50,7 @@ fails("decide: UNAVAILABLE while Redis is down", UNAVAILABLE, "store", lambda: d
 fails("signal: UNAVAILABLE, no false acknowledgement", UNAVAILABLE, "store", lambda: client.Signal(
     customers.SignalRequest(customer_id="c1", signals=[common.Signal(event_id="e2", name="cart_add")]), timeout=5))
 os.unlink(redis.socket)
-redis = Redis("late")  # the same folder: the append-only file is read again
+redis = Redis("late", ALWAYS)  # the same folder: the append-only file is read again
 check("recovers by itself", until(lambda: decide(server).decision.choices))
 check("what was acknowledged is still there", client.Get(customers.GetRequest(customer_id="c1")).features["cart_adds"] == "1")
 check("the signal that failed is taken now", until(lambda: client.Signal(
@@ -78,14 +79,14 @@ def command(r, *words):
         return c.recv(1000)
 
 
-other = Redis("other")
+other = Redis("other", ALWAYS)
 command(other, "HSET", "tact:names", "channel.web", "1", "action.offer", "2")  # another dictionary than ours
 other.kill()
 redis.kill()
 os.unlink(redis.socket)
 shutil.rmtree(os.path.join(late, "appendonlydir"))
 shutil.copytree(os.path.join(other.folder, "appendonlydir"), os.path.join(late, "appendonlydir"))
-redis = Redis("late")
+redis = Redis("late", ALWAYS)
 check("a store with another dictionary is noticed", until(
     lambda: any("not the one we know" in (x or "") for x in server.lines)))
 fails("and nothing is decided with wrong names", UNAVAILABLE, "not ready", lambda: decide(server))

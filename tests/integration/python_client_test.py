@@ -48,7 +48,7 @@ actions:
     group: news
     purpose: promotional
     value: 2.0
-    context_weight: "context.device == 'phone' ? 2.0 : 1.0"
+    context_weight: "has(context.device) && context.device == 'phone' ? 2.0 : 1.0"
     treatments:
       - {channel: email, subject: "News"}
       - {channel: web, placement: hero, title: "News"}
@@ -146,8 +146,8 @@ check("256 signals in one call", signal("many", *[event("cart_add", "m%d" % i, p
 
 # ---- Decide ----
 d = decide("c1", placements=["hero", "banner"], explain=True)
-check("PEEK fills two placements", sorted((c.action_id, c.placement) for c in d.decision.choices) ==
-      [("cart_reminder", "hero"), ("news", "banner")] or len(d.decision.choices) == 2, d.decision.choices)
+check("PEEK fills two placements", [(c.action_id, c.placement) for c in d.decision.choices] == [("cart_reminder", "hero"), ("news", "banner")],
+      d.decision.choices)
 c = d.decision.choices[0]
 check("a choice says all of itself", (c.action_id, c.issue, c.group, c.purpose) == ("cart_reminder", "conversion", "cart", "promotional")
       and c.content["title"] == "Your cart" and c.priority > 0 and c.factors.value == 5 and 0 < c.action_probability <= 1
@@ -180,11 +180,14 @@ signal("sad", event("support_contact", "k1", NOW - HOUR, case=value(string_value
 s = decide("sad", placements=["hero"]).decision.suppression
 check("an open case: suppression with rule, scope, evidence and what it waits for", s.cause == Cause.SUPPRESSION_RULE and s.rule == "open_case"
       and s.scope.purpose == "promotional" and [(e.name, e.value) for e in s.evidence] == [("support_open", "1")]
-      and s.withheld_action_id == "news" and "support_resolved" in s.waits_for and s.text, s)
+      and s.withheld_action_id == "news" and s.next_eligible_at_ms == s.ends_at_ms == NOW - HOUR + 90 * DAY
+      and "support_resolved" in s.lifted_by and "a support case is open" in s.text, s)
 signal("sad", event("support_resolved", "k2", 0, case=value(string_value="c-1")))
 check("resolved: it speaks again", ids(decide("sad", placements=["hero"])) == ["news"])
-check("nothing to offer is an answer", decide("stranger", "web").decision.suppression.cause == Cause.NOTHING_TO_OFFER or
-      ids(decide("stranger", "web")), decide("stranger", "web"))
+s = decide("stranger", "email", locale="fa").decision.suppression
+check("a stranger gets no e-mail: the cause is consent", s.cause == Cause.CONSENT and not s.next_eligible_at_ms and "consent" in s.waits_for, s)
+s = decide("stranger", placements=["banner"], locale="de").decision
+check("a locale that the brand does not speak", ids(decide("stranger", placements=["banner"], locale="de")) == ["news"], s)
 
 # ---- RESERVE, Record ----
 d = decide("named", "email", mode="RESERVE", request_id="r1")
@@ -201,7 +204,7 @@ r = record("o1", Kind.SENT, handle=d.handles[0])
 check("Record SENT by handle", not r.repeated_before and get("named").contacts[0].expires_ms == 0 and list(get("named").contacts[0].outcomes) == ["SENT"])
 check("the same outcome again", record("o1", Kind.SENT, handle=d.handles[0]).repeated_before)
 s = decide("named", "email", at=NOW + 2 * HOUR).decision.suppression
-check("once sent it counts for a week", s.rule == "email_weekly" and s.next_eligible_at_ms == NOW + 7 * DAY, s)
+check("once sent it counts for a week", s.rule == "email_weekly" and s.ends_at_ms == NOW + 7 * DAY, s)
 record("o2", Kind.RESPONSE, customer_id="named", decision_id=d.decision.decision_id)
 record("o3", Kind.CONVERSION, customer_id="named", decision_id=d.decision.decision_id, action_id="cart_reminder", value=62.5)
 k = get("named").contacts[0]
@@ -262,10 +265,10 @@ for field, wanted, wrong, got in (("tier", "a string (string_value)", value(int_
     fails("wrong type for %s" % field, INVALID, "profile[%s]: expected %s, got %s" % (field, wanted, got), lambda: upsert("w", {field: wrong}))
 fails("wrong type of a property", INVALID, "signals[0].properties[price]: expected a number (number_value), got a string",
       lambda: signal("w", event("cart_add", "x4", price=value(string_value="3"))))
-fails("a property without a value", INVALID, "signals[0].properties[price]: expected a number (number_value), got nothing",
+fails("a property without a kind", INVALID, "signals[0].properties[price]: expected a number (number_value), got nothing",
       lambda: signal("w", event("cart_add", "x4", price=value())))
 fails("wrong type of context", INVALID, "context[temperature]: expected a number", lambda: decide("w", context={"temperature": value(bool_value=True)}))
-fails("a value outside its list", INVALID, "profile[tier]: unknown 'golden'; allowed: basic, gold", lambda: upsert("w", {"tier": value(string_value="golden")}))
+fails("a value outside its list", INVALID, "profile[tier]: unknown 'golden'; did you mean gold?; allowed: basic, gold", lambda: upsert("w", {"tier": value(string_value="golden")}))
 fails("half an int", INVALID, "profile[visits]: expected a whole number, got 1.5", lambda: upsert("w", {"visits": value(number_value=1.5)}))
 for text, number in (("infinity", float("inf")), ("NaN", float("nan")), ("1e13", 1e13)):
     fails("a number that is %s" % text, INVALID, "profile[spend]: a number must be finite and at most 1e12", lambda: upsert("w", {"spend": value(number_value=number)}))
@@ -355,15 +358,10 @@ while (len(statuses) < 3 or len(answers) < 300) and time.time() < end:
 stop.set()
 for t in threads:
     t.join()
-check("%s calls were answered between bad ones on the same connection" % ("300 or more" if len(answers) >= 300 else len(answers)),
-      len(answers) >= 300 and all(answers) and not broken and statuses == {"INVALID_ARGUMENT", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"}, (statuses, broken[:1]))
+check("good calls are answered between bad ones on the same connection",
+      len(answers) >= 300 and all(answers) and not broken and statuses == {"INVALID_ARGUMENT", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"}, (len(answers), statuses, broken[:1]))
 
-# ---- the server's clock; deadlines; the end ----
-try:
-    client.Decide(D(customer_id="c1", channel="web"), timeout=1e-9)
-    check("a deadline in the past", False)
-except grpc.RpcError as e:
-    check("a deadline in the past", e.code() == grpc.StatusCode.DEADLINE_EXCEEDED, e)
+# ---- the server's own clock; the end ----
 clocked = Server(POLICY)
 fails("as_of without --allow-as-of", INVALID, "as_of_ms: this server runs on its own clock; start it with --allow-as-of",
       lambda: clocked.client.Decide(D(customer_id="c1", channel="web", as_of_ms=NOW)))
