@@ -28,14 +28,16 @@ void *loader_alloc(struct loader *l, size_t size)
 
 struct str loader_text(struct loader *l, const char *format, ...)
 {
-    char text[1024];
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    struct str s = arena_str(l->arena, str_from(text));
-    l->full = l->full || !s.p;
-    return s;
+    char *text = n < 0 ? NULL : loader_alloc(l, (size_t)n + 1);
+    if (text)
+        vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
+    return str_from(text);
 }
 
 /* ---- readers ---- */
@@ -49,9 +51,8 @@ size_t loader_each(struct loader *l, const char *section, enum yaml_kind kind,
         const struct yaml_node *n = yaml_get(l->files[f], section);
         if (!n || yaml_is_null(n) || !yaml_expect(l->diags, n, kind, section))
             continue;
-        /* A key that stands twice in one mapping was reported while the file was read. */
         for (size_t i = 0; i < n->count; i++)
-            if (kind != YAML_MAPPING || yaml_get(n, n->keys[i]->text.p) == n->items[i])
+            if (kind != YAML_MAPPING || !n->keys[i]->repeated)
                 visit(l, kind == YAML_MAPPING ? n->keys[i] : NULL, n->items[i], index++);
     }
     return index;

@@ -239,8 +239,9 @@ static void report_duplicates(struct reader *r, struct yaml_node **scratch, size
     qsort(scratch, count, sizeof *scratch, key_order);
     const struct yaml_node *first = NULL;
     for (size_t i = 0; i < count; i++) {
-        const struct yaml_node *key = scratch[i];
-        if (first && str_eq(first->text, key->text))
+        struct yaml_node *key = scratch[i];
+        key->repeated = first && str_eq(first->text, key->text);
+        if (key->repeated)
             yaml_diag(r->diags, DIAG_ERROR, key, "duplicate key '%.*s'; it stands at line %d already",
                       STR_ARG(key->text), first->line);
         else

@@ -19,6 +19,7 @@ struct yaml_node {
     enum yaml_kind kind;
     enum yaml_style style; /* scalars */
     bool quoted;           /* a scalar in quotes or a block: never null, number or bool */
+    bool repeated;         /* a key that stands in its mapping before; reported */
     const char *file;
     int line, column;  /* from 1, where the text begins (after an opening quote; a block's first line) */
     int block_indent;  /* columns before each line of a | or > block; 0 otherwise */
