@@ -48,9 +48,25 @@ static bool same(ProtobufCType type, const void *a, const void *b)
     return memcmp(a, b, width_of(type)) == 0; /* bit by bit: 0.0 and −0.0 are other bytes on the wire */
 }
 
+/* Bytes that are no text (a flipped bit in a recorded string) as \xHH. */
+static void show_bytes(const char *text, size_t n, char out[DIFF_TEXT_MAX])
+{
+    size_t at = (size_t)snprintf(out, DIFF_TEXT_MAX, "\"");
+    for (size_t i = 0; i < n && i < DIFF_SHOWN_MAX; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        bool plain = byte >= 0x20 && byte < 0x7F;
+        at += (size_t)snprintf(out + at, DIFF_TEXT_MAX - at, plain ? "%c" : "\\x%02x", byte);
+    }
+    snprintf(out + at, DIFF_TEXT_MAX - at, n > DIFF_SHOWN_MAX ? "\"…" : "\"");
+}
+
 static void show_string(const char *text, char out[DIFF_TEXT_MAX])
 {
     size_t n = strlen(text), shown = n;
+    if (utf8_bad_at(text, n)) {
+        show_bytes(text, n, out);
+        return;
+    }
     if (n > DIFF_SHOWN_MAX)
         for (shown = DIFF_SHOWN_MAX; shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80;)
             shown--;

@@ -268,12 +268,13 @@ static int on_record(struct replay *r, struct str bytes, struct error *e)
     return 0;
 }
 
-static void show_progress(struct replay *r)
+/* at_end: segments that could not be opened count as done too. */
+static void show_progress(struct replay *r, bool at_end)
 {
     uint64_t done, total;
     log_read_progress(r->reader, &done, &total);
     if (r->o->progress)
-        r->o->progress(r->o->user, done + (r->pass ? total : 0), 2 * total);
+        r->o->progress(r->o->user, (at_end ? total : done) + (r->pass ? total : 0), 2 * total);
 }
 
 static int run_pass(struct replay *r, struct error *e)
@@ -291,7 +292,7 @@ static int run_pass(struct replay *r, struct error *e)
             if ((rc = on_record(r, bytes, e)))
                 break;
         } else if (got == ERR_CORRUPT) {
-            r->counts->damaged += r->pass;
+            r->counts->damaged += r->pass == 1;
             if (r->pass)
                 tell(r, REPLAY_DAMAGE, "", (struct str){0}, NULL, damage.text);
             log_read_skip(r->reader);
@@ -301,10 +302,10 @@ static int run_pass(struct replay *r, struct error *e)
             break;
         }
         if (n % PROGRESS_RECORDS == 0)
-            show_progress(r);
+            show_progress(r, false);
     }
     if (!rc)
-        show_progress(r);
+        show_progress(r, true);
     log_read_close(&r->reader);
     return rc;
 }
