@@ -63,6 +63,7 @@ static void evidence_messages(struct packer *p, const struct evidence *items, si
     *out = (Tact__V1__Evidence **)list(p, count, sizeof(Tact__V1__Evidence));
     *n = 0;
     for (size_t i = 0; *out && i < count; i++) {
+        p->full = p->full || !items[i].value.p;
         tact__v1__evidence__init((*out)[i]);
         (*out)[i]->name = text(p, items[i].name);
         (*out)[i]->value = text(p, items[i].value);
@@ -146,8 +147,10 @@ static void candidate_message(struct packer *p, const struct decision *d, const 
     m->action_id = text(p, d->input->policy->actions[c->action].word.name);
     m->stage = (Tact__V1__Candidate__Stage)c->stage;
     m->rule = text(p, explain_rule(d->input->policy, &c->block));
-    m->reason = text(p, explain_candidate(d, c, p->arena));
+    struct str reason = explain_candidate(d, c, p->arena);
+    m->reason = text(p, reason);
     size_t n = explain_evidence(d, &c->block, &evidence, p->arena);
+    p->full = p->full || !reason.p || !evidence;
     evidence_messages(p, evidence, n, &m->n_evidence, &m->evidence);
     if (c->scored) {
         m->priority = c->priority;

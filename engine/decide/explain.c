@@ -7,7 +7,7 @@
 #include "decide/explain.h"
 #include "base/arena_buf.h"
 
-enum { EVIDENCE_MAX = 32, WAITS_MAX = 32, TEXT_ROOM = 16 * 1024, CUT_MARK = 8 };
+enum { EVIDENCE_MAX = 32, TEXT_ROOM = 16 * 1024, CUT_MARK = 8 };
 
 static void text_init(struct arena_buf *b, struct arena *arena)
 {
@@ -16,7 +16,7 @@ static void text_init(struct arena_buf *b, struct arena *arena)
         b->buf.limit -= CUT_MARK;
 }
 
-/* What was written. Where that is not all of it the text says so. */
+/* What was written; p is NULL without memory. Where a text was longer than there is room for, it says so. */
 static struct str text_take(struct arena_buf *b)
 {
     if (!buf_ok(&b->buf) && b->buf.p) {
@@ -24,8 +24,7 @@ static struct str text_take(struct arena_buf *b)
         b->buf.limit += CUT_MARK;
         buf_str(&b->buf, STR(" …"));
     }
-    struct str s = arena_buf_take(b);
-    return s.p ? s : (struct str){"", 0};
+    return arena_buf_take(b);
 }
 
 static struct str value_text(struct value v, struct arena *arena)
@@ -58,7 +57,6 @@ void explain_value(struct value v, struct buf *out)
     else
         value_format(v, out);
 }
-
 
 struct gather {
     struct expr_eval *ev;
@@ -137,8 +135,15 @@ static void wait_add(struct waits *w, struct str name)
     for (size_t i = 0; i < w->count; i++)
         if (str_eq(w->items[i], name))
             return;
-    if (w->count < WAITS_MAX)
-        w->items[w->count++] = name;
+    w->items[w->count++] = name;
+}
+
+/* Room for every name there is. */
+static bool waits_init(struct waits *w, const struct policy *p, struct arena *arena)
+{
+    size_t names = p->schema.attribute_count + p->context_count + p->schema.signal_count + 1;
+    *w = (struct waits){.policy = p, .items = arena_alloc(arena, names * sizeof *w->items)};
+    return w->items != NULL;
 }
 
 static void wait_slot(void *ctx, uint32_t slot)
@@ -400,8 +405,8 @@ static int explain_end(struct decision *d, struct gate *g, struct arena *arena)
     struct suppression *s = &d->suppression;
     if (s->block.kind == BLOCK_NONE)
         return 0;
-    struct waits w = {.policy = d->input->policy, .items = arena_alloc(arena, WAITS_MAX * sizeof *w.items)};
-    if (!w.items)
+    struct waits w;
+    if (!waits_init(&w, d->input->policy, arena))
         return ERR_NOSPACE;
     waits_of(&w, &s->block);
     s->ends_ms = gate_block_end(g, s->withheld >= 0 ? (uint32_t)s->withheld : 0, &s->block, d->input->now_ms);
@@ -415,8 +420,8 @@ int explain_suppression(struct decision *d, struct gate *g, const uint32_t *rank
 {
     struct suppression *s = &d->suppression;
     *s = (struct suppression){.withheld = -1};
-    struct waits w = {.policy = d->input->policy, .items = arena_alloc(arena, WAITS_MAX * sizeof *w.items)};
-    if (!w.items)
+    struct waits w;
+    if (!waits_init(&w, d->input->policy, arena))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     if (count && d->candidates[ranked[0]].block.kind != BLOCK_NONE) {
         explain_withheld(d, g, ranked[0], &w);
@@ -438,8 +443,9 @@ int explain_suppression(struct decision *d, struct gate *g, const uint32_t *rank
     s->evidence_count = explain_evidence(d, &s->block, &s->evidence, arena);
     s->waits_for = w.items;
     s->waits_count = w.count;
-    if (explain_end(d, g, arena))
-        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    int rc = explain_end(d, g, arena);
     s->text = suppression_text(d, g, arena);
+    if (rc || !s->evidence || !s->text.p)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
     return 0;
 }

@@ -13,9 +13,9 @@ int explain_suppression(struct decision *d, struct gate *g, const uint32_t *rank
 void explain_value(struct value v, struct buf *out);
 /* The rule or limit behind a block, or empty. */
 struct str explain_rule(const struct policy *p, const struct blocker *b);
-/* One sentence on why a candidate is where it is; in the arena. */
+/* One sentence on why a candidate is where it is; in the arena. p is NULL without memory. */
 struct str explain_candidate(const struct decision *d, const struct candidate *c, struct arena *arena);
-/* The values that a rule looked at, at the decision's instant. */
+/* The values that a rule looked at, at the decision's instant. Without memory *out, or the p of a value, is NULL. */
 size_t explain_evidence(const struct decision *d, const struct blocker *b, struct evidence **out, struct arena *arena);
 
 #endif

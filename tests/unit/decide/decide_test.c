@@ -46,7 +46,8 @@ static void dates_and_schedules(void **state)
     assert_true(f->decision.suppression.withheld < 0);
     assert_text(f->decision.suppression.text, "none of 3 actions fits: 3 out of schedule");
     assert_int_equal(candidate_of(f, "over")->stage, STAGE_SCHEDULE);
-    assert_text(explain_candidate(&f->decision, candidate_of(f, "over"), &f->arena), "outside its dates or weekly schedule");
+    assert_text(explain_candidate(&f->decision, candidate_of(f, "over"), &f->arena),
+                "outside its dates or weekly schedule");
     in.now_ms = NOW + 6 * HOUR;
     run(f, &in);
     assert_chosen(f, "evening");
@@ -81,8 +82,8 @@ static void treatments(void **state)
     static const struct {
         const char *locale, *placement, *treatment;
     } cases[] = {
-        {"", NULL, "any"},       {"fa", NULL, "fa"},    {"fa-IR", NULL, "fa"}, {"de", NULL, "any"},
-        {"en", "side", "side"},  {"fa", "side", "fa"},  {"en", "top", "any"},  {"en-GB", "side", "side"},
+        {"", NULL, "any"},      {"fa", NULL, "fa"},   {"fa-IR", NULL, "fa"}, {"de", NULL, "any"},
+        {"en", "side", "side"}, {"fa", "side", "fa"}, {"en", "top", "any"},  {"en-GB", "side", "side"},
     };
     f->request.channel = channel_named(f, "web");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -100,11 +101,12 @@ static void treatments(void **state)
 static void the_customers_locale(void **state)
 {
     struct fixture *f = *state;
-    use_policy(f, BRAND CHANNELS
-               "profile: {language: locale}\n"
-               "actions:\n"
-               "  - {id: one, issue: i, group: g, purpose: service, value: 2, treatments: [\n"
-               "      {channel: mail, locale: en, body: hello}, {channel: mail, locale: fa, body: salam}]}\n");
+    use_policy(
+        f, BRAND CHANNELS
+        "profile: {language: locale}\n"
+        "actions:\n"
+        "  - {id: one, issue: i, group: g, purpose: service, value: 2, treatments: [\n"
+        "      {channel: mail, locale: en, body: hello}, {channel: mail, locale: fa, body: salam}]}\n");
     struct decide_input in = input_of(f);
     run(f, &in);
     assert_text(f->decision.choices[0].content[0], "hello"); /* the brand's first */
@@ -124,8 +126,9 @@ static void engagement(void **state)
     use_policy(f, BRAND CHANNELS
                "profile: {tier: string}\n"
                "signals: {buy: {properties: {n: int}}}\n"
-               "actions:\n" ACTION("one", "eligibility: \"profile.tier == 'gold'\", applicability: \"count(buy, 1h) > 0\", "
-                                          "suitability: [\"true\", {id: calm, when: \"count(buy, 1d) < 3\"}]"));
+               "actions:\n" ACTION(
+                   "one", "eligibility: \"profile.tier == 'gold'\", applicability: \"count(buy, 1h) > 0\", "
+                          "suitability: [\"true\", {id: calm, when: \"count(buy, 1d) < 3\"}]"));
     struct decide_input in = input_of(f);
     run(f, &in);
     assert_suppressed(f, CAUSE_ENGAGEMENT_POLICY, "");
@@ -168,13 +171,17 @@ static void unknown_in_rules(void **state)
             char yaml[2000], rule[200] = "", suppression[300] = "";
             const char *answer = allow ? "allow" : "block";
             if (kind < 3)
-                snprintf(rule, sizeof rule, "%s: {when: \"profile.tier == 'gold'\", on_unknown: %s}, ", kinds[kind], answer);
+                snprintf(rule, sizeof rule, "%s: {when: \"profile.tier == 'gold'\", on_unknown: %s}, ",
+                         kinds[kind], answer);
             else
                 snprintf(suppression, sizeof suppression,
-                         "suppressions: [{id: s, when: \"profile.tier == 'gold'\", block: {everything: true}, on_unknown: %s}]\n",
+                         "suppressions: [{id: s, when: \"profile.tier == 'gold'\", block: {everything: "
+                         "true}, on_unknown: %s}]\n",
                          answer);
-            snprintf(yaml, sizeof yaml, BRAND CHANNELS "profile: {tier: string}\n%sactions:\n"
-                     "  - {id: one, issue: i, group: g, purpose: service, value: 2, %streatments: [{channel: mail, body: x}]}\n",
+            snprintf(yaml, sizeof yaml,
+                     BRAND CHANNELS "profile: {tier: string}\n%sactions:\n"
+                                    "  - {id: one, issue: i, group: g, purpose: service, value: 2, "
+                                    "%streatments: [{channel: mail, body: x}]}\n",
                      suppression, rule);
             use_policy(f, yaml);
             struct decide_input in = input_of(f);
@@ -194,15 +201,15 @@ static void unknown_in_rules(void **state)
 
 /* ---- stage 5 ---- */
 
-static const char suppressing[] = BRAND CHANNELS
-    "signals: {support: {properties: {case: string}}, solved: {properties: {case: string}}}\n"
-    "actions:\n"
-    "  - {id: promo, issue: i, group: g, purpose: promotional, value: 9" TREATED
-    "  - {id: help, issue: i, group: h, purpose: service, value: 2" TREATED
-    "suppressions:\n"
-    "  - {id: open_case, when: \"open(support.case, solved.case, 90d) > 0\", block: {purpose: promotional}, reason: a case is open}\n"
-    "  - {id: just_asked, when: \"age(support) < 2h\", block: {channel: mail}}\n"
-    "  - {id: group_rest, when: \"age(solved) < 1h\", block: {group: h, channel: web}}\n";
+static const char suppressing[] =
+    BRAND CHANNELS "signals: {support: {properties: {case: string}}, solved: {properties: {case: string}}}\n"
+                   "actions:\n"
+                   "  - {id: promo, issue: i, group: g, purpose: promotional, value: 9" TREATED
+                   "  - {id: help, issue: i, group: h, purpose: service, value: 2" TREATED "suppressions:\n"
+                   "  - {id: open_case, when: \"open(support.case, solved.case, 90d) > 0\", block: {purpose: "
+                   "promotional}, reason: a case is open}\n"
+                   "  - {id: just_asked, when: \"age(support) < 2h\", block: {channel: mail}}\n"
+                   "  - {id: group_rest, when: \"age(solved) < 1h\", block: {group: h, channel: web}}\n";
 
 static void suppression_rules(void **state)
 {
@@ -253,9 +260,10 @@ static void only_an_event_lifts_it(void **state)
     use_policy(f, BRAND CHANNELS
                "profile: {blocked: bool}\n"
                "signals: {left: {properties: {}}, back: {properties: {}}}\n"
-               "actions:\n" ACTION("one", "starting_propensity: 0.5")
-               "suppressions: [{id: gone, when: \"profile.blocked || age(left) < age(back)\", block: {everything: true},"
-               " on_unknown: allow}]\n");
+               "actions:\n" ACTION(
+                   "one", "starting_propensity: 0.5") "suppressions: [{id: gone, when: \"profile.blocked || "
+                                                      "age(left) < age(back)\", block: {everything: true},"
+                                                      " on_unknown: allow}]\n");
     struct decide_input in = input_of(f);
     run(f, &in);
     assert_chosen(f, "one");
@@ -280,8 +288,9 @@ static void ages_of_events_ahead(void **state)
     struct fixture *f = *state;
     use_policy(f, BRAND CHANNELS
                "signals: {a: {properties: {}}, b: {properties: {}}}\n"
-               "actions:\n" ACTION("one", "starting_propensity: 0.5")
-               "suppressions: [{id: rest, when: \"age(b) <= age(a) + 1m\", block: {everything: true}}]\n");
+               "actions:\n" ACTION(
+                   "one", "starting_propensity: 0.5") "suppressions: [{id: rest, when: \"age(b) <= age(a) + "
+                                                      "1m\", block: {everything: true}}]\n");
     struct decide_input in = input_of(f);
     happen(f, "a", NULL, value_int(0), NOW + 5 * MINUTE);
     happen(f, "b", NULL, value_int(0), NOW + 3 * MINUTE + 30 * 1000);
@@ -295,170 +304,18 @@ static void ages_of_events_ahead(void **state)
     assert_true(f->decision.suppression.next_eligible_ms == 0);
 }
 
-/* ---- stage 6 ---- */
-
-static void consents(void **state)
-{
-    struct fixture *f = *state;
-    use_policy(f, suppressing);
-    struct decide_input in = input_of(f);
-    run(f, &in);
-    assert_chosen(f, "help"); /* service needs none here */
-    assert_int_equal(candidate_of(f, "promo")->stage, STAGE_CONTACT_POLICY);
-    assert_text(explain_candidate(&f->decision, candidate_of(f, "promo"), &f->arena), "no consent for this purpose on mail");
-    struct evidence *evidence;
-    size_t n = explain_evidence(&f->decision, &candidate_of(f, "promo")->block, &evidence, &f->arena);
-    assert_evidence(evidence, n, "consent", "unknown");
-    consent(f, "mail", PURPOSE_PROMOTIONAL, false);
-    run(f, &in);
-    n = explain_evidence(&f->decision, &candidate_of(f, "promo")->block, &evidence, &f->arena);
-    assert_evidence(evidence, n, "consent", "withdrawn");
-
-    use_policy(f, BRAND "channels: {mail: {direction: outbound, consent: [promotional, ask]}, "
-                        "sms: {direction: outbound, consent_unknown: allow}}\n"
-                        "actions: [{id: promo, issue: i, group: g, purpose: promotional, value: 9, treatments: "
-                        "[{channel: mail, body: x}, {channel: sms, body: x}]}]\n");
-    struct decide_input mail = input_of(f);
-    run(f, &mail);
-    assert_suppressed(f, CAUSE_CONSENT, "");
-    assert_int_equal(f->decision.suppression.waits_count, 1);
-    assert_text(f->decision.suppression.waits_for[0], "consent");
-    assert_int_equal(f->decision.suppression.scope.purpose, PURPOSE_PROMOTIONAL);
-    assert_int_equal(f->decision.suppression.scope.channel, channel_named(f, "mail"));
-    f->request.channel = channel_named(f, "sms");
-    struct decide_input sms = input_of(f);
-    run(f, &sms);
-    assert_chosen(f, "promo");
-    consent(f, "sms", PURPOSE_PROMOTIONAL, false);
-    run(f, &sms);
-    assert_suppressed(f, CAUSE_CONSENT, "");
-}
-
-static void quiet_hours(void **state)
-{
-    struct fixture *f = *state;
-    use_policy(f, BRAND
-               "profile: {zone: time_zone}\n"
-               "channels: {mail: {direction: outbound, consent: [], quiet_hours: {from: \"21:00\", to: \"08:00\", except: [transactional]}}}\n"
-               "actions:\n"
-               "  - {id: promo, issue: i, group: g, purpose: promotional, value: 9, treatments: [{channel: mail, body: x}]}\n"
-               "  - {id: receipt, issue: i, group: g, purpose: transactional, value: 1, treatments: [{channel: mail, body: x}],"
-               " active: {to: 2025-01-15}}\n");
-    struct decide_input in = input_of(f);
-    run(f, &in);
-    assert_chosen(f, "promo");
-    set_profile(f, "zone", value_string(STR("Asia/Tokyo"))); /* 21:00 there */
-    run(f, &in);
-    assert_chosen(f, "receipt");
-    assert_text(explain_candidate(&f->decision, candidate_of(f, "promo"), &f->arena), "quiet hours on mail");
-    in.now_ms = NOW + 12 * HOUR; /* the receipt is over; 09:00 in Tokyo */
-    run(f, &in);
-    assert_chosen(f, "promo");
-    in.now_ms = NOW + 24 * HOUR;
-    run(f, &in);
-    assert_suppressed(f, CAUSE_QUIET_HOURS, "");
-    const struct suppression *s = &f->decision.suppression;
-    assert_true(s->next_eligible_ms == NOW + 35 * HOUR); /* 08:00 in Tokyo */
-    assert_evidence(s->evidence, s->evidence_count, "quiet_hours", "21:00-08:00");
-    assert_evidence(s->evidence, s->evidence_count, "local_time", "21:00");
-    assert_evidence(s->evidence, s->evidence_count, "time_zone", "Asia/Tokyo");
-    in.now_ms = NOW + 24 * HOUR - 1;
-    run(f, &in);
-    assert_chosen(f, "promo");
-}
-
-#define LIMITED                                                                                              \
-    BRAND "channels: {mail: {direction: outbound, consent: [], confirm_within: 30m}, sms: {direction: outbound, consent: []}}\n" \
-          "actions:\n"                                                                                       \
-          "  - {id: a, issue: i, group: g, purpose: service, value: 9, treatments: [{channel: mail, body: x}, {channel: sms, body: x}]}\n" \
-          "  - {id: b, issue: i, group: g, purpose: service, value: 8, treatments: [{channel: mail, body: x}]}\n" \
-          "  - {id: c, issue: j, group: h, purpose: ask, value: 7, treatments: [{channel: mail, body: x}]}\n"  \
-          "contact_policy:\n"
-
-static void frequency_caps(void **state)
-{
-    struct fixture *f = *state;
-    use_policy(f, LIMITED "  - {id: weekly, scope: {channel: mail}, at_most: 2, per: 7d}\n");
-    struct decide_input in = input_of(f);
-    contacted(f, "a", "mail", NOW - 7 * DAY); /* just left */
-    contacted(f, "a", "mail", NOW - 6 * DAY);
-    contacted(f, "a", "sms", NOW - DAY); /* another channel */
-    run(f, &in);
-    assert_chosen(f, "a");
-    contacted(f, "c", "mail", NOW - HOUR);
-    run(f, &in);
-    assert_suppressed(f, CAUSE_FREQUENCY_CAP, "weekly");
-    const struct suppression *s = &f->decision.suppression;
-    assert_true(s->next_eligible_ms == NOW + DAY);
-    assert_int_equal(s->scope.channel, channel_named(f, "mail"));
-    assert_text(s->text, "weekly: at most 2 contacts in 7d");
-    assert_evidence(s->evidence, s->evidence_count, "at_most", "2");
-    assert_evidence(s->evidence, s->evidence_count, "per", "7d");
-    in.now_ms = NOW + DAY;
-    run(f, &in);
-    assert_chosen(f, "a");
-    in.now_ms--;
-    run(f, &in);
-    assert_suppressed(f, CAUSE_FREQUENCY_CAP, "weekly");
-}
-
-static void reservations_lapse(void **state)
-{
-    struct fixture *f = *state;
-    use_policy(f, LIMITED "  - {id: daily, at_most: 1, per: 1d}\n");
-    struct decide_input in = input_of(f);
-    struct contact k = contact_of(f, "c", "mail", NOW - 10 * MINUTE);
-    k.expires_ms = NOW + 20 * MINUTE;
-    assert_int_equal(state_contact_add(&f->state, &k, NOW), 0);
-    run(f, &in);
-    assert_suppressed(f, CAUSE_FREQUENCY_CAP, "daily");
-    assert_true(f->decision.suppression.next_eligible_ms == NOW + 20 * MINUTE);
-    in.now_ms = NOW + 20 * MINUTE;
-    run(f, &in);
-    assert_chosen(f, "a");
-    state_contact_find(&f->state, k.decision, 0)->expires_ms = 0; /* it was sent */
-    run(f, &in);
-    assert_suppressed(f, CAUSE_FREQUENCY_CAP, "daily");
-    assert_true(f->decision.suppression.next_eligible_ms == NOW - 10 * MINUTE + DAY);
-}
-
-static void cooldowns_and_each(void **state)
-{
-    struct fixture *f = *state;
-    use_policy(f, LIMITED "  - {id: same_action, scope: {action: each}, cooldown: 48h}\n"
-                          "  - {id: same_group, scope: {group: each, channel: mail}, cooldown: 2h}\n"
-                          "  - {id: asks, scope: {purpose: ask}, at_most: 0, per: 1d}\n");
-    struct decide_input in = input_of(f);
-    run(f, &in);
-    assert_chosen(f, "a");
-    contacted(f, "a", "sms", NOW - HOUR);
-    run(f, &in);
-    assert_chosen(f, "b"); /* a in its cooldown; the group's is about mail alone */
-    assert_text(explain_candidate(&f->decision, candidate_of(f, "a"), &f->arena), "same_action: contacted less than 48h ago");
-    contacted(f, "b", "mail", NOW - HOUR);
-    run(f, &in);
-    assert_suppressed(f, CAUSE_COOLDOWN, "same_action"); /* a is the best of those held back */
-    assert_text(explain_rule(f->policy, &candidate_of(f, "b")->block), "same_action");
-    assert_true(f->decision.suppression.next_eligible_ms == NOW + 47 * HOUR);
-    assert_text(explain_rule(f->policy, &candidate_of(f, "c")->block), "asks");
-    forget_customer(f);
-    contacted(f, "b", "mail", NOW - HOUR);
-    run(f, &in);
-    assert_text(explain_rule(f->policy, &candidate_of(f, "a")->block), "same_group");
-    assert_true(f->decision.suppression.next_eligible_ms == NOW + HOUR);
-}
-
 /* ---- stages 8 and 9 ---- */
 
 static void the_best_wins_and_ties_go_by_id(void **state)
 {
     struct fixture *f = *state;
-    use_policy(f, BRAND CHANNELS "signals: {buy: {properties: {n: number}}}\nactions:\n"
-               ACTION("zebra", "starting_propensity: 0.2")
-               ACTION("ant", "starting_propensity: 0.2")
-               ACTION("weighted", "starting_propensity: 0.1, context_weight: \"count(buy, 1h) > 0 ? 3.0 : 1.0\"")
-               ACTION("lever", "starting_propensity: 0.1, lever: 1.5")
-               ACTION("wild", "starting_propensity: 0.1, context_weight: \"sum(buy.n, 1h) * 1e308 * 1e308\""));
+    use_policy(
+        f,
+        BRAND CHANNELS "signals: {buy: {properties: {n: number}}}\nactions:\n" ACTION(
+            "zebra", "starting_propensity: 0.2") ACTION("ant", "starting_propensity: 0.2")
+            ACTION("weighted", "starting_propensity: 0.1, context_weight: \"count(buy, 1h) > 0 ? 3.0 : 1.0\"")
+                ACTION("lever", "starting_propensity: 0.1, lever: 1.5") ACTION(
+                    "wild", "starting_propensity: 0.1, context_weight: \"sum(buy.n, 1h) * 1e308 * 1e308\""));
     struct decide_input in = input_of(f);
     f->request.max_actions = 5;
     run(f, &in);
@@ -479,7 +336,8 @@ static void the_best_wins_and_ties_go_by_id(void **state)
 static void not_worth_it(void **state)
 {
     struct fixture *f = *state;
-    use_policy(f, BRAND CHANNELS "profile: {spend: number}\nactions:\n"
+    use_policy(f, BRAND CHANNELS
+               "profile: {spend: number}\nactions:\n"
                "  - {id: cheap, issue: i, group: g, purpose: service, value: 0.01" TREATED
                "  - {id: unknown, issue: i, group: g, purpose: service, value: \"profile.spend\"" TREATED
                "  - {id: negative, issue: i, group: g, purpose: service, value: \"0.0 - 5.0\"" TREATED);
@@ -503,8 +361,8 @@ struct fake_scorer {
     int rc;
 };
 
-static int fake_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count, struct arena *arena,
-                      double *propensity, struct error *e)
+static int fake_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                      struct arena *arena, double *propensity, struct error *e)
 {
     struct fake_scorer *s = ctx;
     (void)ev;
@@ -518,7 +376,8 @@ static int fake_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, 
 static void scorers(void **state)
 {
     struct fixture *f = *state;
-    use_policy(f, BRAND CHANNELS "actions:\n" ACTION("b", "starting_propensity: 0.1") ACTION("a", "starting_propensity: 0.2"));
+    use_policy(f, BRAND CHANNELS "actions:\n" ACTION("b", "starting_propensity: 0.1")
+                      ACTION("a", "starting_propensity: 0.2"));
     struct fake_scorer fake = {.propensity = 0.8};
     struct scorer scorer = {"model", &fake, fake_score};
     struct decide_input in = input_of(f);
@@ -527,7 +386,8 @@ static void scorers(void **state)
     in.scorer = &scorer;
     run(f, &in);
     assert_chosen(f, "b");
-    assert_true(f->decision.choices[0].factors.propensity == 0.8 && f->decision.choices[0].factors.from_model);
+    assert_true(f->decision.choices[0].factors.propensity == 0.8 &&
+                f->decision.choices[0].factors.from_model);
     assert_int_equal(fake.calls, 1);
     fake.propensity = (double)NAN;
     run(f, &in);
@@ -542,11 +402,16 @@ static void scorers(void **state)
 static void several_slots(void **state)
 {
     struct fixture *f = *state;
-    use_policy(f, BRAND CHANNELS "actions:\n"
-               "  - {id: a, issue: i, group: g, purpose: service, value: 9, treatments: [{channel: web, placement: side, body: x}]}\n"
-               "  - {id: b, issue: i, group: g, purpose: service, value: 8, treatments: [{channel: web, body: x}]}\n"
-               "  - {id: c, issue: i, group: g, purpose: service, value: 7, treatments: [{channel: web, placement: side, body: x}]}\n"
-               "  - {id: d, issue: i, group: g, purpose: service, value: 6, treatments: [{channel: web, placement: top, body: x}]}\n");
+    use_policy(
+        f, BRAND CHANNELS
+        "actions:\n"
+        "  - {id: a, issue: i, group: g, purpose: service, value: 9, treatments: [{channel: web, placement: "
+        "side, body: x}]}\n"
+        "  - {id: b, issue: i, group: g, purpose: service, value: 8, treatments: [{channel: web, body: x}]}\n"
+        "  - {id: c, issue: i, group: g, purpose: service, value: 7, treatments: [{channel: web, placement: "
+        "side, body: x}]}\n"
+        "  - {id: d, issue: i, group: g, purpose: service, value: 6, treatments: [{channel: web, placement: "
+        "top, body: x}]}\n");
     struct str placements[] = {STR("top"), STR("side")};
     struct decide_input in = input_of(f);
     f->request.channel = channel_named(f, "web");
@@ -571,41 +436,13 @@ static void several_slots(void **state)
     assert_int_equal(candidate_of(f, "a")->stage, STAGE_TREATMENT);
 }
 
-static void limits_count_within_one_decision(void **state)
-{
-    struct fixture *f = *state;
-    use_policy(f, LIMITED "  - {id: one_a_group, scope: {group: each}, at_most: 1, per: 1d}\n");
-    struct decide_input in = input_of(f);
-    struct error e = {0};
-    f->request.max_actions = 3;
-    run(f, &in);
-    assert_int_equal(f->decision.choice_count, 2);
-    assert_text(f->decision.choices[0].action->word.name, "a");
-    assert_text(f->decision.choices[1].action->word.name, "c");
-    assert_int_equal(candidate_of(f, "b")->stage, STAGE_CONTACT_POLICY);
-    assert_text(explain_rule(f->policy, &candidate_of(f, "b")->block), "one_a_group");
-    /* Booked, the next decision sees them until they lapse. */
-    assert_int_equal(decision_reserve(&f->decision, &f->state, &e), 0);
-    assert_int_equal(f->state.contact_count, 2);
-    assert_true(f->state.contacts[0].expires_ms == NOW + 30 * MINUTE && f->state.contacts[0].time_ms == NOW);
-    assert_int_equal(decision_reserve(&f->decision, &f->state, &e), ERR_EXISTS);
-    run(f, &in);
-    assert_suppressed(f, CAUSE_FREQUENCY_CAP, "one_a_group");
-    assert_true(f->decision.suppression.next_eligible_ms == NOW + 30 * MINUTE);
-    use_policy(f, LIMITED "  - {id: two, at_most: 2, per: 1d}\n");
-    struct decide_input two = input_of(f);
-    f->request.max_actions = 3;
-    run(f, &two);
-    assert_int_equal(f->decision.choice_count, 2);
-    assert_text(explain_rule(f->policy, &candidate_of(f, "c")->block), "two");
-}
-
 /* ---- stage 11 ---- */
 
 static void rendering(void **state)
 {
     struct fixture *f = *state;
-    use_policy(f, BRAND "channels: {mail: {direction: outbound, consent: [], format: html}}\n"
+    use_policy(f, BRAND
+               "channels: {mail: {direction: outbound, consent: [], format: html}}\n"
                "profile: {name: string, shop: string}\n"
                "actions:\n"
                "  - {id: best, issue: i, group: g, purpose: service, value: 9, treatments: "
@@ -633,8 +470,8 @@ static void nothing_can_be_rendered(void **state)
 {
     struct fixture *f = *state;
     use_policy(f, BRAND "channels: {mail: {direction: outbound, consent: []}}\nprofile: {name: string}\n"
-               "actions: [{id: one, issue: i, group: g, purpose: service, value: 9, treatments: "
-               "[{channel: mail, body: \"{{ profile.name }}\"}]}]\n");
+                        "actions: [{id: one, issue: i, group: g, purpose: service, value: 9, treatments: "
+                        "[{channel: mail, body: \"{{ profile.name }}\"}]}]\n");
     struct decide_input in = input_of(f);
     run(f, &in);
     assert_suppressed(f, CAUSE_RENDERING, "");
@@ -648,9 +485,11 @@ static void long_texts(void **state)
     struct fixture *f = *state;
     enum { LETTERS = 60000 };
     char *yaml = malloc(LETTERS + 4000), name[STATE_TEXT_MAX + 1];
-    int n = sprintf(yaml, BRAND "channels: {mail: {direction: outbound, consent: [], format: html}}\nprofile: {name: string}\n"
-                                "actions: [{id: one, issue: i, group: g, purpose: service, value: 9, treatments: "
-                                "[{channel: mail, body: \"");
+    int n = sprintf(
+        yaml,
+        BRAND "channels: {mail: {direction: outbound, consent: [], format: html}}\nprofile: {name: string}\n"
+              "actions: [{id: one, issue: i, group: g, purpose: service, value: 9, treatments: "
+              "[{channel: mail, body: \"");
     memset(yaml + n, 'x', LETTERS);
     n += LETTERS;
     for (int i = 0; i < 30; i++)
@@ -674,16 +513,21 @@ static void long_texts(void **state)
 static void unreadable_state(void **state)
 {
     struct fixture *f = *state;
-    use_policy(f, BRAND CHANNELS
-               "profile: {tier: string}\n"
-               "signals: {buy: {properties: {}}}\n"
-               "actions:\n" ACTION("plain", "starting_propensity: 0.1")
-               ACTION("knows", "starting_propensity: 0.9, eligibility: \"profile.tier == 'gold'\"")
-               ACTION("counts", "starting_propensity: 0.9, applicability: \"count(buy, 1d) == 0\"")
-               ACTION("allowed", "starting_propensity: 0.2, suitability: {when: \"age(buy) > 1d\", on_unknown: allow}")
-               ACTION("tomorrow", "starting_propensity: 0.9, active: {from: 2025-01-16}")
-               "  - {id: web_only, issue: i, group: g, purpose: service, value: 99, treatments: [{channel: web, body: x}],"
-               " eligibility: \"false\"}\n");
+    use_policy(
+        f, BRAND CHANNELS
+        "profile: {tier: string}\n"
+        "signals: {buy: {properties: {}}}\n"
+        "actions:\n" ACTION("plain", "starting_propensity: 0.1") ACTION(
+            "knows", "starting_propensity: 0.9, eligibility: \"profile.tier == 'gold'\"")
+            ACTION("counts", "starting_propensity: 0.9, applicability: \"count(buy, 1d) == 0\"") ACTION(
+                "allowed",
+                "starting_propensity: 0.2, suitability: {when: \"age(buy) > 1d\", on_unknown: allow}")
+                ACTION("tomorrow",
+                       "starting_propensity: 0.9, active: {from: 2025-01-16}") "  - {id: web_only, issue: i, "
+                                                                               "group: g, purpose: service, "
+                                                                               "value: 99, treatments: "
+                                                                               "[{channel: web, body: x}],"
+                                                                               " eligibility: \"false\"}\n");
     struct decide_input in = input_of(f);
     in.state_unreadable = true;
     run(f, &in);
@@ -714,8 +558,11 @@ static void every_action_is_looked_at(void **state)
     char *yaml = malloc(ACTIONS * 250 + 2000);
     int n = sprintf(yaml, BRAND CHANNELS "signals: {buy: {properties: {}}}\nactions:\n");
     for (int i = 0; i < ACTIONS; i++)
-        n += sprintf(yaml + n, "  - {id: a%03d, issue: i, group: g, purpose: service, value: 1, applicability: \"age(buy) >= %dm\","
-                               " treatments: [{channel: mail, body: x}]}\n", i, 1000 - i);
+        n += sprintf(yaml + n,
+                     "  - {id: a%03d, issue: i, group: g, purpose: service, value: 1, applicability: "
+                     "\"age(buy) >= %dm\","
+                     " treatments: [{channel: mail, body: x}]}\n",
+                     i, 1000 - i);
     use_policy(f, yaml);
     free(yaml);
     happen(f, "buy", NULL, value_int(0), NOW);
@@ -730,13 +577,16 @@ static void every_action_is_looked_at(void **state)
 static void looking_ahead_ends(void **state)
 {
     struct fixture *f = *state;
-    use_policy(f, BRAND CHANNELS "signals: {buy: {properties: {}}}\nactions:\n"
-               ACTION("one", "applicability: \"double(int(now)) * 2.0 < 0.0 || double(now.getMilliseconds()) < 0.0\""));
+    use_policy(
+        f,
+        BRAND CHANNELS "signals: {buy: {properties: {}}}\nactions:\n" ACTION(
+            "one", "applicability: \"double(int(now)) * 2.0 < 0.0 || double(now.getMilliseconds()) < 0.0\""));
     struct decide_input in = input_of(f);
     run(f, &in);
     assert_suppressed(f, CAUSE_ENGAGEMENT_POLICY, "");
     assert_true(f->decision.suppression.next_eligible_ms == 0);
-    assert_non_null(strstr(f->decision.suppression.text.p, "; when it ends was not found within 20000 instants"));
+    assert_non_null(
+        strstr(f->decision.suppression.text.p, "; when it ends was not found within 20000 instants"));
 }
 
 /* Without memory: an error at every allocation in turn, never a crash or half an answer. */
@@ -783,16 +633,10 @@ int main(void)
         TEST(suppression_rules),
         TEST(only_an_event_lifts_it),
         TEST(ages_of_events_ahead),
-        TEST(consents),
-        TEST(quiet_hours),
-        TEST(frequency_caps),
-        TEST(reservations_lapse),
-        TEST(cooldowns_and_each),
         TEST(the_best_wins_and_ties_go_by_id),
         TEST(not_worth_it),
         TEST(scorers),
         TEST(several_slots),
-        TEST(limits_count_within_one_decision),
         TEST(rendering),
         TEST(nothing_can_be_rendered),
         TEST(long_texts),

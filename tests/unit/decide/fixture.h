@@ -113,7 +113,8 @@ static inline uint32_t channel_named(const struct fixture *f, const char *name)
 }
 
 /* An event with one property, or none (property NULL). */
-static inline void happen(struct fixture *f, const char *signal, const char *property, struct value v, int64_t time_ms)
+static inline void happen(struct fixture *f, const char *signal, const char *property, struct value v,
+                          int64_t time_ms)
 {
     const struct schema *s = &f->policy->schema;
     struct value values[SCHEMA_PROPERTIES_MAX] = {{0}};
@@ -144,7 +145,8 @@ static inline void consent(struct fixture *f, const char *channel, enum purpose 
     assert_int_equal(state_set_consent(&f->state, &c), 0);
 }
 
-static inline struct contact contact_of(const struct fixture *f, const char *action, const char *channel, int64_t time_ms)
+static inline struct contact contact_of(const struct fixture *f, const char *action, const char *channel,
+                                        int64_t time_ms)
 {
     static uint8_t serial;
     const struct policy_action *a = &f->policy->actions[action_named(f, action)];
@@ -192,7 +194,8 @@ static inline void assert_text(struct str got, const char *want)
 static inline void assert_chosen(const struct fixture *f, const char *action)
 {
     if (f->decision.choice_count == 0)
-        fail_msg("want %s, got suppressed by %s: %.*s", action, suppression_cause_name(f->decision.suppression.cause),
+        fail_msg("want %s, got suppressed by %s: %.*s", action,
+                 suppression_cause_name(f->decision.suppression.cause),
                  STR_ARG(f->decision.suppression.text));
     assert_false(f->decision.suppressed);
     assert_text(f->decision.choices[0].action->word.name, action);
@@ -204,7 +207,8 @@ static inline void assert_suppressed(const struct fixture *f, enum suppression_c
     assert_true(f->decision.suppressed);
     assert_int_equal(f->decision.choice_count, 0);
     if (s->cause != cause)
-        fail_msg("want %s, got %s: %.*s", suppression_cause_name(cause), suppression_cause_name(s->cause), STR_ARG(s->text));
+        fail_msg("want %s, got %s: %.*s", suppression_cause_name(cause), suppression_cause_name(s->cause),
+                 STR_ARG(s->text));
     assert_text(s->rule, rule);
     assert_true(s->text.n > 0);
 }
@@ -214,7 +218,8 @@ static inline const struct candidate *candidate_of(const struct fixture *f, cons
     return &f->decision.candidates[action_named(f, action)];
 }
 
-static inline void assert_evidence(const struct evidence *items, size_t count, const char *name, const char *value)
+static inline void assert_evidence(const struct evidence *items, size_t count, const char *name,
+                                   const char *value)
 {
     for (size_t i = 0; i < count; i++)
         if (str_is(items[i].name, name)) {
