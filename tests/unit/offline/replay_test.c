@@ -292,7 +292,7 @@ static struct str decide_now(struct brand *b, const struct wanted *w, struct str
     struct state s;
     struct decide_request r;
     struct decision d;
-    struct str out;
+    struct str out = {0};
     const struct policy *p = b->policies[w->policy];
     struct scorer scorer = {binding_id(b->bindings[w->policy]), b->bindings[w->policy], binding_score};
     Tact__V1__DecideRequest *m =
