@@ -5,7 +5,7 @@ say() { printf '\n== %s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libhiredis-dev libprotobuf-c-dev protobuf-c-compiler
-    libxgboost-dev libnghttp2-dev libyaml-dev libjansson-dev libxxhash-dev libzstd-dev tzdata)
+    libxgboost-dev libnghttp2-dev libyaml-dev libjansson-dev libxxhash-dev libzstd-dev uthash-dev tzdata)
 test_packages=(libcmocka-dev python3 python3-grpcio python3-protobuf protobuf-compiler nghttp2-client nghttp2-server clang git)
 
 have_package() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
@@ -43,7 +43,7 @@ install_packages() {
     [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
         die "these packages are missing and need root or sudo to install: ${missing[*]}"
     no_services
-    as_root apt-get -q update >/dev/null || die "apt-get update failed"
+    as_root apt-get -q update >/tmp/tact-apt.$$ 2>&1 || { cat /tmp/tact-apt.$$ >&2; die "apt-get update failed"; }
     local want=()
     for p in "${missing[@]}"; do
         case $p in

@@ -50,6 +50,18 @@ class Client:
         self.channel.close()
 
 
+_children = []
+
+
+def _end_children():
+    """Only what we started, and all of it."""
+    for child in _children:
+        child.kill()
+
+
+atexit.register(_end_children)
+
+
 class Process:
     """A child whose output is kept line by line."""
 
@@ -57,7 +69,7 @@ class Process:
         self.lines, self.cond = [], threading.Condition()
         self.p = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
         threading.Thread(target=self._read, daemon=True).start()
-        atexit.register(self.kill)
+        _children.append(self)
 
     def _read(self):
         for line in self.p.stdout:
@@ -156,6 +168,7 @@ def fails(name, status, text, call):
 
 def done():
     print("%d passed, %d failed" % (_counts["passed"], _counts["failed"]))
+    _end_children()
     shutil.rmtree(WORK, ignore_errors=True)
     sys.stdout.flush()
     os._exit(1 if _counts["failed"] or not _counts["passed"] else 0)
