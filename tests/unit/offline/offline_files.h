@@ -42,11 +42,12 @@ static inline int scratch_remove(void **state)
 
 static inline void write_text_file(const char *folder, const char *name, const char *text)
 {
-    char path[4096];
+    char *path = NULL;
     mkdir(folder, 0755);
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_true(asprintf(&path, "%s/%s", folder, name) > 0);
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
+    free(path);
     fputs(text, f);
     assert_int_equal(fclose(f), 0);
 }
