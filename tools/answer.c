@@ -192,17 +192,17 @@ static void suppression(const Tact__V1__Suppression *s, int32_t offset_s, FILE *
     word(s->rule, out);
     if (s->scope)
         scope(s->scope, out);
+    if (s->withheld_action_id[0]) {
+        fputs("; withheld ", out);
+        word(s->withheld_action_id, out);
+        fputs(", priority ", out);
+        number(s->withheld_priority, out);
+    }
     fputs(s->text[0] ? "\n  " : "", out);
     answer_text(s->text, 2 * ANSWER_TEXT_MAX, out);
     if (s->n_evidence) {
         fputs("\n  because ", out);
         evidence(s->n_evidence, s->evidence, out);
-    }
-    if (s->withheld_action_id[0]) {
-        fputs("\n  withheld: ", out);
-        word(s->withheld_action_id, out);
-        fputs(", priority ", out);
-        number(s->withheld_priority, out);
     }
     when(s, offset_s, out);
     fputc('\n', out);

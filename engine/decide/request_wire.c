@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 
-enum { ALLOWED_LISTED = 12, EVENT_SEED_OUTCOME = 1, CONSENT_SOURCE_MAX = 64 };
+enum { ALLOWED_LISTED = 12, LIST_END = 32, EVENT_SEED_OUTCOME = 1, CONSENT_SOURCE_MAX = 64 };
 
 int request_id(const char *field, const char *text, size_t most, struct str *out, struct error *e)
 {
@@ -26,20 +26,23 @@ static struct str cut(struct str s, size_t most)
     return (struct str){s.p, most};
 }
 
-/* "channel: unknown 'emial'; did you mean email? allowed: email, web". names: the first of `count`, stride bytes apart. */
+/* "channel: unknown 'emial'; did you mean email?; allowed: email, web". names: the first of `count`, stride bytes apart. */
 static int unknown_name(struct error *e, const char *where, struct str got, const struct str *names, size_t stride, size_t count)
 {
     struct suggest s;
     suggest_init(&s, got);
     char list[300] = "";
+    bool listing = true;
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         struct str name = *(const struct str *)(const void *)((const char *)names + i * stride);
         suggest_offer(&s, name);
-        if (i < ALLOWED_LISTED && n < sizeof list)
+        if (listing && i < ALLOWED_LISTED && n + name.n + LIST_END < sizeof list) {
             n += (size_t)snprintf(list + n, sizeof list - n, "%s%.*s", i ? ", " : "", STR_ARG(name));
-        else if (i == ALLOWED_LISTED && n < sizeof list)
-            n += (size_t)snprintf(list + n, sizeof list - n, ", … (%zu in all)", count);
+        } else if (listing) {
+            snprintf(list + n, sizeof list - n, ", … (%zu in all)", count);
+            listing = false;
+        }
     }
     struct str best = suggest_best(&s);
     return error_set(e, ERR_INVALID, "%s: unknown '%.*s'%s%.*s%s; allowed: %s", where, STR_ARG(cut(got, 80)),
