@@ -65,7 +65,7 @@ static void put_value(struct buf *out, struct value v)
         buf_append(out, v.string, v.n);
         break;
     default:
-        ASSERT(!"a type that state holds");
+        assert_failed("a type that state holds", __FILE__, __LINE__, __func__);
     }
 }
 

@@ -66,14 +66,18 @@ static void random_history(struct fixture *f, struct rng *rng)
                NOW - (int64_t)below(rng, below(rng, 2) ? 2 * HOUR : 20 * DAY));
     }
     for (uint64_t n = below(rng, 4); n > 0; n--) {
-        struct contact k = contact_of(f, actions[below(rng, 4)], channels[below(rng, 3)],
-                                      NOW - (int64_t)below(rng, 9 * DAY));
+        /* one draw a statement: the order of arguments is the compiler's */
+        const char *action = actions[below(rng, 4)], *channel = channels[below(rng, 3)];
+        struct contact k = contact_of(f, action, channel, NOW - (int64_t)below(rng, 9 * DAY));
         memset(k.decision.bytes, (int)n, sizeof k.decision.bytes);
         k.expires_ms = below(rng, 4) ? 0 : k.time_ms + 3 * DAY;
         assert_int_equal(state_contact_add(&f->state, &k, NOW), 0);
     }
-    for (uint64_t n = below(rng, 4); n > 0; n--)
-        consent(f, channels[below(rng, 3)], (enum purpose)below(rng, PURPOSE_COUNT), below(rng, 4) > 0);
+    for (uint64_t n = below(rng, 4); n > 0; n--) {
+        const char *channel = channels[below(rng, 3)];
+        enum purpose purpose = (enum purpose)below(rng, PURPOSE_COUNT);
+        consent(f, channel, purpose, below(rng, 4) > 0);
+    }
 }
 
 struct golden_case {
@@ -111,7 +115,8 @@ static void make_case(struct fixture *f, struct rng *rng, struct golden_case *c)
     c->in.state_unreadable = below(rng, 12) == 0;
     if (c->in.state_unreadable)
         forget_customer(f);
-    c->in.now_ms = NOW + (int64_t)below(rng, 24) * HOUR + (int64_t)below(rng, 1000);
+    c->in.now_ms = NOW + (int64_t)below(rng, 24) * HOUR;
+    c->in.now_ms += (int64_t)below(rng, 1000);
 }
 
 static struct str bytes_of(struct fixture *f, const struct decide_input *in)
