@@ -1,6 +1,7 @@
 /* Reading and writing bundle.yaml; see bundle_spec.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/bundle_spec.h"
+#include "base/exact.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -376,5 +377,5 @@ long bundle_category(const struct bundle_feature *f, struct str text)
 double bundle_probability(const struct bundle_spec *s, float margin)
 {
     double z = s->platt ? s->platt_a * (double)margin + s->platt_b : (double)margin;
-    return 1 / (1 + exp(-z));
+    return 1 / (1 + exact_exp(-z));
 }
