@@ -15,7 +15,7 @@ static int setup(void **state)
 {
     int rc = fixture_setup(state);
     struct fixture *f = *state;
-    f->policy = policy_of_folder(f, SOURCE_DIR "/tests/cases/decisions/policy");
+    f->policy = policy_of(f, SOURCE_DIR "/tests/cases/decisions/policy", NULL);
     return rc;
 }
 

@@ -1,5 +1,5 @@
-/* For the tests of decide: policies from YAML text, customers' states, requests. A policy is written to a folder of its own
- * below /tmp, loaded and bound; the folder is gone before policy_of returns.
+/* For the tests of decide: policies from YAML text, customers' states, requests.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_DECIDE_FIXTURE_H
 #define TESTS_DECIDE_FIXTURE_H
@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <cmocka.h>
 #include "base/rng.h"
 #include "decide/decision_wire.h"
@@ -55,18 +54,21 @@ static inline int fixture_teardown(void **state)
     return 0;
 }
 
-static inline struct policy *policy_of_folder(struct fixture *f, const char *folder)
+/* Loads a folder, or with text the one file that it is. */
+static inline struct policy *policy_of(struct fixture *f, const char *folder, const char *text)
 {
     struct arena findings;
     struct diags d;
     struct error e = {0};
     arena_init(&findings, 1 << 20);
     diags_init(&d, &findings);
-    struct policy *p = policy_load(folder, f->zones, &d);
+    const struct policy_text file = {"policy.yaml", str_from(text)};
+    struct policy *p = text ? policy_load_texts(folder, &file, 1, f->zones, POLICY_MEMORY_MAX, &d)
+                            : policy_load(folder, f->zones, &d);
     if (!p)
         diags_print(&d, stderr);
-    assert_non_null(p);
     arena_free(&findings);
+    assert_non_null(p);
     if (policy_bind_interning(p, f->names, &e))
         fail_msg("%s", e.text);
     return p;
@@ -75,19 +77,10 @@ static inline struct policy *policy_of_folder(struct fixture *f, const char *fol
 /* The policy of this text; the one before is freed. The state is empty, the request a PEEK of the first channel. */
 static inline void use_policy(struct fixture *f, const char *yaml)
 {
-    char folder[] = "/tmp/tact-decide-XXXXXX", path[64];
     struct error e = {0};
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/policy.yaml", folder);
-    FILE *out = fopen(path, "w");
-    assert_non_null(out);
-    fputs(yaml, out);
-    fclose(out);
     policy_free(&f->policy);
     arena_reset(&f->arena);
-    f->policy = policy_of_folder(f, folder);
-    unlink(path);
-    rmdir(folder);
+    f->policy = policy_of(f, "test", yaml);
     assert_int_equal(state_decode(&f->state, &f->policy->schema, (struct str){0}, &f->arena, &e), 0);
     f->request = (struct decide_request){.customer = STR("c1"), .max_actions = 1};
 }
