@@ -112,9 +112,9 @@ static void sift_down(const struct ranking *r, uint32_t *heap, size_t n, size_t 
         size_t child = 2 * at + 1;
         if (child >= n)
             return;
-        if (child + 1 < n && ranks_before(r, heap[child], heap[child + 1]))
+        if (child + 1 < n && ranks_before(r, heap[child + 1], heap[child]))
             child++;
-        if (!ranks_before(r, heap[at], heap[child]))
+        if (!ranks_before(r, heap[child], heap[at]))
             return;
         uint32_t spare = heap[at];
         heap[at] = heap[child];
@@ -123,17 +123,19 @@ static void sift_down(const struct ranking *r, uint32_t *heap, size_t n, size_t 
     }
 }
 
-/* Heap sort: in place, no recursion, bounded for 10,000 actions. */
+/* A heap with the best on top: of many actions few are chosen, so the rest are never put in order. */
 static void rank(const struct ranking *r, uint32_t *actions, size_t n)
 {
     for (size_t i = n / 2; i-- > 0;)
         sift_down(r, actions, n, i);
-    for (size_t end = n; end > 1; end--) {
-        uint32_t last = actions[0];
-        actions[0] = actions[end - 1];
-        actions[end - 1] = last;
-        sift_down(r, actions, end - 1, 0);
-    }
+}
+
+static uint32_t take_best(const struct ranking *r, uint32_t *heap, size_t *n)
+{
+    uint32_t best = heap[0];
+    heap[0] = heap[--*n];
+    sift_down(r, heap, *n, 0);
+    return best;
 }
 
 /* ---- choose and render ---- */
@@ -195,8 +197,8 @@ static const struct policy_treatment *place(struct slots *s, const struct gate *
     return NULL;
 }
 
-static int choose(const struct decide_input *in, struct gate *g, struct arena *arena, const uint32_t *ranked, size_t count,
-                  struct decision *d)
+static int choose(const struct decide_input *in, struct gate *g, struct arena *arena, const struct ranking *ranking,
+                  uint32_t *heap, size_t count, struct decision *d)
 {
     struct slots s = {.request = in->request};
     s.capacity = in->request->max_actions;
@@ -206,12 +208,13 @@ static int choose(const struct decide_input *in, struct gate *g, struct arena *a
     g->pending = arena_alloc(arena, s.capacity * sizeof *g->pending);
     if (!d->choices || !g->pending)
         return ERR_NOSPACE;
-    for (size_t i = 0; i < count && d->choice_count < s.capacity; i++) {
-        struct candidate *c = &d->candidates[ranked[i]];
-        const struct policy_action *a = &in->policy->actions[ranked[i]];
+    while (count > 0 && d->choice_count < s.capacity) {
+        uint32_t action = take_best(ranking, heap, &count);
+        struct candidate *c = &d->candidates[action];
+        const struct policy_action *a = &in->policy->actions[action];
         if (c->priority <= 0)
             break;
-        if (g->pending_count && gate_limit_blocked(g, ranked[i], &c->block)) {
+        if (g->pending_count && gate_limit_blocked(g, action, &c->block)) {
             c->stage = STAGE_CONTACT_POLICY;
             continue;
         }
@@ -235,7 +238,7 @@ static int choose(const struct decide_input *in, struct gate *g, struct arena *a
         choice->action_probability = 1;
         if (placement != SIZE_MAX)
             s.taken[placement] = true;
-        g->pending[g->pending_count++] = gate_contact(g, ranked[i], in->decision_id, in->now_ms);
+        g->pending[g->pending_count++] = gate_contact(g, action, in->decision_id, in->now_ms);
         c->stage = STAGE_CHOSEN;
         d->choice_count++;
     }
@@ -280,7 +283,8 @@ int decide(const struct decide_input *in, struct arena *arena, struct decision *
         return rc;
     struct ranking ranking = {p, out->candidates};
     rank(&ranking, left, count);
-    rc = choose(in, gate, arena, left, count, out);
+    long best = count ? (long)left[0] : -1;
+    rc = choose(in, gate, arena, &ranking, left, count, out);
     if (rc)
         return error_set(e, rc, "the request's memory is full");
     if (out->choice_count)
@@ -291,9 +295,10 @@ int decide(const struct decide_input *in, struct arena *arena, struct decision *
         count = withheld_actions(out, p->action_count, left);
         rc = score(in, &view->ev, arena, out->candidates, left, count, e);
         rank(&ranking, left, count);
+        best = count ? (long)left[0] : -1;
     }
     if (!rc)
-        rc = explain_suppression(out, gate, left, count, arena, e);
+        rc = explain_suppression(out, gate, best, arena, e);
     return rc;
 }
 

@@ -415,21 +415,20 @@ static int explain_end(struct decision *d, struct gate *g, struct arena *arena)
     return 0;
 }
 
-int explain_suppression(struct decision *d, struct gate *g, const uint32_t *ranked, size_t count, struct arena *arena,
-                        struct error *e)
+int explain_suppression(struct decision *d, struct gate *g, long best, struct arena *arena, struct error *e)
 {
     struct suppression *s = &d->suppression;
     *s = (struct suppression){.withheld = -1};
     struct waits w;
     if (!waits_init(&w, d->input->policy, arena))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
-    if (count && d->candidates[ranked[0]].block.kind != BLOCK_NONE) {
-        explain_withheld(d, g, ranked[0], &w);
+    if (best >= 0 && d->candidates[best].block.kind != BLOCK_NONE) {
+        explain_withheld(d, g, (uint32_t)best, &w);
         s->cause = cause_of(d->input->policy, &s->block);
-    } else if (count) {
-        s->withheld = (long)ranked[0];
-        s->withheld_priority = d->candidates[ranked[0]].priority;
-        s->cause = d->candidates[ranked[0]].stage == STAGE_RENDER ? CAUSE_RENDERING : CAUSE_NOT_WORTH_IT;
+    } else if (best >= 0) {
+        s->withheld = best;
+        s->withheld_priority = d->candidates[best].priority;
+        s->cause = d->candidates[best].stage == STAGE_RENDER ? CAUSE_RENDERING : CAUSE_NOT_WORTH_IT;
     } else if (explain_rules_alone(d, g)) {
         s->cause = CAUSE_SUPPRESSION_RULE;
         s->next_eligible_ms = gate_block_end(g, 0, &s->block, d->input->now_ms);

@@ -4,10 +4,9 @@
 #define TACT_DECIDE_EXPLAIN_H
 #include "decide/gate.h"
 
-/* Fills d->suppression. ranked: the scored actions, best first (those held back by a suppression or the contact policy, or
- * those that were not worth it or could not be rendered). */
-int explain_suppression(struct decision *d, struct gate *g, const uint32_t *ranked, size_t count, struct arena *arena,
-                        struct error *e) MUST_CHECK;
+/* Fills d->suppression. best: the best action that was scored (of those held back by a suppression or the contact policy, or
+ * those that were not worth it or could not be rendered), or -1. */
+int explain_suppression(struct decision *d, struct gate *g, long best, struct arena *arena, struct error *e) MUST_CHECK;
 
 /* A value as evidence: as value_format, but the age of what never happened is "never". */
 void explain_value(struct value v, struct buf *out);

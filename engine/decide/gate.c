@@ -24,6 +24,7 @@ void gate_init(struct gate *g, struct view *v, const struct decide_request *r, b
     g->outbound = v->policy->channels[r->channel].outbound;
     g->locale = wanted_locale(g);
     g->zone = view_zone(v);
+    g->totals = arena_zalloc(v->ev.arena, v->policy->limit_count * sizeof *g->totals);
 }
 
 /* ---- treatments ---- */
@@ -131,33 +132,45 @@ static bool consent_blocked(const struct gate *g, const struct policy_action *a)
     return given < 0 ? c->consent_unknown == ON_UNKNOWN_BLOCK : given == 0;
 }
 
-static bool quiet_blocked(const struct gate *g, const struct policy_action *a, int64_t now_ms)
+/* The same for all actions of an instant. */
+static bool quiet_now(struct gate *g, const struct policy_channel *c, int64_t now_ms)
+{
+    if (!g->quiet_known || g->quiet_at_ms != now_ms) {
+        g->quiet = quiet_at(&c->quiet, g->zone, now_ms);
+        g->quiet_at_ms = now_ms;
+        g->quiet_known = true;
+    }
+    return g->quiet;
+}
+
+static bool quiet_blocked(struct gate *g, const struct policy_action *a, int64_t now_ms)
 {
     const struct policy_channel *c = &g->policy->channels[g->request->channel];
     if (!c->quiet_set || c->quiet_except[a->purpose])
         return false;
     if (g->unreadable)
-        return c->quiet_unknown == ON_UNKNOWN_BLOCK || quiet_at(&c->quiet, g->zone, now_ms);
-    return quiet_at(&c->quiet, g->zone, now_ms);
+        return c->quiet_unknown == ON_UNKNOWN_BLOCK || quiet_now(g, c, now_ms);
+    return quiet_now(g, c, now_ms);
 }
 
 /* ---- limits ---- */
 
-static bool field_matches(uint32_t field, uint32_t contact, uint32_t candidate, uint32_t named)
+static bool field_matches(uint32_t field, uint32_t contact, const uint32_t *candidate, uint32_t named)
 {
-    return field == SCOPE_ANY || contact == (field == SCOPE_EACH ? candidate : named);
+    return field == SCOPE_ANY || (field == SCOPE_EACH ? !candidate || contact == *candidate : contact == named);
 }
 
-/* Whether a contact made earlier counts in a limit's scope for this candidate. All ids are the dictionary's. */
+/* Whether a contact made earlier counts in a limit's scope for this candidate (NULL: for some). All ids are the
+ * dictionary's. */
 static bool limit_sees(const struct gate *g, const struct policy_limit *l, const struct contact *k, const struct contact *mine)
 {
     const struct policy *p = g->policy;
     const struct policy_scope *s = &l->scope;
-    return field_matches(s->channel, k->channel, mine->channel, s->channel < p->channel_count ? p->channels[s->channel].word.id : 0) &&
-           field_matches(s->purpose, k->purpose, mine->purpose, s->purpose < PURPOSE_COUNT ? p->purposes[s->purpose].id : 0) &&
-           field_matches(s->issue, k->issue, mine->issue, s->issue < p->issue_count ? p->issues[s->issue].id : 0) &&
-           field_matches(s->group, k->group, mine->group, s->group < p->group_count ? p->groups[s->group].id : 0) &&
-           field_matches(s->action, k->action, mine->action, s->action < p->action_count ? p->actions[s->action].word.id : 0);
+    return field_matches(s->channel, k->channel, mine ? &mine->channel : NULL, s->channel < p->channel_count ? p->channels[s->channel].word.id : 0) &&
+           field_matches(s->purpose, k->purpose, mine ? &mine->purpose : NULL, s->purpose < PURPOSE_COUNT ? p->purposes[s->purpose].id : 0) &&
+           field_matches(s->issue, k->issue, mine ? &mine->issue : NULL, s->issue < p->issue_count ? p->issues[s->issue].id : 0) &&
+           field_matches(s->group, k->group, mine ? &mine->group : NULL, s->group < p->group_count ? p->groups[s->group].id : 0) &&
+           field_matches(s->action, k->action, mine ? &mine->action : NULL, s->action < p->action_count ? p->actions[s->action].word.id : 0);
 }
 
 /* When a contact stops counting in a window. */
@@ -167,16 +180,17 @@ static int64_t contact_leaves(const struct policy_limit *l, const struct contact
     return k->expires_ms && k->expires_ms < leaves ? k->expires_ms : leaves;
 }
 
-/* Contacts in the limit's window; *leaves[] gets when each stops counting, when not NULL (room for all contacts). */
-static uint32_t limit_count(const struct gate *g, const struct policy_limit *l, uint32_t action, int64_t now_ms, int64_t *leaves)
+/* Contacts in the limit's window that count for this candidate (NULL: for some); *leaves[] gets when each stops counting, when
+ * not NULL (room for all contacts). */
+static uint32_t limit_count(const struct gate *g, const struct policy_limit *l, const struct contact *mine, int64_t now_ms,
+                            int64_t *leaves)
 {
-    struct contact mine = gate_contact(g, action, (struct id128){{0}}, now_ms);
     uint32_t n = 0;
     uint32_t kept = g->unreadable ? 0 : g->state->contact_count;
     for (uint32_t i = 0; i < kept + g->pending_count; i++) {
         const struct contact *k = i < kept ? &g->state->contacts[i] : &g->pending[i - kept];
         int64_t end = contact_leaves(l, k);
-        if (end <= now_ms || !limit_sees(g, l, k, &mine))
+        if (end <= now_ms || !limit_sees(g, l, k, mine))
             continue;
         if (leaves)
             leaves[n] = end;
@@ -185,13 +199,40 @@ static uint32_t limit_count(const struct gate *g, const struct policy_limit *l, 
     return n;
 }
 
+/* Contacts are few and most limits far from full: what a limit sees at all, counted once for all actions, answers for nearly
+ * all of them. */
+static uint32_t limit_total(const struct gate *g, uint32_t limit, int64_t now_ms)
+{
+    const struct policy_limit *l = &g->policy->limits[limit];
+    struct limit_total *t = g->totals ? &g->totals[limit] : NULL;
+    if (t && t->known && t->at_ms == now_ms && t->pending == g->pending_count)
+        return t->count;
+    uint32_t count = limit_count(g, l, NULL, now_ms, NULL);
+    if (t)
+        *t = (struct limit_total){now_ms, (uint32_t)g->pending_count, count, true};
+    return count;
+}
+
+static bool limit_full(const struct gate *g, uint32_t limit, uint32_t action, int64_t now_ms)
+{
+    const struct policy_limit *l = &g->policy->limits[limit];
+    const struct policy_scope *s = &l->scope;
+    if (limit_total(g, limit, now_ms) < l->at_most)
+        return false;
+    if (s->channel != SCOPE_EACH && s->purpose != SCOPE_EACH && s->issue != SCOPE_EACH && s->group != SCOPE_EACH &&
+        s->action != SCOPE_EACH)
+        return true;
+    struct contact mine = gate_contact(g, action, (struct id128){{0}}, now_ms);
+    return limit_count(g, l, &mine, now_ms, NULL) >= l->at_most;
+}
+
 bool gate_limit_blocked(const struct gate *g, uint32_t action, struct blocker *out)
 {
     const struct policy_action *a = &g->policy->actions[action];
     for (size_t i = 0; i < a->limit_count; i++) {
         const struct policy_limit *l = &g->policy->limits[a->limits[i]];
         bool here = l->scope.channel >= SCOPE_EACH || l->scope.channel == g->request->channel;
-        if (here && limit_count(g, l, action, g->view->ev.now_ms, NULL) >= l->at_most) {
+        if (here && limit_full(g, a->limits[i], action, g->view->ev.now_ms)) {
             *out = (struct blocker){BLOCK_LIMIT, 0, NULL, a->limits[i]};
             return true;
         }
@@ -240,7 +281,8 @@ static int64_t limit_lift(const struct gate *g, uint32_t action, const struct po
 {
     int64_t leaves[STATE_CONTACTS_MAX + DECIDE_ACTIONS_MAX];
     ASSERT(g->state->contact_count <= STATE_CONTACTS_MAX && g->pending_count <= DECIDE_ACTIONS_MAX);
-    uint32_t n = limit_count(g, l, action, g->view->ev.now_ms, leaves);
+    struct contact mine = gate_contact(g, action, (struct id128){{0}}, g->view->ev.now_ms);
+    uint32_t n = limit_count(g, l, &mine, g->view->ev.now_ms, leaves);
     if (l->at_most == 0 || n < l->at_most)
         return INT64_MAX;
     sort_times(leaves, n);
@@ -316,10 +358,8 @@ static bool stands(struct gate *g, uint32_t action, const struct blocker *b)
         return gate_suppression_fires(g, b->index);
     case BLOCK_QUIET:
         return quiet_blocked(g, a, now_ms);
-    case BLOCK_LIMIT: {
-        const struct policy_limit *l = &g->policy->limits[b->index];
-        return limit_count(g, l, action, now_ms, NULL) >= l->at_most;
-    }
+    case BLOCK_LIMIT:
+        return limit_full(g, b->index, action, now_ms);
     case BLOCK_STATE:
     case BLOCK_TREATMENT:
     case BLOCK_CONSENT:

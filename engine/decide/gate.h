@@ -6,6 +6,13 @@
 #define TACT_DECIDE_GATE_H
 #include "decide/view.h"
 
+/* How many contacts a limit sees whatever the action: its total, or with an `each` in its scope the most it can be. */
+struct limit_total {
+    int64_t at_ms;
+    uint32_t pending, count;
+    bool known;
+};
+
 struct gate {
     struct view *view;
     const struct policy *policy;
@@ -16,6 +23,9 @@ struct gate {
     const struct tz *zone;       /* the customer's */
     struct contact *pending;     /* choices made so far in this decision: they count against limits */
     size_t pending_count;
+    struct limit_total *totals;  /* by limit; NULL without memory: counted each time */
+    int64_t quiet_at_ms;         /* instant of `quiet` */
+    bool quiet_known, quiet;     /* whether the channel's quiet hours are on then */
     uint32_t looks_left;         /* instants that looking ahead may still visit in this decision */
     bool looks_ended;            /* it wanted more of them */
 };

@@ -2,7 +2,7 @@
  * that was read, a finding at each byte of it points at that very character of the file (or at the escape
  * that stands for it).
  * SPDX-License-Identifier: Apache-2.0 */
-#include "policy/yaml.h"
+#include "policy/yaml_values.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -168,7 +168,7 @@ static void check_store(struct run *run)
         struct caller *c = &run->callers[i];
         chosen += c->chosen;
         Tact__V1__Decision *d = tact__v1__decision__unpack(NULL, c->decision_n, c->decision);
-        struct id128 id;
+        struct id128 id = {{0}};
         CHECK(run, d && id128_parse(str_from(d->decision_id), &id));
         CHECK(run, (state_contact_find(&s, id, 0) != NULL) == c->chosen);
         tact__v1__decision__free_unpacked(d, NULL);
