@@ -55,7 +55,8 @@ static bool type_fits(const struct bundle_feature *f, struct expr_type t)
     return false;
 }
 
-static void complain(struct diags *d, const struct binding *b, const struct bundle_feature *f, const char *what, struct str best)
+static void complain(struct diags *d, const struct binding *b, const struct bundle_feature *f,
+                     const char *what, struct str best)
 {
     char file[4096];
     snprintf(file, sizeof file, "%s/bundle.yaml", bundle_folder(b->bundle));
@@ -78,7 +79,8 @@ static void bind_customer(struct binding *b, const struct bundle_feature *f, siz
     expr_id node = p->features[at].node;
     if (!type_fits(f, expr_type_of(p->program, node))) {
         static const char *const wanted[] = {"the policy's feature is no number (int, double or duration)",
-                                             "the policy's feature is no bool", "the policy's feature is no string"};
+                                             "the policy's feature is no bool",
+                                             "the policy's feature is no string"};
         complain(d, b, f, wanted[f->type], (struct str){0});
         return;
     }
@@ -157,7 +159,8 @@ const char *binding_id(const struct binding *b)
     return b->id;
 }
 
-void binding_rows(const struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count, float *out)
+void binding_rows(const struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                  float *out)
 {
     for (size_t k = 0; k < b->column_count; k++)
         b->customer[k] = binding_value(b->columns[k].feature, expr_eval(ev, b->columns[k].node));
@@ -169,8 +172,8 @@ void binding_rows(const struct binding *b, struct expr_eval *ev, const uint32_t 
     }
 }
 
-int binding_score(void *binding, struct expr_eval *ev, const uint32_t *actions, size_t count, struct arena *arena,
-                  double *propensity, struct error *e)
+int binding_score(void *binding, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                  struct arena *arena, double *propensity, struct error *e)
 {
     struct binding *b = binding;
     float *rows = arena_alloc(arena, count * b->features * sizeof *rows);

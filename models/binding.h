@@ -21,13 +21,14 @@ struct binding *binding_new(const struct bundle *bundle, const struct policy *po
 void binding_free(struct binding **b);
 
 /* Rows of `count` actions into out: count × bundle features, row by row. For scoring, training data and logs. */
-void binding_rows(const struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count, float *out);
+void binding_rows(const struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                  float *out);
 size_t binding_features(const struct binding *b);
 const char *binding_id(const struct binding *b); /* the bundle's id as text */
 
 /* Calibrated propensities of the actions, in [0,1]; a struct scorer's function. binding: struct binding. */
-int binding_score(void *binding, struct expr_eval *ev, const uint32_t *actions, size_t count, struct arena *arena,
-                  double *propensity, struct error *e);
+int binding_score(void *binding, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                  struct arena *arena, double *propensity, struct error *e);
 
 /* A value of the policy as a model's feature. */
 float binding_value(const struct bundle_feature *f, struct value v);

@@ -3,10 +3,12 @@
  *
  *     name: retail_propensity
  *     version: "2025-02-01"
- *     kind: propensity                  # s_learner, t_learner, transformed: reserved, refused by this
- * version objective: binary:logistic label: clicked within 7 days calibration: {platt: {a: 0.97, b: -0.02}}
- * # or none, the default: p = 1 / (1 + exp(-(a * margin + b))) training: {rows: 51234, from: 2024-11-01, to:
- * 2025-01-31, seed: 7, library: xgboost 1.7.4} metrics: {auc: 0.741, log_loss: 0.212}          # any names
+ *     kind: propensity                  # s_learner, t_learner, transformed: reserved, refused by this version
+ *     objective: binary:logistic
+ *     label: clicked within 7 days
+ *     calibration: {platt: {a: 0.97, b: -0.02}}   # or none, the default: p = 1 / (1 + exp(-(a * margin + b)))
+ *     training: {rows: 51234, from: 2024-11-01, to: 2025-01-31, seed: 7, library: xgboost 1.7.4}
+ *     metrics: {auc: 0.741, log_loss: 0.212}      # any names
  *     model_hash: 6f0c…                 # optional: XXH3-128 of the model file, 32 hexadecimal digits
  *     features:                         # in the model's order
  *       - {name: cart_value_24h, from: customer, type: number, unit: EUR}

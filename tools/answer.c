@@ -181,7 +181,8 @@ static void when(const Tact__V1__Suppression *s, int32_t offset_s, FILE *out)
         between = "; ";
     }
     fputs(s->n_waits_for ? between : "", out);
-    words(s->ends_at_ms ? "the withheld action then waits for " : "waits for ", s->n_waits_for, s->waits_for, out);
+    words(s->ends_at_ms ? "the withheld action then waits for " : "waits for ", s->n_waits_for, s->waits_for,
+          out);
 }
 
 static void suppression(const Tact__V1__Suppression *s, int32_t offset_s, FILE *out)

@@ -32,8 +32,8 @@ struct asked {
 
 static void print_failure(struct batch *b, uint64_t line, const char *status, struct str message)
 {
-    json_t *o = json_pack("{s:I, s:s, s:s%}", "line", (json_int_t)line, "status", status, "message", message.p ? message.p : "",
-                          message.n);
+    json_t *o = json_pack("{s:I, s:s, s:s%}", "line", (json_int_t)line, "status", status, "message",
+                          message.p ? message.p : "", message.n);
     char *s = o ? json_dumps(o, JSON_COMPACT) : NULL;
     printf("%s\n", s ? s : "{}");
     free(s);
@@ -47,12 +47,14 @@ static void print_answer(struct batch *b, uint64_t line, struct str message)
     struct error e = {0};
     arena_reset(&b->arena);
     buf_clear(&b->text);
-    ProtobufCMessage *m = proto_decode(&tact__v1__decide_response__descriptor, message, &limits, &b->arena, &e);
+    ProtobufCMessage *m =
+        proto_decode(&tact__v1__decide_response__descriptor, message, &limits, &b->arena, &e);
     if (!m || proto_to_json(m, 0, &b->text, &e)) {
         print_failure(b, line, "INTERNAL", str_from(e.text));
         return;
     }
-    printf("{\"line\": %llu, \"response\": %.*s}\n", (unsigned long long)line, (int)b->text.n, (const char *)b->text.p);
+    printf("{\"line\": %llu, \"response\": %.*s}\n", (unsigned long long)line, (int)b->text.n,
+           (const char *)b->text.p);
     b->ok++;
 }
 
@@ -137,6 +139,7 @@ int batch_decide(const struct command *c, const struct batch_options *o)
     buf_free(&b.text);
     arena_free(&b.arena);
     if (b.failed)
-        fprintf(stderr, "tact %s: %llu of %llu lines failed\n", c->name, (unsigned long long)b.failed, (unsigned long long)b.lines);
+        fprintf(stderr, "tact %s: %llu of %llu lines failed\n", c->name, (unsigned long long)b.failed,
+                (unsigned long long)b.lines);
     return b.failed ? EXIT_FAILED : EXIT_OK;
 }

@@ -12,16 +12,19 @@ const struct command command_check = {
     .name = "check",
     .brief = "validate a policy folder and run its tests",
     .arguments = "POLICY",
-    .details = "Reads every .yaml file of the folder POLICY, reports all mistakes in one run with file, line and column, then\n"
-               "runs the tests that the policy holds. Exit code 1 when there is a mistake or a test fails.\n\n"
-               "  tact check tools/examples/retail\n"
-               "  tact check tools/examples/retail --model build/demo/bundle --json",
+    .details =
+        "Reads every .yaml file of the folder POLICY, reports all mistakes in one run with file, line and "
+        "column, then\n"
+        "runs the tests that the policy holds. Exit code 1 when there is a mistake or a test fails.\n\n"
+        "  tact check tools/examples/retail\n"
+        "  tact check tools/examples/retail --model build/demo/bundle --json",
     .run = run,
 };
 
 static void print_json(const char *kind, const char *file, int line, int column, const char *text)
 {
-    json_t *o = json_pack("{s:s, s:s, s:i, s:i, s:s}", "kind", kind, "file", file, "line", line, "column", column, "text", text);
+    json_t *o = json_pack("{s:s, s:s, s:i, s:i, s:s}", "kind", kind, "file", file, "line", line, "column",
+                          column, "text", text);
     char *s = o ? json_dumps(o, JSON_COMPACT) : NULL;
     printf("%s\n", s ? s : "{}");
     free(s);
@@ -35,8 +38,8 @@ static void report(const struct diags *d, bool json)
         return;
     }
     for (size_t i = 0; i < d->count; i++)
-        print_json(d->items[i].severity == DIAG_ERROR ? "error" : "warning", d->items[i].file, d->items[i].line, d->items[i].column,
-                   d->items[i].text);
+        print_json(d->items[i].severity == DIAG_ERROR ? "error" : "warning", d->items[i].file,
+                   d->items[i].line, d->items[i].column, d->items[i].text);
 }
 
 static size_t run_tests(const struct snapshot *s, bool json)
@@ -76,12 +79,14 @@ static int check(const char *folder, const char *model, bool json, const struct 
     else if (s)
         failed = run_tests(s, json);
     if (!s && !json)
-        printf("%s: %zu error%s, %zu warning%s\n", folder, diags.errors, diags.errors == 1 ? "" : "s", diags.warnings,
-               diags.warnings == 1 ? "" : "s");
+        printf("%s: %zu error%s, %zu warning%s\n", folder, diags.errors, diags.errors == 1 ? "" : "s",
+               diags.warnings, diags.warnings == 1 ? "" : "s");
     if (s && !json)
-        printf("%s: %zu actions, %zu features, %zu suppressions, %zu limits; %zu warning%s; %zu of %zu tests passed\n", folder,
-               s->policy->action_count, s->policy->feature_count, s->policy->suppression_count, s->policy->limit_count,
-               diags.warnings, diags.warnings == 1 ? "" : "s", s->policy->test_count - failed, s->policy->test_count);
+        printf("%s: %zu actions, %zu features, %zu suppressions, %zu limits; %zu warning%s; %zu of %zu tests "
+               "passed\n",
+               folder, s->policy->action_count, s->policy->feature_count, s->policy->suppression_count,
+               s->policy->limit_count, diags.warnings, diags.warnings == 1 ? "" : "s",
+               s->policy->test_count - failed, s->policy->test_count);
     int code = s && !failed && !e.code ? EXIT_OK : EXIT_FAILED;
     snapshot_release(&s);
     names_free(&names);
@@ -95,7 +100,10 @@ static int run(int argc, char **argv)
     bool json = false;
     int count;
     const struct option_def defs[] = {
-        {.name = "model", .value = "FOLDER", .help = "a model bundle to check against the policy", .text = &model},
+        {.name = "model",
+         .value = "FOLDER",
+         .help = "a model bundle to check against the policy",
+         .text = &model},
         {.name = "json", .help = "one JSON object a finding", .flag = &json},
         {0},
     };

@@ -152,9 +152,11 @@ static int decide(const struct options *o, struct arena *arena)
     if (!o->server)
         return client_usage(&command_decide, "--server ADDRESS is required");
     if (o->requests && (o->request || has_request_options(o)))
-        return client_usage(&command_decide, "--requests FILE holds whole requests; give no other part of one");
+        return client_usage(&command_decide,
+                            "--requests FILE holds whole requests; give no other part of one");
     if (o->requests)
-        return batch_decide(&command_decide, &(struct batch_options){o->server, o->requests, o->in_flight, o->timeout_ms});
+        return batch_decide(&command_decide,
+                            &(struct batch_options){o->server, o->requests, o->in_flight, o->timeout_ms});
     if (o->request && has_request_options(o))
         return client_usage(&command_decide,
                             "--request FILE holds the whole request; give no other part of it");

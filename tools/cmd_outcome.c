@@ -16,10 +16,12 @@ const struct command command_outcome = {
     .name = "outcome",
     .brief = "tell a server what became of a decision",
     .arguments = "KIND",
-    .details = "KIND is sent, not_sent (outbound), impression (inbound), response, conversion or rejection. The choice is named\n"
-               "by its handle, or by customer and decision id.\n\n"
-               "  tact outcome --server 127.0.0.1:50051 sent --handle AUCBRU4K…\n"
-               "  tact outcome --server 127.0.0.1:50051 conversion --customer c1 --decision 3114d230… --value 62.5",
+    .details =
+        "KIND is sent, not_sent (outbound), impression (inbound), response, conversion or rejection. The "
+        "choice is named\n"
+        "by its handle, or by customer and decision id.\n\n"
+        "  tact outcome --server 127.0.0.1:50051 sent --handle AUCBRU4K…\n"
+        "  tact outcome --server 127.0.0.1:50051 conversion --customer c1 --decision 3114d230… --value 62.5",
     .run = run,
 };
 
@@ -31,7 +33,8 @@ struct options {
 
 static int kind_of(const char *word, Tact__V1__RecordRequest__Kind *out, struct error *e)
 {
-    static const char *const words[] = {"sent", "not_sent", "impression", "response", "conversion", "rejection"};
+    static const char *const words[] = {"sent",     "not_sent",   "impression",
+                                        "response", "conversion", "rejection"};
     struct suggest s;
     suggest_init(&s, str_from(word));
     for (int i = 0; i < 6; i++) {
@@ -42,11 +45,14 @@ static int kind_of(const char *word, Tact__V1__RecordRequest__Kind *out, struct 
         suggest_offer(&s, str_from(words[i]));
     }
     struct str best = suggest_best(&s);
-    return error_set(e, ERR_INVALID, "unknown outcome '%s'%s%.*s%s; allowed: sent, not_sent, impression, response, conversion, rejection",
-                     word, best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "");
+    return error_set(
+        e, ERR_INVALID,
+        "unknown outcome '%s'%s%.*s%s; allowed: sent, not_sent, impression, response, conversion, rejection",
+        word, best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "");
 }
 
-static int build(const struct options *o, const char *word, char id[ID128_TEXT], Tact__V1__RecordRequest *m, struct error *e)
+static int build(const struct options *o, const char *word, char id[ID128_TEXT], Tact__V1__RecordRequest *m,
+                 struct error *e)
 {
     tact__v1__record_request__init(m);
     int rc = kind_of(word, &m->kind, e);
@@ -79,7 +85,9 @@ static int send_outcome(const struct options *o, const char *word, struct arena 
     struct error e = {0};
     int status;
     if (!o->server || !(o->handle || (o->customer && o->decision)))
-        return client_usage(&command_outcome, "--server ADDRESS and --handle H (or --customer ID and --decision ID) are required");
+        return client_usage(
+            &command_outcome,
+            "--server ADDRESS and --handle H (or --customer ID and --decision ID) are required");
     if (build(o, word, id, &m, &e))
         return client_usage(&command_outcome, "%s", e.text);
     int rc = client_call(&command_outcome, o->server, "/tact.v1.Outcomes/Record", &m.base, o->timeout_ms,
@@ -92,7 +100,8 @@ static int send_outcome(const struct options *o, const char *word, struct arena 
     const Tact__V1__RecordResponse *r = (const Tact__V1__RecordResponse *)answer;
     if (o->json)
         return client_print_json(&command_outcome, answer);
-    printf("%s %s, outcome id %s\n", r->repeated_before ? "known already, nothing changed:" : "recorded", word, m.outcome_id);
+    printf("%s %s, outcome id %s\n", r->repeated_before ? "known already, nothing changed:" : "recorded",
+           word, m.outcome_id);
     return EXIT_OK;
 }
 
@@ -103,16 +112,39 @@ static int run(int argc, char **argv)
     struct arena arena;
     int count;
     const struct option_def defs[] = {
-        {.name = "server", .value = "ADDRESS", .help = "host:port or unix:/path (required)", .text = &o.server},
+        {.name = "server",
+         .value = "ADDRESS",
+         .help = "host:port or unix:/path (required)",
+         .text = &o.server},
         {.name = "handle", .value = "H", .help = "of the choice, as decide gave it", .text = &o.handle},
-        {.name = "customer", .value = "ID", .help = "instead of a handle, with --decision", .text = &o.customer},
+        {.name = "customer",
+         .value = "ID",
+         .help = "instead of a handle, with --decision",
+         .text = &o.customer},
         {.name = "decision", .value = "ID", .help = "32 hexadecimal digits", .text = &o.decision},
-        {.name = "action", .value = "ID", .help = "where the decision made several choices", .text = &o.action},
-        {.name = "outcome-id", .value = "ID", .help = "a repeat changes nothing; default: made up", .text = &o.outcome_id},
+        {.name = "action",
+         .value = "ID",
+         .help = "where the decision made several choices",
+         .text = &o.action},
+        {.name = "outcome-id",
+         .value = "ID",
+         .help = "a repeat changes nothing; default: made up",
+         .text = &o.outcome_id},
         {.name = "value", .value = "N", .help = "of a conversion, in the brand's currency", .text = &o.value},
-        {.name = "time", .value = "TIME", .help = "when it happened, RFC 3339; default: now", .text = &o.time},
-        {.name = "as-of", .value = "TIME", .help = "as if it were sent then (server: --allow-as-of)", .text = &o.as_of},
-        {.name = "timeout-ms", .value = "N", .help = "default 5000", .number = &o.timeout_ms, .low = 1, .high = CLIENT_TIMEOUT_MAX_MS},
+        {.name = "time",
+         .value = "TIME",
+         .help = "when it happened, RFC 3339; default: now",
+         .text = &o.time},
+        {.name = "as-of",
+         .value = "TIME",
+         .help = "as if it were sent then (server: --allow-as-of)",
+         .text = &o.as_of},
+        {.name = "timeout-ms",
+         .value = "N",
+         .help = "default 5000",
+         .number = &o.timeout_ms,
+         .low = 1,
+         .high = CLIENT_TIMEOUT_MAX_MS},
         {.name = "json", .help = "one JSON object", .flag = &o.json},
         {0},
     };

@@ -12,11 +12,14 @@ const struct command command_serve = {
     .name = "serve",
     .brief = "run a server",
     .arguments = "",
-    .details = "Serves tact.v1 over gRPC (cleartext HTTP/2, prior knowledge). Without --store it starts a private Redis in the\n"
-               "data folder and stops it on exit. SIGTERM drains and stops, SIGHUP loads policy and model again (a bad folder\n"
-               "changes nothing), SIGUSR1 prints counts.\n\n"
-               "  tact serve --policy tools/examples/retail --listen 127.0.0.1:50051\n"
-               "  tact serve --policy p --model bundle --store redis://127.0.0.1:6379 --listen unix:/run/tact.sock",
+    .details =
+        "Serves tact.v1 over gRPC (cleartext HTTP/2, prior knowledge). Without --store it starts a private "
+        "Redis in the\n"
+        "data folder and stops it on exit. SIGTERM drains and stops, SIGHUP loads policy and model again (a "
+        "bad folder\n"
+        "changes nothing), SIGUSR1 prints counts.\n\n"
+        "  tact serve --policy tools/examples/retail --listen 127.0.0.1:50051\n"
+        "  tact serve --policy p --model bundle --store redis://127.0.0.1:6379 --listen unix:/run/tact.sock",
     .run = run,
 };
 
@@ -38,18 +41,44 @@ static int run(int argc, char **argv)
     int count;
     const struct option_def defs[] = {
         {.name = "policy", .value = "FOLDER", .help = "the policy (required)", .text = &o.policy},
-        {.name = "model", .value = "FOLDER", .help = "a model bundle; without one, rules and values only", .text = &o.model},
-        {.name = "listen", .value = "ADDRESS", .help = "host:port (port 0: any) or unix:/path; default 127.0.0.1:50051", .list = &listen},
-        {.name = "store", .value = "URL", .help = "redis://host:port or unix:///path; default: a private Redis", .text = &o.store},
-        {.name = "prefix", .value = "WORD", .help = "of all keys in the store; default tact", .text = &o.prefix},
-        {.name = "data", .value = "FOLDER", .help = "private Redis and log; default tact-data", .text = &o.data},
+        {.name = "model",
+         .value = "FOLDER",
+         .help = "a model bundle; without one, rules and values only",
+         .text = &o.model},
+        {.name = "listen",
+         .value = "ADDRESS",
+         .help = "host:port (port 0: any) or unix:/path; default 127.0.0.1:50051",
+         .list = &listen},
+        {.name = "store",
+         .value = "URL",
+         .help = "redis://host:port or unix:///path; default: a private Redis",
+         .text = &o.store},
+        {.name = "prefix",
+         .value = "WORD",
+         .help = "of all keys in the store; default tact",
+         .text = &o.prefix},
+        {.name = "data",
+         .value = "FOLDER",
+         .help = "private Redis and log; default tact-data",
+         .text = &o.data},
         {.name = "log", .value = "FOLDER", .help = "the decision log; default <data>/log", .text = &o.log},
-        {.name = "name", .value = "NAME", .help = "of this server, in logs and handles; default: made up", .text = &o.name},
-        {.name = "allow-as-of", .help = "requests may say when they happen (demo, tests, simulation)", .flag = &o.allow_as_of},
+        {.name = "name",
+         .value = "NAME",
+         .help = "of this server, in logs and handles; default: made up",
+         .text = &o.name},
+        {.name = "allow-as-of",
+         .help = "requests may say when they happen (demo, tests, simulation)",
+         .flag = &o.allow_as_of},
         {.name = "log-batched", .help = "answer before the log record is on disk", .flag = &o.ack_batched},
-        {.name = "redis-sync-always", .help = "the private Redis syncs every write", .flag = &o.redis_sync_always},
-        {.name = "drain-ms", .value = "N", .help = "time for calls to finish on SIGTERM; default 10000", .number = &o.drain_ms,
-         .low = 0, .high = 600000},
+        {.name = "redis-sync-always",
+         .help = "the private Redis syncs every write",
+         .flag = &o.redis_sync_always},
+        {.name = "drain-ms",
+         .value = "N",
+         .help = "time for calls to finish on SIGTERM; default 10000",
+         .number = &o.drain_ms,
+         .low = 0,
+         .high = 600000},
         {.name = "verbose", .help = "more messages", .flag = &verbose},
         {0},
     };

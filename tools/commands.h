@@ -4,7 +4,7 @@
 #define TACT_TOOLS_COMMANDS_H
 #include "tools/options.h"
 
-extern const struct command command_serve, command_check, command_import, command_decide, command_signal, command_outcome,
-    command_replay, command_simulate;
+extern const struct command command_serve, command_check, command_import, command_decide, command_signal,
+    command_outcome, command_replay, command_simulate;
 
 #endif

@@ -69,7 +69,8 @@ static int set(const struct command *c, const struct option_def *d, const char *
         errno = 0;
         long long n = strtoll(value, &end, 10);
         if (errno || *end || end == value || n < d->low || n > d->high) {
-            snprintf(rest, sizeof rest, " needs a whole number from %lld to %lld", (long long)d->low, (long long)d->high);
+            snprintf(rest, sizeof rest, " needs a whole number from %lld to %lld", (long long)d->low,
+                     (long long)d->high);
             return wrong(c, "--%s%s", d->name, rest);
         }
         *d->number = n;
@@ -77,8 +78,8 @@ static int set(const struct command *c, const struct option_def *d, const char *
     return -1;
 }
 
-int options_parse(const struct command *c, const struct option_def *defs, int argc, char **argv, const char **args, int least,
-                  int most, int *count)
+int options_parse(const struct command *c, const struct option_def *defs, int argc, char **argv,
+                  const char **args, int least, int most, int *count)
 {
     bool words_only = false;
     *count = 0;

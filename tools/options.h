@@ -14,12 +14,12 @@ struct option_list {
 
 /* One option. Exactly one of the targets is set. */
 struct option_def {
-    const char *name;   /* "customer"; written --customer VALUE or --customer=VALUE */
-    const char *value;  /* what VALUE is, in help: "ID"; NULL for a switch */
+    const char *name;  /* "customer"; written --customer VALUE or --customer=VALUE */
+    const char *value; /* what VALUE is, in help: "ID"; NULL for a switch */
     const char *help;
     const char **text;
     int64_t *number;
-    int64_t low, high;  /* of number */
+    int64_t low, high; /* of number */
     bool *flag;
     struct option_list *list; /* may be given several times */
 };
@@ -34,7 +34,7 @@ struct command {
 
 /* Parses argv[1…] by the table (ended by a NULL name). Words that are no options go to args (at most `most`, at least `least`
  * of them). Returns -1 to go on, or an exit code: 0 after --help, EXIT_USAGE after a message. */
-int options_parse(const struct command *c, const struct option_def *defs, int argc, char **argv, const char **args, int least,
-                  int most, int *count);
+int options_parse(const struct command *c, const struct option_def *defs, int argc, char **argv,
+                  const char **args, int least, int most, int *count);
 
 #endif

@@ -24,8 +24,8 @@ void buf_byte(struct buf *b, uint8_t byte);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 void buf_u32le(struct buf *b, uint32_t v);
 void buf_u64le(struct buf *b, uint64_t v);
-void buf_varint(struct buf *b, uint64_t v);  /* LEB128, as protobuf */
-void buf_svarint(struct buf *b, int64_t v);  /* zigzag, as protobuf */
+void buf_varint(struct buf *b, uint64_t v); /* LEB128, as protobuf */
+void buf_svarint(struct buf *b, int64_t v); /* zigzag, as protobuf */
 static inline bool buf_ok(const struct buf *b)
 {
     return !b->failed;

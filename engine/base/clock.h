@@ -4,8 +4,8 @@
 #define TACT_BASE_CLOCK_H
 #include <stdint.h>
 
-int64_t clock_wall_ms(void);  /* Unix time, UTC */
-int64_t clock_mono_us(void);  /* monotonic, for deadlines */
-int64_t clock_mono_ns(void);  /* monotonic, for measuring */
+int64_t clock_wall_ms(void); /* Unix time, UTC */
+int64_t clock_mono_us(void); /* monotonic, for deadlines */
+int64_t clock_mono_ns(void); /* monotonic, for measuring */
 
 #endif

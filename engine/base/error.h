@@ -74,8 +74,7 @@ void diags_sort(struct diags *d);
 void diags_print(const struct diags *d, FILE *out);
 
 /* Programmer errors stop the process, in release builds too. Never used on input. */
-#define ASSERT(condition)                                                                                    \
-    ((condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__, __func__))
+#define ASSERT(condition) ((condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__, __func__))
 _Noreturn void assert_failed(const char *condition, const char *file, int line, const char *function);
 
 #endif

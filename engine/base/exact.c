@@ -31,8 +31,9 @@ double exact_exp(double x)
     int k = (int)(x * log2_e + (x < 0 ? -0.5 : 0.5));
     double r = (x - k * ln2_high) - k * ln2_low;
     double sum = 1.0 / 6227020800.0; /* 1 / 13! */
-    static const double inverse[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
-                                     1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
+    static const double inverse[] = {
+        1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
+        1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
     for (unsigned i = 0; i < sizeof inverse / sizeof inverse[0]; i++)
         sum = sum * r + inverse[i];
     double e = 1 + (r + r * r * sum);

@@ -10,9 +10,9 @@ struct id128 {
     uint8_t bytes[16];
 };
 
-uint64_t hash64(const void *p, size_t n);                /* XXH3 64 */
+uint64_t hash64(const void *p, size_t n); /* XXH3 64 */
 uint64_t hash64_seed(const void *p, size_t n, uint64_t seed);
-struct id128 hash128(const void *p, size_t n);           /* XXH3 128, canonical (big-endian) bytes */
+struct id128 hash128(const void *p, size_t n); /* XXH3 128, canonical (big-endian) bytes */
 /* A streaming 128-bit content hash. */
 struct hasher;
 struct hasher *hasher_new(void);

@@ -14,8 +14,9 @@ enum { RENDER_FIRST = 4 * 1024, RENDER_MAX = 256 * 1024 };
 
 const char *candidate_stage_name(enum candidate_stage s)
 {
-    static const char *const names[] = {"chosen",     "schedule",   "treatment",      "eligibility", "applicability",
-                                        "suitability", "suppressed", "contact_policy", "arbitration", "render"};
+    static const char *const names[] = {"chosen",        "schedule",    "treatment",  "eligibility",
+                                        "applicability", "suitability", "suppressed", "contact_policy",
+                                        "arbitration",   "render"};
     return (size_t)s < sizeof names / sizeof names[0] ? names[s] : "?";
 }
 
@@ -61,8 +62,8 @@ static double number_of(struct expr_eval *ev, expr_id id)
 }
 
 /* Fills in propensity, factors and priority of the candidates listed. */
-static int score(const struct decide_input *in, struct expr_eval *ev, struct arena *arena, struct candidate *candidates,
-                 const uint32_t *actions, size_t count, struct error *e)
+static int score(const struct decide_input *in, struct expr_eval *ev, struct arena *arena,
+                 struct candidate *candidates, const uint32_t *actions, size_t count, struct error *e)
 {
     const struct policy *p = in->policy;
     double *propensity = arena_alloc(arena, count * sizeof *propensity);
@@ -141,8 +142,8 @@ static uint32_t take_best(const struct ranking *r, uint32_t *heap, size_t *n)
 /* ---- choose and render ---- */
 
 /* One text, written straight into the arena. Its holes are evaluated first, since what evaluating allocates must last. */
-static int render_text(const struct template *t, struct expr_eval *ev, bool html, struct arena *arena, struct str *out,
-                       struct str *missing)
+static int render_text(const struct template *t, struct expr_eval *ev, bool html, struct arena *arena,
+                       struct str *out, struct str *missing)
 {
     for (size_t i = 0; i < t->count; i++)
         if (t->parts[i].value != EXPR_NONE)
@@ -161,8 +162,8 @@ static int render_text(const struct template *t, struct expr_eval *ev, bool html
     }
 }
 
-static int render(const struct decide_input *in, struct expr_eval *ev, struct arena *arena, const struct policy_treatment *t,
-                  struct choice *out, struct str *missing)
+static int render(const struct decide_input *in, struct expr_eval *ev, struct arena *arena,
+                  const struct policy_treatment *t, struct choice *out, struct str *missing)
 {
     const struct policy_channel *c = &in->policy->channels[t->channel];
     out->content = arena_alloc(arena, t->content_count * sizeof *out->content);
@@ -181,14 +182,15 @@ struct slots {
 };
 
 /* The first free placement for which the action has a treatment; NULL when there is none. */
-static const struct policy_treatment *place(struct slots *s, const struct gate *g, const struct policy_action *a,
-                                            size_t *placement)
+static const struct policy_treatment *place(struct slots *s, const struct gate *g,
+                                            const struct policy_action *a, size_t *placement)
 {
     *placement = SIZE_MAX;
     if (s->request->placement_count == 0)
         return gate_treatment(g, a, (struct str){0});
     for (size_t i = 0; i < s->request->placement_count; i++) {
-        const struct policy_treatment *t = s->taken[i] ? NULL : gate_treatment(g, a, s->request->placements[i]);
+        const struct policy_treatment *t =
+            s->taken[i] ? NULL : gate_treatment(g, a, s->request->placements[i]);
         if (t) {
             *placement = i;
             return t;
@@ -197,8 +199,8 @@ static const struct policy_treatment *place(struct slots *s, const struct gate *
     return NULL;
 }
 
-static int choose(const struct decide_input *in, struct gate *g, struct arena *arena, const struct ranking *ranking,
-                  uint32_t *heap, size_t count, struct decision *d)
+static int choose(const struct decide_input *in, struct gate *g, struct arena *arena,
+                  const struct ranking *ranking, uint32_t *heap, size_t count, struct decision *d)
 {
     struct slots s = {.request = in->request};
     s.capacity = in->request->max_actions;
@@ -266,7 +268,8 @@ int decide(const struct decide_input *in, struct arena *arena, struct decision *
     uint32_t *left = arena_alloc(arena, p->action_count * sizeof *left);
     out->candidates = arena_zalloc(arena, p->action_count * sizeof *out->candidates);
     if (!view || !gate || !left || !out->candidates ||
-        view_init(view, p, in->state, in->request->context, in->request->channel, in->state_unreadable, in->now_ms, arena))
+        view_init(view, p, in->state, in->request->context, in->request->channel, in->state_unreadable,
+                  in->now_ms, arena))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     gate_init(gate, view, in->request, in->state_unreadable);
     out->ev = &view->ev;
@@ -323,9 +326,9 @@ int decision_reserve(const struct decision *d, struct state *s, struct error *e)
         struct contact k = gate_contact(&g, action, in->decision_id, in->now_ms);
         int rc = state_contact_add(s, &k, in->now_ms);
         if (rc)
-            return rc == ERR_EXISTS
-                       ? error_set(e, rc, "this decision has booked its contact already")
-                       : error_set(e, rc, "more than %d contacts are kept for this customer", STATE_CONTACTS_MAX);
+            return rc == ERR_EXISTS ? error_set(e, rc, "this decision has booked its contact already")
+                                    : error_set(e, rc, "more than %d contacts are kept for this customer",
+                                                STATE_CONTACTS_MAX);
     }
     return 0;
 }

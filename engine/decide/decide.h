@@ -13,7 +13,13 @@
 
 #define ENGINE_VERSION "tact/" TACT_VERSION
 
-enum { DECIDE_PLACEMENTS_MAX = 64, DECIDE_ACTIONS_MAX = 64, DECIDE_SIGNALS_MAX = 256, DECIDE_CUSTOMER_MAX = 256, DECIDE_ID_MAX = 128 };
+enum {
+    DECIDE_PLACEMENTS_MAX = 64,
+    DECIDE_ACTIONS_MAX = 64,
+    DECIDE_SIGNALS_MAX = 256,
+    DECIDE_CUSTOMER_MAX = 256,
+    DECIDE_ID_MAX = 128
+};
 
 enum decide_mode { MODE_PEEK, MODE_FRESH, MODE_RESERVE }; /* numbers as in the .proto */
 
@@ -24,9 +30,9 @@ struct decide_request {
     struct str *placements; /* as in the policy */
     size_t placement_count;
     struct str locale;
-    uint32_t max_actions;   /* at least 1 */
+    uint32_t max_actions; /* at least 1 */
     enum decide_mode mode;
-    struct value *context;  /* [policy->context_count] */
+    struct value *context; /* [policy->context_count] */
     struct signal *signals;
     size_t signal_count;
     bool explain;
@@ -46,8 +52,8 @@ struct decide_input {
     const struct policy *policy;
     const struct scorer *scorer; /* NULL: rules and values only */
     const char *world_id;
-    const struct state *state;   /* with the request's signals applied */
-    bool state_unreadable;       /* the state could not be read: `state` is empty and its slots are unknown */
+    const struct state *state; /* with the request's signals applied */
+    bool state_unreadable;     /* the state could not be read: `state` is empty and its slots are unknown */
     const struct decide_request *request;
     int64_t now_ms;
     uint64_t seed;
@@ -61,8 +67,16 @@ struct factors {
 
 /* Numbers as in the .proto. */
 enum candidate_stage {
-    STAGE_CHOSEN, STAGE_SCHEDULE, STAGE_TREATMENT, STAGE_ELIGIBILITY, STAGE_APPLICABILITY, STAGE_SUITABILITY,
-    STAGE_SUPPRESSED, STAGE_CONTACT_POLICY, STAGE_ARBITRATION, STAGE_RENDER
+    STAGE_CHOSEN,
+    STAGE_SCHEDULE,
+    STAGE_TREATMENT,
+    STAGE_ELIGIBILITY,
+    STAGE_APPLICABILITY,
+    STAGE_SUITABILITY,
+    STAGE_SUPPRESSED,
+    STAGE_CONTACT_POLICY,
+    STAGE_ARBITRATION,
+    STAGE_RENDER
 };
 const char *candidate_stage_name(enum candidate_stage s);
 
@@ -86,14 +100,21 @@ const char *suppression_cause_name(enum suppression_cause c);
 
 /* What stops an action, found at the first stage that does. */
 enum block_kind {
-    BLOCK_NONE, BLOCK_STATE, BLOCK_SCHEDULE, BLOCK_TREATMENT, BLOCK_ENGAGEMENT, BLOCK_SUPPRESSION, BLOCK_CONSENT,
-    BLOCK_QUIET, BLOCK_LIMIT
+    BLOCK_NONE,
+    BLOCK_STATE,
+    BLOCK_SCHEDULE,
+    BLOCK_TREATMENT,
+    BLOCK_ENGAGEMENT,
+    BLOCK_SUPPRESSION,
+    BLOCK_CONSENT,
+    BLOCK_QUIET,
+    BLOCK_LIMIT
 };
 struct blocker {
     enum block_kind kind;
     enum engagement engagement;     /* BLOCK_ENGAGEMENT: which */
     const struct policy_rule *rule; /* BLOCK_ENGAGEMENT, BLOCK_SUPPRESSION */
-    uint32_t index;                 /* BLOCK_SUPPRESSION, BLOCK_LIMIT: of the policy's list; BLOCK_CONSENT: enum purpose */
+    uint32_t index; /* BLOCK_SUPPRESSION, BLOCK_LIMIT: of the policy's list; BLOCK_CONSENT: enum purpose */
 };
 
 struct evidence {
@@ -122,18 +143,18 @@ struct choice {
 
 struct suppression {
     enum suppression_cause cause;
-    struct blocker block;            /* what decided; BLOCK_NONE where no single rule did */
-    struct str rule;               /* id, or empty */
+    struct blocker block; /* what decided; BLOCK_NONE where no single rule did */
+    struct str rule;      /* id, or empty */
     struct policy_scope scope;
     struct evidence *evidence;
     size_t evidence_count;
-    long withheld;                 /* action index, or -1 */
+    long withheld; /* action index, or -1 */
     double withheld_priority;
-    int64_t next_eligible_ms;      /* 0: none */
+    int64_t next_eligible_ms; /* 0: none */
     struct str *waits_for;
     size_t waits_count;
-    int64_t ends_ms;               /* of the rule or limit itself; 0: not by time */
-    struct str *lifted_by;         /* what it looks at */
+    int64_t ends_ms;       /* of the rule or limit itself; 0: not by time */
+    struct str *lifted_by; /* what it looks at */
     size_t lifted_count;
     struct str text;
 };
@@ -149,7 +170,8 @@ struct decision {
 };
 
 /* ERR_NOSPACE: the arena is full. ERR_INTERNAL: the scorer failed (the text says why). */
-int decide(const struct decide_input *in, struct arena *arena, struct decision *out, struct error *e) MUST_CHECK;
+int decide(const struct decide_input *in, struct arena *arena, struct decision *out,
+           struct error *e) MUST_CHECK;
 
 /* Applies the request's signals to a state: the number that changed it, or ERR_NOSPACE. */
 int decide_apply_signals(struct state *s, const struct decide_request *r, int64_t now_ms) MUST_CHECK;

@@ -71,7 +71,8 @@ static void evidence_messages(struct packer *p, const struct evidence *items, si
     }
 }
 
-static void choice_message(struct packer *p, const struct decision *d, const struct choice *c, Tact__V1__Choice *m)
+static void choice_message(struct packer *p, const struct decision *d, const struct choice *c,
+                           Tact__V1__Choice *m)
 {
     const struct policy *policy = d->input->policy;
     tact__v1__choice__init(m);
@@ -85,7 +86,8 @@ static void choice_message(struct packer *p, const struct decision *d, const str
     m->priority = c->priority;
     m->factors = factors_message(p, &c->factors);
     m->action_probability = c->action_probability;
-    m->content = (Tact__V1__Choice__ContentEntry **)list(p, c->treatment->content_count, sizeof(Tact__V1__Choice__ContentEntry));
+    m->content = (Tact__V1__Choice__ContentEntry **)list(p, c->treatment->content_count,
+                                                         sizeof(Tact__V1__Choice__ContentEntry));
     for (size_t i = 0; m->content && i < c->treatment->content_count; i++) {
         tact__v1__choice__content_entry__init(m->content[i]);
         m->content[i]->key = text(p, c->treatment->content[i].name);
@@ -94,7 +96,8 @@ static void choice_message(struct packer *p, const struct decision *d, const str
     }
 }
 
-static Tact__V1__Scope *scope_message(struct packer *p, const struct policy *policy, const struct policy_scope *s)
+static Tact__V1__Scope *scope_message(struct packer *p, const struct policy *policy,
+                                      const struct policy_scope *s)
 {
     Tact__V1__Scope *m = take(p, sizeof *m);
     if (!m)
@@ -140,7 +143,8 @@ static Tact__V1__Suppression *suppression_message(struct packer *p, const struct
     return m;
 }
 
-static void candidate_message(struct packer *p, const struct decision *d, const struct candidate *c, Tact__V1__Candidate *m)
+static void candidate_message(struct packer *p, const struct decision *d, const struct candidate *c,
+                              Tact__V1__Candidate *m)
 {
     struct evidence *evidence;
     tact__v1__candidate__init(m);

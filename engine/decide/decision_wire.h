@@ -5,6 +5,7 @@
 #include "decide/decide.h"
 
 /* Packs the decision into the arena. Deterministic. */
-int decision_encode(const struct decision *d, struct arena *arena, struct str *out, struct error *e) MUST_CHECK;
+int decision_encode(const struct decision *d, struct arena *arena, struct str *out,
+                    struct error *e) MUST_CHECK;
 
 #endif

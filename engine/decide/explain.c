@@ -79,7 +79,8 @@ static void add_evidence(struct gather *g, const char *name, struct value v)
     g->items[g->count++] = (struct evidence){str_from(name), value_text(v, g->arena)};
 }
 
-size_t explain_evidence(const struct decision *d, const struct blocker *b, struct evidence **out, struct arena *arena)
+size_t explain_evidence(const struct decision *d, const struct blocker *b, struct evidence **out,
+                        struct arena *arena)
 {
     const struct policy *p = d->input->policy;
     struct gather g = {.ev = d->ev, .arena = arena};
@@ -95,12 +96,13 @@ size_t explain_evidence(const struct decision *d, const struct blocker *b, struc
         break;
     case BLOCK_LIMIT:
         add_evidence(&g, "at_most", value_int(p->limits[b->index].at_most));
-        add_evidence(&g, p->limits[b->index].cooldown ? "cooldown" : "per", value_duration(p->limits[b->index].per_ms));
+        add_evidence(&g, p->limits[b->index].cooldown ? "cooldown" : "per",
+                     value_duration(p->limits[b->index].per_ms));
         break;
     case BLOCK_QUIET: {
         char text[32];
-        snprintf(text, sizeof text, "%02d:%02d-%02d:%02d", c->quiet.from_minute / 60, c->quiet.from_minute % 60,
-                 c->quiet.to_minute / 60, c->quiet.to_minute % 60);
+        snprintf(text, sizeof text, "%02d:%02d-%02d:%02d", c->quiet.from_minute / 60,
+                 c->quiet.from_minute % 60, c->quiet.to_minute / 60, c->quiet.to_minute % 60);
         g.items[g.count++] = (struct evidence){STR("quiet_hours"), arena_str(arena, str_from(text))};
         const struct view *v = (const struct view *)d->ev->source->ctx;
         struct civil local;
@@ -183,8 +185,10 @@ static void put_scope(struct buf *b, const struct policy *p, const struct policy
         {s->purpose, "", s->purpose < PURPOSE_COUNT ? p->purposes[s->purpose].name : (struct str){0}},
         {s->issue, "issue ", s->issue < p->issue_count ? p->issues[s->issue].name : (struct str){0}},
         {s->group, "group ", s->group < p->group_count ? p->groups[s->group].name : (struct str){0}},
-        {s->channel, "channel ", s->channel < p->channel_count ? p->channels[s->channel].word.name : (struct str){0}},
-        {s->action, "action ", s->action < p->action_count ? p->actions[s->action].word.name : (struct str){0}},
+        {s->channel, "channel ",
+         s->channel < p->channel_count ? p->channels[s->channel].word.name : (struct str){0}},
+        {s->action, "action ",
+         s->action < p->action_count ? p->actions[s->action].word.name : (struct str){0}},
     };
     if (s->everything)
         buf_printf(b, "everything");
@@ -256,7 +260,8 @@ struct str explain_candidate(const struct decision *d, const struct candidate *c
     if (c->stage == STAGE_CHOSEN)
         return STR("chosen");
     if (c->stage == STAGE_ARBITRATION)
-        return c->priority > 0 ? STR("outranked") : STR("not worth a contact: its priority is not above that of silence, 0");
+        return c->priority > 0 ? STR("outranked")
+                               : STR("not worth a contact: its priority is not above that of silence, 0");
     struct arena_buf b;
     text_init(&b, arena);
     if (c->stage == STAGE_RENDER)
@@ -429,13 +434,10 @@ int explain_suppression(struct decision *d, struct gate *g, long best, struct ar
         s->withheld = best;
         s->withheld_priority = d->candidates[best].priority;
         s->cause = d->candidates[best].stage == STAGE_RENDER ? CAUSE_RENDERING : CAUSE_NOT_WORTH_IT;
-    } else if (explain_rules_alone(d, g)) {
-        s->cause = CAUSE_SUPPRESSION_RULE;
-        s->next_eligible_ms = gate_block_end(g, 0, &s->block, d->input->now_ms);
-        if (!s->next_eligible_ms)
-            waits_of(&w, &s->block);
     } else {
         explain_engagement(d, g, &w);
+        if (explain_rules_alone(d, g))
+            s->cause = CAUSE_SUPPRESSION_RULE;
     }
     s->rule = explain_rule(d->input->policy, &s->block);
     scope_of(d, &s->block, &s->scope);

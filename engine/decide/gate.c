@@ -19,7 +19,8 @@ static struct str wanted_locale(const struct gate *g)
 
 void gate_init(struct gate *g, struct view *v, const struct decide_request *r, bool unreadable)
 {
-    *g = (struct gate){.view = v, .policy = v->policy, .request = r, .state = v->state, .unreadable = unreadable};
+    *g = (struct gate){
+        .view = v, .policy = v->policy, .request = r, .state = v->state, .unreadable = unreadable};
     g->looks_left = GATE_LOOKS_MAX;
     g->outbound = v->policy->channels[r->channel].outbound;
     g->locale = wanted_locale(g);
@@ -54,7 +55,8 @@ static size_t locale_fit(const struct gate *g, struct str locale)
     return 0;
 }
 
-const struct policy_treatment *gate_treatment(const struct gate *g, const struct policy_action *a, struct str placement)
+const struct policy_treatment *gate_treatment(const struct gate *g, const struct policy_action *a,
+                                              struct str placement)
 {
     const struct policy_treatment *best = NULL;
     size_t best_fit = 0;
@@ -114,7 +116,8 @@ static bool suppression_blocked(struct gate *g, const struct policy_action *a, s
 {
     for (size_t i = 0; i < a->suppression_count; i++) {
         const struct policy_suppression *s = &g->policy->suppressions[a->suppressions[i]];
-        bool here = s->block.everything || s->block.channel == SCOPE_ANY || s->block.channel == g->request->channel;
+        bool here =
+            s->block.everything || s->block.channel == SCOPE_ANY || s->block.channel == g->request->channel;
         if (here && gate_suppression_fires(g, a->suppressions[i])) {
             *out = (struct blocker){BLOCK_SUPPRESSION, 0, &s->rule, a->suppressions[i]};
             return true;
@@ -146,31 +149,34 @@ static bool quiet_now(struct gate *g, const struct policy_channel *c, int64_t no
 static bool quiet_blocked(struct gate *g, const struct policy_action *a, int64_t now_ms)
 {
     const struct policy_channel *c = &g->policy->channels[g->request->channel];
-    if (!c->quiet_set || c->quiet_except[a->purpose])
-        return false;
-    if (g->unreadable)
-        return c->quiet_unknown == ON_UNKNOWN_BLOCK || quiet_now(g, c, now_ms);
-    return quiet_now(g, c, now_ms);
+    return c->quiet_set && !c->quiet_except[a->purpose] && quiet_now(g, c, now_ms);
 }
 
 /* ---- limits ---- */
 
 static bool field_matches(uint32_t field, uint32_t contact, const uint32_t *candidate, uint32_t named)
 {
-    return field == SCOPE_ANY || (field == SCOPE_EACH ? !candidate || contact == *candidate : contact == named);
+    return field == SCOPE_ANY ||
+           (field == SCOPE_EACH ? !candidate || contact == *candidate : contact == named);
 }
 
 /* Whether a contact made earlier counts in a limit's scope for this candidate (NULL: for some). All ids are the
  * dictionary's. */
-static bool limit_sees(const struct gate *g, const struct policy_limit *l, const struct contact *k, const struct contact *mine)
+static bool limit_sees(const struct gate *g, const struct policy_limit *l, const struct contact *k,
+                       const struct contact *mine)
 {
     const struct policy *p = g->policy;
     const struct policy_scope *s = &l->scope;
-    return field_matches(s->channel, k->channel, mine ? &mine->channel : NULL, s->channel < p->channel_count ? p->channels[s->channel].word.id : 0) &&
-           field_matches(s->purpose, k->purpose, mine ? &mine->purpose : NULL, s->purpose < PURPOSE_COUNT ? p->purposes[s->purpose].id : 0) &&
-           field_matches(s->issue, k->issue, mine ? &mine->issue : NULL, s->issue < p->issue_count ? p->issues[s->issue].id : 0) &&
-           field_matches(s->group, k->group, mine ? &mine->group : NULL, s->group < p->group_count ? p->groups[s->group].id : 0) &&
-           field_matches(s->action, k->action, mine ? &mine->action : NULL, s->action < p->action_count ? p->actions[s->action].word.id : 0);
+    return field_matches(s->channel, k->channel, mine ? &mine->channel : NULL,
+                         s->channel < p->channel_count ? p->channels[s->channel].word.id : 0) &&
+           field_matches(s->purpose, k->purpose, mine ? &mine->purpose : NULL,
+                         s->purpose < PURPOSE_COUNT ? p->purposes[s->purpose].id : 0) &&
+           field_matches(s->issue, k->issue, mine ? &mine->issue : NULL,
+                         s->issue < p->issue_count ? p->issues[s->issue].id : 0) &&
+           field_matches(s->group, k->group, mine ? &mine->group : NULL,
+                         s->group < p->group_count ? p->groups[s->group].id : 0) &&
+           field_matches(s->action, k->action, mine ? &mine->action : NULL,
+                         s->action < p->action_count ? p->actions[s->action].word.id : 0);
 }
 
 /* When a contact stops counting in a window. */
@@ -182,8 +188,8 @@ static int64_t contact_leaves(const struct policy_limit *l, const struct contact
 
 /* Contacts in the limit's window that count for this candidate (NULL: for some); *leaves[] gets when each stops counting, when
  * not NULL (room for all contacts). */
-static uint32_t limit_count(const struct gate *g, const struct policy_limit *l, const struct contact *mine, int64_t now_ms,
-                            int64_t *leaves)
+static uint32_t limit_count(const struct gate *g, const struct policy_limit *l, const struct contact *mine,
+                            int64_t now_ms, int64_t *leaves)
 {
     uint32_t n = 0;
     uint32_t kept = g->unreadable ? 0 : g->state->contact_count;
@@ -219,8 +225,8 @@ static bool limit_full(const struct gate *g, uint32_t limit, uint32_t action, in
     const struct policy_scope *s = &l->scope;
     if (limit_total(g, limit, now_ms) < l->at_most)
         return false;
-    if (s->channel != SCOPE_EACH && s->purpose != SCOPE_EACH && s->issue != SCOPE_EACH && s->group != SCOPE_EACH &&
-        s->action != SCOPE_EACH)
+    if (s->channel != SCOPE_EACH && s->purpose != SCOPE_EACH && s->issue != SCOPE_EACH &&
+        s->group != SCOPE_EACH && s->action != SCOPE_EACH)
         return true;
     struct contact mine = gate_contact(g, action, (struct id128){{0}}, now_ms);
     return limit_count(g, l, &mine, now_ms, NULL) >= l->at_most;
@@ -330,7 +336,8 @@ static bool look_on(struct gate *g, int64_t at_ms, int64_t end_ms)
     return true;
 }
 
-int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, int64_t before_ms, struct blocker *last)
+int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, int64_t before_ms,
+                           struct blocker *last)
 {
     struct expr_eval *ev = &g->view->ev;
     int64_t end_ms = now_ms + WINDOW_MAX_MS < before_ms ? now_ms + WINDOW_MAX_MS : before_ms - 1, found = 0;

@@ -18,16 +18,16 @@ struct gate {
     const struct policy *policy;
     const struct decide_request *request;
     const struct state *state;
-    struct str locale;           /* wanted: the request's, else the customer's, else the brand's first */
+    struct str locale; /* wanted: the request's, else the customer's, else the brand's first */
     bool outbound, unreadable;
-    const struct tz *zone;       /* the customer's */
-    struct contact *pending;     /* choices made so far in this decision: they count against limits */
+    const struct tz *zone;   /* the customer's */
+    struct contact *pending; /* choices made so far in this decision: they count against limits */
     size_t pending_count;
-    struct limit_total *totals;  /* by limit; NULL without memory: counted each time */
-    int64_t quiet_at_ms;         /* instant of `quiet` */
-    bool quiet_known, quiet;     /* whether the channel's quiet hours are on then */
-    uint32_t looks_left;         /* instants that looking ahead may still visit in this decision */
-    bool looks_ended;            /* it wanted more of them */
+    struct limit_total *totals; /* by limit; NULL without memory: counted each time */
+    int64_t quiet_at_ms;        /* instant of `quiet` */
+    bool quiet_known, quiet;    /* whether the channel's quiet hours are on then */
+    uint32_t looks_left;        /* instants that looking ahead may still visit in this decision */
+    bool looks_ended;           /* it wanted more of them */
 };
 
 enum { GATE_LOOKS_MAX = 20000 };
@@ -36,7 +36,8 @@ void gate_init(struct gate *g, struct view *v, const struct decide_request *r, b
 
 /* The treatment of an action for a placement (empty: none asked for) in the wanted locale, else its language, else no
  * locale, else the brand's locales in order, else the first; NULL when there is none. */
-const struct policy_treatment *gate_treatment(const struct gate *g, const struct policy_action *a, struct str placement);
+const struct policy_treatment *gate_treatment(const struct gate *g, const struct policy_action *a,
+                                              struct str placement);
 
 /* What stops the action at the view's instant: false when nothing does. Limits count g->pending too. */
 bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out);
@@ -52,7 +53,8 @@ int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b);
  * is what holds it: for good when before_ms is GATE_HORIZON. At most 400 days are looked ahead, and g->looks_left instants;
  * where these did not suffice, g->looks_ended says so. Leaves the view at now. */
 #define GATE_HORIZON INT64_MAX
-int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, int64_t before_ms, struct blocker *last);
+int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, int64_t before_ms,
+                           struct blocker *last);
 /* The first instant at which this very block no longer stands, whatever else blocks then; 0: none within those bounds. Of the
  * action only what the block is about counts (a suppression rule is the same for all). */
 int64_t gate_block_end(struct gate *g, uint32_t action, const struct blocker *b, int64_t now_ms);

@@ -45,11 +45,12 @@ size_t handle_make(const struct handle *h, const uint8_t key[HANDLE_KEY_BYTES], 
 
 static int refuse(struct error *e)
 {
-    return error_set(e, ERR_INVALID, "handle: not one of ours, or changed; pass it exactly as Decide gave it");
+    return error_set(e, ERR_INVALID,
+                     "handle: not one of ours, or changed; pass it exactly as Decide gave it");
 }
 
-int handle_read(struct str text, const uint8_t key[HANDLE_KEY_BYTES], uint8_t scratch[HANDLE_MAX], struct handle *out,
-                struct error *e)
+int handle_read(struct str text, const uint8_t key[HANDLE_KEY_BYTES], uint8_t scratch[HANDLE_MAX],
+                struct handle *out, struct error *e)
 {
     long n = text.n > HANDLE_MAX ? -1 : base64url_decode(text, scratch);
     if (n < BODY_AT || scratch[0] != FORMAT)

@@ -25,7 +25,7 @@ struct handle {
 /* Writes the text and returns its length; never more than HANDLE_MAX. customer may be of any length. */
 size_t handle_make(const struct handle *h, const uint8_t key[HANDLE_KEY_BYTES], char text[HANDLE_MAX]);
 /* Strings of *out point into scratch (HANDLE_MAX bytes). ERR_INVALID: not ours, or changed. */
-int handle_read(struct str text, const uint8_t key[HANDLE_KEY_BYTES], uint8_t scratch[HANDLE_MAX], struct handle *out,
-                struct error *e) MUST_CHECK;
+int handle_read(struct str text, const uint8_t key[HANDLE_KEY_BYTES], uint8_t scratch[HANDLE_MAX],
+                struct handle *out, struct error *e) MUST_CHECK;
 
 #endif

@@ -19,7 +19,8 @@ static bool fail(struct arena *arena, struct str *why, const char *format, ...)
 
 /* The state that the test's `given` describes: attributes, consents, signals, contacts. The order of signals does not matter
  * to a state; of two at one time the later in the list is the last. */
-static int build_state(const struct policy *p, const struct policy_test *t, struct arena *arena, struct state *s, struct error *e)
+static int build_state(const struct policy *p, const struct policy_test *t, struct arena *arena,
+                       struct state *s, struct error *e)
 {
     int rc = state_decode(s, &p->schema, (struct str){0}, arena, e);
     for (size_t i = 0; !rc && i < p->schema.attribute_count; i++)
@@ -57,8 +58,8 @@ static const char *answer_of(const struct decision *d, struct arena *arena)
     if (d->choice_count)
         return arena_printf(arena, "%.*s", STR_ARG(d->choices[0].action->word.name));
     const struct suppression *s = &d->suppression;
-    return arena_printf(arena, "suppressed by %s%s%.*s (%.*s)", suppression_cause_name(s->cause), s->rule.n ? " " : "",
-                        STR_ARG(s->rule), STR_ARG(s->text));
+    return arena_printf(arena, "suppressed by %s%s%.*s (%.*s)", suppression_cause_name(s->cause),
+                        s->rule.n ? " " : "", STR_ARG(s->rule), STR_ARG(s->text));
 }
 
 static bool check_suppressed(const struct decision *d, const struct policy_test *t)
@@ -67,7 +68,8 @@ static bool check_suppressed(const struct decision *d, const struct policy_test 
                              str_is(t->suppressed_by, suppression_cause_name(d->suppression.cause)));
 }
 
-static bool check_content(const struct decision *d, const struct policy_test *t, struct arena *arena, struct str *why)
+static bool check_content(const struct decision *d, const struct policy_test *t, struct arena *arena,
+                          struct str *why)
 {
     for (size_t i = 0; i < t->content_count; i++) {
         if (!d->choice_count)
@@ -78,8 +80,8 @@ static bool check_content(const struct decision *d, const struct policy_test *t,
             if (str_eq(c->treatment->content[k].name, t->content[i].name))
                 got = c->content[k];
         if (!str_eq(got, t->content[i].text))
-            return fail(arena, why, "expected %.*s '%.*s', got '%.*s'", STR_ARG(t->content[i].name), STR_ARG(t->content[i].text),
-                        STR_ARG(got));
+            return fail(arena, why, "expected %.*s '%.*s', got '%.*s'", STR_ARG(t->content[i].name),
+                        STR_ARG(t->content[i].text), STR_ARG(got));
     }
     return true;
 }
@@ -92,7 +94,8 @@ static void put_in(struct buf *b, bool never, int64_t ms)
         value_format(value_duration(ms), b);
 }
 
-static bool check_next(const struct decision *d, const struct policy_test *t, struct arena *arena, struct str *why)
+static bool check_next(const struct decision *d, const struct policy_test *t, struct arena *arena,
+                       struct str *why)
 {
     if (!t->next_set)
         return true;
@@ -104,19 +107,20 @@ static bool check_next(const struct decision *d, const struct policy_test *t, st
     buf_init(&got, 128);
     put_in(&wanted, t->next_never, t->next_in_ms);
     put_in(&got, next == 0, next - t->now_ms);
-    fail(arena, why, "expected next_eligible_in %.*s, got %.*s", (int)wanted.n, (const char *)wanted.p, (int)got.n,
-         (const char *)got.p);
+    fail(arena, why, "expected next_eligible_in %.*s, got %.*s", (int)wanted.n, (const char *)wanted.p,
+         (int)got.n, (const char *)got.p);
     buf_free(&wanted);
     buf_free(&got);
     return false;
 }
 
-static bool check_rules(const struct policy *p, const struct policy_test *t, const struct decide_input *in, struct arena *arena,
-                        struct str *why)
+static bool check_rules(const struct policy *p, const struct policy_test *t, const struct decide_input *in,
+                        struct arena *arena, struct str *why)
 {
     struct view *v = arena_alloc(arena, sizeof *v);
     struct gate *g = arena_alloc(arena, sizeof *g);
-    if (!v || !g || view_init(v, p, in->state, in->request->context, in->request->channel, false, t->now_ms, arena))
+    if (!v || !g ||
+        view_init(v, p, in->state, in->request->context, in->request->channel, false, t->now_ms, arena))
         return fail(arena, why, "out of memory");
     gate_init(g, v, in->request, false);
     for (size_t i = 0; i < t->not_suppressed_count; i++)
@@ -126,8 +130,8 @@ static bool check_rules(const struct policy *p, const struct policy_test *t, con
     return true;
 }
 
-static bool check(const struct policy *p, const struct policy_test *t, const struct decision *d, struct arena *arena,
-                  struct str *why)
+static bool check(const struct policy *p, const struct policy_test *t, const struct decision *d,
+                  struct arena *arena, struct str *why)
 {
     const char *answer = answer_of(d, arena);
     if (t->action == TEST_ACTION_NONE && d->choice_count)
@@ -140,11 +144,12 @@ static bool check(const struct policy *p, const struct policy_test *t, const str
                 return fail(arena, why, "%.*s was chosen", STR_ARG(p->actions[t->not_actions[i]].word.name));
     if (t->suppressed_by.n && !check_suppressed(d, t))
         return fail(arena, why, "expected suppressed_by %.*s, got %s", STR_ARG(t->suppressed_by), answer);
-    return check_next(d, t, arena, why) && check_content(d, t, arena, why) && check_rules(p, t, d->input, arena, why);
+    return check_next(d, t, arena, why) && check_content(d, t, arena, why) &&
+           check_rules(p, t, d->input, arena, why);
 }
 
-bool policy_run_test(const struct policy *p, const struct policy_test *t, const struct scorer *scorer, struct arena *arena,
-                     struct str *why)
+bool policy_run_test(const struct policy *p, const struct policy_test *t, const struct scorer *scorer,
+                     struct arena *arena, struct str *why)
 {
     struct error e = {0};
     struct state s;
@@ -156,7 +161,13 @@ bool policy_run_test(const struct policy *p, const struct policy_test *t, const 
                                .max_actions = t->placement_count ? (uint32_t)t->placement_count : 1,
                                .mode = t->reserve ? MODE_RESERVE : MODE_PEEK,
                                .context = t->context};
-    struct decide_input in = {.policy = p, .scorer = scorer, .world_id = "", .state = &s, .request = &r, .now_ms = t->now_ms, .seed = 1};
+    struct decide_input in = {.policy = p,
+                              .scorer = scorer,
+                              .world_id = "",
+                              .state = &s,
+                              .request = &r,
+                              .now_ms = t->now_ms,
+                              .seed = 1};
     struct decision d;
     if (build_state(p, t, arena, &s, &e) || decide(&in, arena, &d, &e))
         return fail(arena, why, "%s", e.text[0] ? e.text : "the state could not be built");

@@ -27,7 +27,8 @@ static struct str cut(struct str s, size_t most)
 }
 
 /* "channel: unknown 'emial'; did you mean email?; allowed: email, web". names: the first of `count`, stride bytes apart. */
-static int unknown_name(struct error *e, const char *where, struct str got, const struct str *names, size_t stride, size_t count)
+static int unknown_name(struct error *e, const char *where, struct str got, const struct str *names,
+                        size_t stride, size_t count)
 {
     struct suggest s;
     suggest_init(&s, got);
@@ -46,7 +47,8 @@ static int unknown_name(struct error *e, const char *where, struct str got, cons
     }
     struct str best = suggest_best(&s);
     return error_set(e, ERR_INVALID, "%s: unknown '%.*s'%s%.*s%s; allowed: %s", where, STR_ARG(cut(got, 80)),
-                     best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "", count ? list : "none");
+                     best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "",
+                     count ? list : "none");
 }
 
 /* ---- values ---- */
@@ -85,7 +87,8 @@ static const char *type_wanted(uint8_t type)
     }
 }
 
-static int string_value(const char *where, const struct schema_field *f, const char *text, struct value *out, struct error *e)
+static int string_value(const char *where, const struct schema_field *f, const char *text, struct value *out,
+                        struct error *e)
 {
     struct str s = str_from(text);
     if (s.n > STATE_TEXT_MAX)
@@ -108,8 +111,8 @@ static int number_value(const char *where, uint8_t type, double d, struct value 
 }
 
 /* A wire value as a declared field's. */
-static int field_value(const char *where, const struct schema_field *f, const Tact__V1__Value *v, struct value *out,
-                       struct error *e)
+static int field_value(const char *where, const struct schema_field *f, const Tact__V1__Value *v,
+                       struct value *out, struct error *e)
 {
     switch (v->kind_case) {
     case TACT__V1__VALUE__KIND_STRING_VALUE:
@@ -159,15 +162,17 @@ static int event_time(const char *where, int64_t time_ms, int64_t now_ms, int64_
 {
     *out = time_ms ? time_ms : now_ms;
     if (time_ms < 0 || *out > TIMESTAMP_MAX_MS)
-        return error_set(e, ERR_INVALID, "%s.time_ms: %lld is no time in Unix milliseconds", where, (long long)time_ms);
+        return error_set(e, ERR_INVALID, "%s.time_ms: %lld is no time in Unix milliseconds", where,
+                         (long long)time_ms);
     if (*out > now_ms + STATE_AHEAD_MS)
-        return error_set(e, ERR_INVALID, "%s.time_ms: %lld s ahead of the server's time; at most 300 s are allowed", where,
+        return error_set(e, ERR_INVALID,
+                         "%s.time_ms: %lld s ahead of the server's time; at most 300 s are allowed", where,
                          (long long)((*out - now_ms) / 1000));
     return 0;
 }
 
-static int signal_of(const char *where, const Tact__V1__Signal *m, const struct policy *p, int64_t now_ms, struct arena *arena,
-                     struct signal *out, struct error *e)
+static int signal_of(const char *where, const Tact__V1__Signal *m, const struct policy *p, int64_t now_ms,
+                     struct arena *arena, struct signal *out, struct error *e)
 {
     const struct schema *schema = &p->schema;
     char path[256];
@@ -179,7 +184,8 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
     snprintf(path, sizeof path, "%s.name", where);
     long at = schema_signal_find(schema, str_from(m->name));
     if (at < 0)
-        return unknown_name(e, path, str_from(m->name), &schema->signals->name, sizeof *schema->signals, schema->signal_count);
+        return unknown_name(e, path, str_from(m->name), &schema->signals->name, sizeof *schema->signals,
+                            schema->signal_count);
     rc = event_time(where, m->time_ms, now_ms, &out->time_ms, e);
     if (rc)
         return rc;
@@ -192,8 +198,9 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
         long k = field_find(g->properties, g->property_count, entry->key);
         snprintf(path, sizeof path, "%s.properties", where);
         if (k < 0)
-            return unknown_name(e, path, str_from(entry->key), g->property_count ? &g->properties->name : NULL,
-                                sizeof *g->properties, g->property_count);
+            return unknown_name(e, path, str_from(entry->key),
+                                g->property_count ? &g->properties->name : NULL, sizeof *g->properties,
+                                g->property_count);
         snprintf(path, sizeof path, "%s.properties[%.64s]", where, entry->key);
         if (!entry->value)
             return error_set(e, ERR_INVALID, "%s: has no value; leave the property out instead", path);
@@ -207,11 +214,12 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
     return 0;
 }
 
-static int signals_of(size_t n, Tact__V1__Signal *const *messages, const struct policy *p, int64_t now_ms, struct arena *arena,
-                      struct signal **out, struct error *e)
+static int signals_of(size_t n, Tact__V1__Signal *const *messages, const struct policy *p, int64_t now_ms,
+                      struct arena *arena, struct signal **out, struct error *e)
 {
     if (n > DECIDE_SIGNALS_MAX)
-        return error_set(e, ERR_INVALID, "signals: %zu; at most %d a request are allowed", n, DECIDE_SIGNALS_MAX);
+        return error_set(e, ERR_INVALID, "signals: %zu; at most %d a request are allowed", n,
+                         DECIDE_SIGNALS_MAX);
     *out = arena_zalloc(arena, n * sizeof **out);
     if (!*out)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
@@ -225,8 +233,8 @@ static int signals_of(size_t n, Tact__V1__Signal *const *messages, const struct 
     return 0;
 }
 
-int request_signals(const Tact__V1__SignalRequest *m, const struct policy *p, int64_t now_ms, struct arena *arena,
-                    struct signal **out, struct error *e)
+int request_signals(const Tact__V1__SignalRequest *m, const struct policy *p, int64_t now_ms,
+                    struct arena *arena, struct signal **out, struct error *e)
 {
     if (m->n_signals == 0)
         return error_set(e, ERR_INVALID, "signals: none; 1 to %d are allowed", DECIDE_SIGNALS_MAX);
@@ -235,11 +243,12 @@ int request_signals(const Tact__V1__SignalRequest *m, const struct policy *p, in
 
 /* ---- decide ---- */
 
-static int placements_of(const Tact__V1__DecideRequest *m, const struct policy_channel *c, struct arena *arena,
-                         struct decide_request *out, struct error *e)
+static int placements_of(const Tact__V1__DecideRequest *m, const struct policy_channel *c,
+                         struct arena *arena, struct decide_request *out, struct error *e)
 {
     if (m->n_placements > DECIDE_PLACEMENTS_MAX)
-        return error_set(e, ERR_INVALID, "placements: %zu; at most %d are allowed", m->n_placements, DECIDE_PLACEMENTS_MAX);
+        return error_set(e, ERR_INVALID, "placements: %zu; at most %d are allowed", m->n_placements,
+                         DECIDE_PLACEMENTS_MAX);
     out->placements = arena_alloc(arena, m->n_placements * sizeof *out->placements);
     if (!out->placements)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
@@ -259,8 +268,8 @@ static int placements_of(const Tact__V1__DecideRequest *m, const struct policy_c
     return 0;
 }
 
-static int context_of(const Tact__V1__DecideRequest *m, const struct policy *p, struct arena *arena, struct decide_request *out,
-                      struct error *e)
+static int context_of(const Tact__V1__DecideRequest *m, const struct policy *p, struct arena *arena,
+                      struct decide_request *out, struct error *e)
 {
     out->context = arena_zalloc(arena, p->context_count * sizeof *out->context);
     if (!out->context)
@@ -270,7 +279,8 @@ static int context_of(const Tact__V1__DecideRequest *m, const struct policy *p, 
         long at = field_find(p->context, p->context_count, entry->key);
         char where[96];
         if (at < 0)
-            return unknown_name(e, "context", str_from(entry->key), &p->context->name, sizeof *p->context, p->context_count);
+            return unknown_name(e, "context", str_from(entry->key), &p->context->name, sizeof *p->context,
+                                p->context_count);
         snprintf(where, sizeof where, "context[%.64s]", entry->key);
         if (!entry->value)
             return error_set(e, ERR_INVALID, "%s: has no value; leave the field out instead", where);
@@ -281,40 +291,49 @@ static int context_of(const Tact__V1__DecideRequest *m, const struct policy *p, 
     return 0;
 }
 
-static int mode_of(const Tact__V1__DecideRequest *m, const struct policy_channel *c, struct decide_request *out, struct error *e)
+static int mode_of(const Tact__V1__DecideRequest *m, const struct policy_channel *c,
+                   struct decide_request *out, struct error *e)
 {
     if ((unsigned)m->mode > TACT__V1__MODE__RESERVE)
-        return error_set(e, ERR_INVALID, "mode: unknown %d; allowed: PEEK (0), FRESH (1), RESERVE (2)", (int)m->mode);
+        return error_set(e, ERR_INVALID, "mode: unknown %d; allowed: PEEK (0), FRESH (1), RESERVE (2)",
+                         (int)m->mode);
     out->mode = (enum decide_mode)m->mode;
     if (out->mode == MODE_RESERVE && !c->outbound)
-        return error_set(e, ERR_INVALID,
-                         "mode: RESERVE is for outbound channels; %.*s is inbound, where IMPRESSION outcomes are counted: "
-                         "use PEEK or FRESH",
-                         STR_ARG(c->word.name));
+        return error_set(
+            e, ERR_INVALID,
+            "mode: RESERVE is for outbound channels; %.*s is inbound, where IMPRESSION outcomes are counted: "
+            "use PEEK or FRESH",
+            STR_ARG(c->word.name));
     return 0;
 }
 
-int request_decide(const Tact__V1__DecideRequest *m, const struct policy *p, int64_t now_ms, struct arena *arena,
-                   struct decide_request *out, struct error *e)
+int request_decide(const Tact__V1__DecideRequest *m, const struct policy *p, int64_t now_ms,
+                   struct arena *arena, struct decide_request *out, struct error *e)
 {
-    *out = (struct decide_request){.explain = m->explain, .as_of_ms = m->as_of_ms, .request_id = str_from(m->request_id)};
+    *out = (struct decide_request){
+        .explain = m->explain, .as_of_ms = m->as_of_ms, .request_id = str_from(m->request_id)};
     int rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &out->customer, e);
     if (rc)
         return rc;
     if (out->request_id.n > DECIDE_ID_MAX)
-        return error_set(e, ERR_INVALID, "request_id has %zu bytes; at most %d are allowed", out->request_id.n, DECIDE_ID_MAX);
+        return error_set(e, ERR_INVALID, "request_id has %zu bytes; at most %d are allowed",
+                         out->request_id.n, DECIDE_ID_MAX);
     long channel = policy_channel_find(p, str_from(m->channel));
     if (channel < 0)
-        return unknown_name(e, "channel", str_from(m->channel), &p->channels->word.name, sizeof *p->channels, p->channel_count);
+        return unknown_name(e, "channel", str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
+                            p->channel_count);
     out->channel = (uint32_t)channel;
     const struct policy_channel *c = &p->channels[channel];
     out->locale = str_from(m->locale);
     if (out->locale.n > 35)
-        return error_set(e, ERR_INVALID, "locale has %zu bytes; at most 35 are allowed, like fa or en-GB", out->locale.n);
+        return error_set(e, ERR_INVALID, "locale has %zu bytes; at most 35 are allowed, like fa or en-GB",
+                         out->locale.n);
     if (m->max_actions > DECIDE_ACTIONS_MAX)
-        return error_set(e, ERR_INVALID, "max_actions: %u; at most %d are allowed", m->max_actions, DECIDE_ACTIONS_MAX);
+        return error_set(e, ERR_INVALID, "max_actions: %u; at most %d are allowed", m->max_actions,
+                         DECIDE_ACTIONS_MAX);
     out->max_actions = m->max_actions ? m->max_actions : m->n_placements ? (uint32_t)m->n_placements : 1;
-    if ((rc = mode_of(m, c, out, e)) || (rc = placements_of(m, c, arena, out, e)) || (rc = context_of(m, p, arena, out, e)))
+    if ((rc = mode_of(m, c, out, e)) || (rc = placements_of(m, c, arena, out, e)) ||
+        (rc = context_of(m, p, arena, out, e)))
         return rc;
     out->signal_count = m->n_signals;
     return signals_of(m->n_signals, m->signals, p, now_ms, arena, &out->signals, e);
@@ -322,36 +341,40 @@ int request_decide(const Tact__V1__DecideRequest *m, const struct policy *p, int
 
 /* ---- upsert ---- */
 
-static int consent_of(const char *where, const Tact__V1__Consent *m, const struct policy *p, int64_t now_ms, struct consent *out,
-                      struct error *e)
+static int consent_of(const char *where, const Tact__V1__Consent *m, const struct policy *p, int64_t now_ms,
+                      struct consent *out, struct error *e)
 {
     char path[64];
     long channel = policy_channel_find(p, str_from(m->channel));
     snprintf(path, sizeof path, "%s.channel", where);
     if (channel < 0)
-        return unknown_name(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels, p->channel_count);
+        return unknown_name(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
+                            p->channel_count);
     int purpose = 0;
     while (purpose < PURPOSE_COUNT && !str_is(p->purposes[purpose].name, m->purpose))
         purpose++;
     snprintf(path, sizeof path, "%s.purpose", where);
     if (purpose == PURPOSE_COUNT)
-        return unknown_name(e, path, str_from(m->purpose), &p->purposes->name, sizeof *p->purposes, PURPOSE_COUNT);
+        return unknown_name(e, path, str_from(m->purpose), &p->purposes->name, sizeof *p->purposes,
+                            PURPOSE_COUNT);
     *out = (struct consent){.channel = p->channels[channel].word.id,
                             .purpose = p->purposes[purpose].id,
                             .granted = m->granted,
                             .source = str_from(m->source)};
     if (out->source.n > CONSENT_SOURCE_MAX)
-        return error_set(e, ERR_INVALID, "%s.source has %zu bytes; at most %d are allowed", where, out->source.n, CONSENT_SOURCE_MAX);
+        return error_set(e, ERR_INVALID, "%s.source has %zu bytes; at most %d are allowed", where,
+                         out->source.n, CONSENT_SOURCE_MAX);
     return event_time(where, m->time_ms, now_ms, &out->time_ms, e);
 }
 
-int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int64_t now_ms, struct arena *arena,
-                   struct upsert *out, struct error *e)
+int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int64_t now_ms,
+                   struct arena *arena, struct upsert *out, struct error *e)
 {
     const struct schema *schema = &p->schema;
     *out = (struct upsert){.change_count = m->n_profile, .consent_count = m->n_consents};
     if (m->n_consents > STATE_CONSENTS_MAX)
-        return error_set(e, ERR_INVALID, "consents: %zu; at most %d are allowed", m->n_consents, STATE_CONSENTS_MAX);
+        return error_set(e, ERR_INVALID, "consents: %zu; at most %d are allowed", m->n_consents,
+                         STATE_CONSENTS_MAX);
     out->changes = arena_zalloc(arena, m->n_profile * sizeof *out->changes);
     out->consents = arena_zalloc(arena, m->n_consents * sizeof *out->consents);
     if (!out->changes || !out->consents)
@@ -361,14 +384,18 @@ int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int
         long at = field_find(schema->attributes, schema->attribute_count, entry->key);
         char where[96];
         if (at < 0)
-            return unknown_name(e, "profile", str_from(entry->key), &schema->attributes->name, sizeof *schema->attributes,
-                                schema->attribute_count);
+            return unknown_name(e, "profile", str_from(entry->key), &schema->attributes->name,
+                                sizeof *schema->attributes, schema->attribute_count);
         snprintf(where, sizeof where, "profile[%.64s]", entry->key);
         out->changes[i].attribute = (size_t)at;
         bool removes = !entry->value || entry->value->kind_case == TACT__V1__VALUE__KIND__NOT_SET;
-        int rc = removes ? 0 : field_value(where, &schema->attributes[at], entry->value, &out->changes[i].value, e);
-        if (!rc && at == p->zone_attribute && !removes && !tz_find(p->zones, value_str(out->changes[i].value)))
-            rc = error_set(e, ERR_INVALID, "%s: unknown time zone '%.*s'; allowed: IANA names like Asia/Tehran", where,
+        int rc = removes
+                     ? 0
+                     : field_value(where, &schema->attributes[at], entry->value, &out->changes[i].value, e);
+        if (!rc && at == p->zone_attribute && !removes &&
+            !tz_find(p->zones, value_str(out->changes[i].value)))
+            rc = error_set(e, ERR_INVALID,
+                           "%s: unknown time zone '%.*s'; allowed: IANA names like Asia/Tehran", where,
                            STR_ARG(cut(str_from(entry->value->string_value), 64)));
         if (rc)
             return rc;
@@ -396,16 +423,19 @@ int upsert_apply(const struct upsert *u, struct state *s, struct error *e)
 
 /* ---- outcomes ---- */
 
-static int outcome_contact(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms, struct contact **out,
-                           struct error *e)
+static int outcome_contact(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms,
+                           struct contact **out, struct error *e)
 {
     *out = state_contact_find(s, o->decision, o->action);
-    bool makes = o->kind == TACT__V1__RECORD_REQUEST__KIND__SENT || o->kind == TACT__V1__RECORD_REQUEST__KIND__IMPRESSION;
+    bool makes = o->kind == TACT__V1__RECORD_REQUEST__KIND__SENT ||
+                 o->kind == TACT__V1__RECORD_REQUEST__KIND__IMPRESSION;
     if (*out || !makes)
         return 0;
     if (!o->action || !o->channel)
-        return error_set(e, ERR_NOTFOUND, "no such decision is kept for this customer; pass the choice's handle");
-    struct contact k = {.decision = o->decision, .action = o->action, .channel = o->channel, .time_ms = o->time_ms};
+        return error_set(e, ERR_NOTFOUND,
+                         "no such decision is kept for this customer; pass the choice's handle");
+    struct contact k = {
+        .decision = o->decision, .action = o->action, .channel = o->channel, .time_ms = o->time_ms};
     long at = policy_action_of_id(p, o->action);
     if (at >= 0) {
         k.purpose = p->purposes[p->actions[at].purpose].id;
@@ -427,7 +457,8 @@ static void add_value(struct contact *k, double value)
         k->value = more > 0 ? INT64_MAX : INT64_MIN;
 }
 
-int outcome_apply(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms, struct error *e)
+int outcome_apply(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms,
+                  struct error *e)
 {
     static const uint32_t bits[] = {[TACT__V1__RECORD_REQUEST__KIND__SENT] = CONTACT_SENT,
                                     [TACT__V1__RECORD_REQUEST__KIND__IMPRESSION] = CONTACT_IMPRESSION,
@@ -448,7 +479,8 @@ int outcome_apply(const struct outcome *o, const struct policy *p, struct state 
         return 1;
     }
     k->outcomes |= bits[o->kind];
-    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__SENT || o->kind == TACT__V1__RECORD_REQUEST__KIND__IMPRESSION)
+    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__SENT ||
+        o->kind == TACT__V1__RECORD_REQUEST__KIND__IMPRESSION)
         k->expires_ms = 0;
     if (o->kind == TACT__V1__RECORD_REQUEST__KIND__CONVERSION)
         add_value(k, o->value);

@@ -24,7 +24,8 @@ static struct value load(void *ctx, uint32_t slot, int64_t now_ms)
         return value_unknown(UNKNOWN_UNREADABLE);
     if (s->kind == SLOT_ATTRIBUTE)
         return v->state->attributes[s->index];
-    return s->kind == SLOT_AGE ? state_age(v->state, s->index, now_ms) : state_aggregate(v->state, s->index, now_ms);
+    return s->kind == SLOT_AGE ? state_age(v->state, s->index, now_ms)
+                               : state_aggregate(v->state, s->index, now_ms);
 }
 
 static int64_t next_change(void *ctx, uint32_t slot, int64_t t_ms)
@@ -36,10 +37,11 @@ static int64_t next_change(void *ctx, uint32_t slot, int64_t t_ms)
     return state_aggregate_next_change(v->state, s->index, t_ms);
 }
 
-int view_init(struct view *v, const struct policy *p, const struct state *s, const struct value *context, uint32_t channel,
-              bool unreadable, int64_t now_ms, struct arena *arena)
+int view_init(struct view *v, const struct policy *p, const struct state *s, const struct value *context,
+              uint32_t channel, bool unreadable, int64_t now_ms, struct arena *arena)
 {
-    *v = (struct view){.policy = p, .state = s, .context = context, .channel = channel, .unreadable = unreadable};
+    *v = (struct view){
+        .policy = p, .state = s, .context = context, .channel = channel, .unreadable = unreadable};
     v->source = (struct expr_source){v, load, next_change, p->zones};
     return expr_eval_init(&v->ev, p->program, &v->source, now_ms, arena);
 }

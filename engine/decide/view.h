@@ -15,8 +15,8 @@ struct view {
 };
 
 /* The view and everything that it points to stay in place as long as ev is used. */
-int view_init(struct view *v, const struct policy *p, const struct state *s, const struct value *context, uint32_t channel,
-              bool unreadable, int64_t now_ms, struct arena *arena) MUST_CHECK;
+int view_init(struct view *v, const struct policy *p, const struct state *s, const struct value *context,
+              uint32_t channel, bool unreadable, int64_t now_ms, struct arena *arena) MUST_CHECK;
 
 /* The customer's time zone: the profile's attribute of that type, else the brand's. */
 const struct tz *view_zone(const struct view *v);

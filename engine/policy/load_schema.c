@@ -5,7 +5,7 @@
  *   context:  name: {type, values}                     fields that a request may carry
  *   signals:  name: {properties: {name: type or {type, values}}}
  *   channels: name: {direction: inbound | outbound, cost, confirm_within, format: text | html,
- *                    quiet_hours: {from, to, except: [purposes], on_unknown: block | allow},
+ *                    quiet_hours: {from, to, except: [purposes]},
  *                    consent: [purposes], consent_unknown: block | allow, placements: […], content: […]}
  *   features: name: {count: signal, window} | {sum: signal.property, window} | {last: signal.property} |
  *                   {last_at: signal} | {age: signal} | {expr: "…"} |
@@ -253,7 +253,7 @@ static void load_clock(struct loader *l, const struct yaml_node *quiet, const ch
 
 static void load_quiet(struct loader *l, const struct yaml_node *n, struct policy_channel *c)
 {
-    static const char *const keys[] = {"from", "to", "except", "on_unknown", NULL};
+    static const char *const keys[] = {"from", "to", "except", NULL};
     if (!yaml_expect(l->diags, n, YAML_MAPPING, "quiet_hours like {from: \"21:00\", to: \"08:00\"}"))
         return;
     yaml_known_keys(l->diags, n, "quiet_hours", keys);
@@ -261,7 +261,6 @@ static void load_quiet(struct loader *l, const struct yaml_node *n, struct polic
     load_clock(l, n, "to", &c->quiet.to_minute);
     if (yaml_get(n, "except"))
         load_purposes(l, yaml_get(n, "except"), c->quiet_except);
-    loader_on_unknown(l, n, &c->quiet_unknown);
     if (c->quiet.from_minute == c->quiet.to_minute)
         yaml_diag(l->diags, DIAG_ERROR, n,
                   "quiet_hours begin and end at the same time, so they would be empty or the whole day");

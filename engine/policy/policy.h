@@ -69,11 +69,8 @@ struct policy_channel {
     bool consent[PURPOSE_COUNT]; /* needs consent; default: promotional on outbound channels */
     enum on_unknown consent_unknown;
     bool quiet_set;
-    struct quiet_hours quiet; /* in the customer's zone */
+    struct quiet_hours quiet; /* in the customer's zone; one who has none lives in the brand's */
     bool quiet_except[PURPOSE_COUNT];
-    /* The customer's zone cannot be read (one who has none lives in the brand's): block, or look at the
-     * brand's. */
-    enum on_unknown quiet_unknown;
     int64_t confirm_within_ms; /* of a reservation; default 1 h */
     bool html;                 /* escape rendered values for HTML */
     struct str *placements;

@@ -11,7 +11,7 @@ bool yaml_is_null(const struct yaml_node *n); /* empty, ~ or null, not quoted */
 bool yaml_string(struct diags *d, const struct yaml_node *n, struct str *out); /* any scalar but null */
 /* An unquoted, decimal, finite number; no finding when it is none. */
 bool yaml_is_number(const struct yaml_node *n, double *out);
-bool yaml_bool(struct diags *d, const struct yaml_node *n, bool *out);         /* true or false only */
+bool yaml_bool(struct diags *d, const struct yaml_node *n, bool *out); /* true or false only */
 bool yaml_int(struct diags *d, const struct yaml_node *n, int64_t low, int64_t high, int64_t *out);
 bool yaml_double(struct diags *d, const struct yaml_node *n, double low, double high, double *out);
 /* "expected a list for <what>, got …". */

@@ -58,7 +58,8 @@ static enum step_result finish(struct op *op, const struct worker_result *r)
     if (op->kind == OP_DECIDE && r->status == GRPC_OK) {
         const struct worker_clock *c = &worker_config_of(op->worker)->clock;
         stats->decisions_ok++;
-        hist_record(op->writes ? stats->writes_ns : stats->reads_ns, (uint64_t)(c->mono_us(c->ctx) - op->started_us) * 1000);
+        hist_record(op->writes ? stats->writes_ns : stats->reads_ns,
+                    (uint64_t)(c->mono_us(c->ctx) - op->started_us) * 1000);
     }
     done(user, r);
     if (op->has_turn)

@@ -63,7 +63,7 @@ struct worker_stats {
     uint64_t ops[OP_KIND_COUNT], failed[OP_KIND_COUNT];
     uint64_t decisions_ok, chosen, suppressed[16]; /* by enum suppression_cause */
     uint64_t repeated, reruns, conflicts, uncertain, unlogged;
-    uint64_t score_ns;       /* spent in the model */
+    uint64_t score_ns; /* spent in the model */
     /* Decisions that were OK, from submit to done: those that only read, and those that wrote (a contact, signals) and so
      * waited for the store's compare-and-set and the log's disk. */
     struct hist *reads_ns, *writes_ns;

@@ -108,7 +108,8 @@ static int case_insert(struct aggregate_state *a, const struct open_case *c, str
 }
 
 /* A case is known by its key; it keeps its latest opening and its latest closing. */
-static int case_event(struct aggregate_state *a, uint64_t key, bool opens, int64_t time_ms, struct arena *arena)
+static int case_event(struct aggregate_state *a, uint64_t key, bool opens, int64_t time_ms,
+                      struct arena *arena)
 {
     struct open_case c = {key, INT64_MIN, INT64_MIN};
     for (uint32_t i = 0; i < a->count; i++)
@@ -132,8 +133,8 @@ static int case_event(struct aggregate_state *a, uint64_t key, bool opens, int64
     return case_insert(a, &c, arena);
 }
 
-static int open_apply(const struct schema_aggregate *def, struct aggregate_state *a, const struct signal *signal,
-                      struct arena *arena)
+static int open_apply(const struct schema_aggregate *def, struct aggregate_state *a,
+                      const struct signal *signal, struct arena *arena)
 {
     int rc = 0;
     if (signal->index == def->signal) {
@@ -149,10 +150,11 @@ static int open_apply(const struct schema_aggregate *def, struct aggregate_state
     return rc;
 }
 
-static int last_apply(const struct schema_aggregate *def, struct aggregate_state *a, const struct signal *signal,
-                      struct arena *arena)
+static int last_apply(const struct schema_aggregate *def, struct aggregate_state *a,
+                      const struct signal *signal, struct arena *arena)
 {
-    bool later = signal->time_ms > a->last_ms || (signal->time_ms == a->last_ms && signal->event > a->last_event);
+    bool later =
+        signal->time_ms > a->last_ms || (signal->time_ms == a->last_ms && signal->event > a->last_event);
     if (def->kind == AGGREGATE_LAST) {
         struct value v = signal->properties[def->property];
         if (v.type == VALUE_UNKNOWN || !later)
@@ -172,8 +174,8 @@ static int last_apply(const struct schema_aggregate *def, struct aggregate_state
     return 0;
 }
 
-int aggregate_apply(const struct schema_aggregate *def, struct aggregate_state *a, const struct signal *signal,
-                    int64_t now_ms, struct arena *arena)
+int aggregate_apply(const struct schema_aggregate *def, struct aggregate_state *a,
+                    const struct signal *signal, int64_t now_ms, struct arena *arena)
 {
     switch (def->kind) {
     case AGGREGATE_COUNT:

@@ -8,8 +8,8 @@
 
 void aggregate_init(struct aggregate_state *a);
 /* Applies an event of the signal that feeds it. ERR_NOSPACE when the arena is full. */
-int aggregate_apply(const struct schema_aggregate *def, struct aggregate_state *a, const struct signal *signal,
-                    int64_t now_ms, struct arena *arena) MUST_CHECK;
+int aggregate_apply(const struct schema_aggregate *def, struct aggregate_state *a,
+                    const struct signal *signal, int64_t now_ms, struct arena *arena) MUST_CHECK;
 /* Drops what no window can see at now. */
 void aggregate_prune(const struct schema_aggregate *def, struct aggregate_state *a, int64_t now_ms);
 bool aggregate_empty(const struct schema_aggregate *def, const struct aggregate_state *a);

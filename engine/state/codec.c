@@ -117,7 +117,8 @@ static bool index_ok(const struct schema_aggregate *def, int64_t index)
     return index <= TIMESTAMP_MAX_MS / def->width_ms && index >= TIMESTAMP_MIN_MS / def->width_ms - 1;
 }
 
-static int get_buckets(struct cursor *c, const struct schema_aggregate *def, struct aggregate_state *a, struct arena *arena)
+static int get_buckets(struct cursor *c, const struct schema_aggregate *def, struct aggregate_state *a,
+                       struct arena *arena)
 {
     /* A bucket takes at least two bytes, so this bounds their number before anything is allocated. */
     uint32_t capacity = (uint32_t)(cursor_left(c) / 2 + 1);
@@ -185,7 +186,8 @@ static int get_cases(struct cursor *c, struct aggregate_state *a, struct arena *
     return c->failed ? ERR_CORRUPT : 0;
 }
 
-static void put_aggregate(struct buf *out, const struct schema_aggregate *def, const struct aggregate_state *a)
+static void put_aggregate(struct buf *out, const struct schema_aggregate *def,
+                          const struct aggregate_state *a)
 {
     switch (def->kind) {
     case AGGREGATE_COUNT:
@@ -230,7 +232,8 @@ static int get_aggregate(struct cursor *c, const struct schema_aggregate *def, s
 /* ---- lists ---- */
 
 /* Room for the items that at most fit in the cursor, each at least `least` bytes, and a few more. */
-static void *room(struct cursor *c, size_t least, size_t size, uint32_t most, uint32_t *capacity, struct arena *arena)
+static void *room(struct cursor *c, size_t least, size_t size, uint32_t most, uint32_t *capacity,
+                  struct arena *arena)
 {
     size_t n = cursor_left(c) / least + 2;
     *capacity = (uint32_t)(n > most ? most : n);
@@ -318,8 +321,8 @@ static int get_consents(struct cursor *c, struct state *s)
             s->consent_count == s->consent_capacity)
             return ERR_CORRUPT;
         const char *source = (const char *)cursor_bytes(c, (size_t)n);
-        s->consents[s->consent_count++] = (struct consent){(uint32_t)(channel / 2), (uint32_t)purpose, channel & 1,
-                                                           time_ms, {source, (size_t)n}};
+        s->consents[s->consent_count++] = (struct consent){
+            (uint32_t)(channel / 2), (uint32_t)purpose, channel & 1, time_ms, {source, (size_t)n}};
     }
     return c->failed ? ERR_CORRUPT : 0;
 }
@@ -379,8 +382,8 @@ static int get_attribute(struct state *s, uint64_t tag, struct cursor *c, size_t
     return 0;
 }
 
-static int get_own_aggregate(struct state *s, uint64_t tag, struct cursor *c, const struct schema_aggregate *def,
-                             struct aggregate_state *a)
+static int get_own_aggregate(struct state *s, uint64_t tag, struct cursor *c,
+                             const struct schema_aggregate *def, struct aggregate_state *a)
 {
     struct cursor again = *c;
     int rc = get_aggregate(c, def, a, s->arena);
@@ -441,7 +444,8 @@ static uint64_t order_of(uint64_t tag)
     return tag_kind(tag) << (64 - ENTRY_KIND_BITS) | tag_id(tag);
 }
 
-int state_decode(struct state *s, const struct schema *schema, struct str blob, struct arena *arena, struct error *e)
+int state_decode(struct state *s, const struct schema *schema, struct str blob, struct arena *arena,
+                 struct error *e)
 {
     int rc = state_empty(s, schema, arena, e);
     if (rc || blob.n == 0)
@@ -453,7 +457,8 @@ int state_decode(struct state *s, const struct schema *schema, struct str blob, 
         return error_set(e, format > STATE_FORMAT ? ERR_INVALID : ERR_CORRUPT,
                          "the customer's state has format %u, this version reads %d", format, STATE_FORMAT);
     if (c.failed || s->version == 0)
-        return error_set(e, ERR_CORRUPT, "the customer's state is torn: no whole head in its %zu bytes", blob.n);
+        return error_set(e, ERR_CORRUPT, "the customer's state is torn: no whole head in its %zu bytes",
+                         blob.n);
     s->exists = true;
     bool first = true;
     for (uint64_t before = 0; cursor_left(&c);) {
@@ -470,8 +475,8 @@ int state_decode(struct state *s, const struct schema *schema, struct str blob, 
         if (rc == ERR_NOSPACE)
             return error_set(e, rc, "the request's memory is full");
         if (rc)
-            return error_set(e, ERR_CORRUPT, "the customer's state has an unreadable entry at byte %zu of %zu", at,
-                             blob.n);
+            return error_set(e, ERR_CORRUPT,
+                             "the customer's state has an unreadable entry at byte %zu of %zu", at, blob.n);
     }
     return 0;
 }

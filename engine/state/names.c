@@ -7,10 +7,10 @@
 
 struct names {
     struct arena arena;
-    struct str *text;    /* by id; [0] unused */
-    uint32_t capacity;   /* of text */
+    struct str *text;  /* by id; [0] unused */
+    uint32_t capacity; /* of text */
     uint32_t highest, count;
-    uint32_t *table;     /* ids; 0 is empty; size is a power of two */
+    uint32_t *table; /* ids; 0 is empty; size is a power of two */
     uint32_t table_size;
 };
 

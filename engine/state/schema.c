@@ -143,7 +143,8 @@ void schema_each_name(const struct schema *s, void (*visit)(void *ctx, struct st
         visit(ctx, s->aggregates[i].name);
 }
 
-static int bind_one(const struct names *names, struct str name, uint32_t *id, uint32_t *limit, struct error *e)
+static int bind_one(const struct names *names, struct str name, uint32_t *id, uint32_t *limit,
+                    struct error *e)
 {
     *id = names_find(names, name);
     if (!*id)

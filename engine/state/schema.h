@@ -17,44 +17,44 @@ enum {
     SCHEMA_PROPERTIES_MAX = 64, /* of one signal */
     SCHEMA_AGGREGATES_MAX = 4096
 };
-#define WINDOW_MIN_MS INT64_C(60000)             /* 1 minute */
-#define WINDOW_MAX_MS (INT64_C(400) * 86400000)  /* 400 days */
+#define WINDOW_MIN_MS INT64_C(60000)            /* 1 minute */
+#define WINDOW_MAX_MS (INT64_C(400) * 86400000) /* 400 days */
 
 /* An attribute of the profile, a property of a signal, a field of the request's context. */
 struct schema_field {
-    struct str name;           /* "tier" */
-    struct str path;           /* "profile.tier": its name in expressions and in the dictionary */
-    uint32_t id;               /* dictionary id; 0 until schema_bind (attributes only) */
-    uint8_t type;              /* VALUE_BOOL, VALUE_INT, VALUE_DOUBLE, VALUE_STRING or VALUE_TIMESTAMP */
-    const struct str *domain;  /* allowed strings, or NULL */
+    struct str name;          /* "tier" */
+    struct str path;          /* "profile.tier": its name in expressions and in the dictionary */
+    uint32_t id;              /* dictionary id; 0 until schema_bind (attributes only) */
+    uint8_t type;             /* VALUE_BOOL, VALUE_INT, VALUE_DOUBLE, VALUE_STRING or VALUE_TIMESTAMP */
+    const struct str *domain; /* allowed strings, or NULL */
     size_t domain_count;
 };
 
 enum aggregate_kind {
-    AGGREGATE_COUNT,   /* events in the window: int */
-    AGGREGATE_SUM,     /* of a number or int property in the window: double */
-    AGGREGATE_LAST,    /* a property of the latest event that has it, by (time, event id hash); unknown when none */
+    AGGREGATE_COUNT, /* events in the window: int */
+    AGGREGATE_SUM,   /* of a number or int property in the window: double */
+    AGGREGATE_LAST, /* a property of the latest event that has it, by (time, event id hash); unknown when none */
     AGGREGATE_LAST_AT, /* time of the latest event; also gives age */
     AGGREGATE_OPEN     /* cases (by key) opened and not closed, opened within the window: int */
 };
 
 struct schema_aggregate {
-    struct str name;      /* canonical text */
-    uint32_t id;          /* dictionary id; 0 until schema_bind */
+    struct str name; /* canonical text */
+    uint32_t id;     /* dictionary id; 0 until schema_bind */
     enum aggregate_kind kind;
-    uint32_t signal;      /* index of the signal (that opens) */
-    uint32_t property;    /* of that signal; UINT32_MAX for count and last_at */
+    uint32_t signal;                       /* index of the signal (that opens) */
+    uint32_t property;                     /* of that signal; UINT32_MAX for count and last_at */
     uint32_t close_signal, close_property; /* open only */
-    int64_t window_ms;    /* count, sum, open */
-    int64_t width_ms;     /* of a bucket: window / 24, at least 1; count and sum */
-    uint8_t type;         /* of its value */
+    int64_t window_ms;                     /* count, sum, open */
+    int64_t width_ms;                      /* of a bucket: window / 24, at least 1; count and sum */
+    uint8_t type;                          /* of its value */
 };
 
 struct schema_signal {
     struct str name;
     struct schema_field *properties;
     size_t property_count;
-    uint32_t *feeds;      /* aggregates that an event of this signal changes */
+    uint32_t *feeds; /* aggregates that an event of this signal changes */
     size_t feed_count;
 };
 

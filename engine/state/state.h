@@ -35,13 +35,14 @@ enum {
     STATE_SEEN_MOST = 4096,
     STATE_CONTACTS_MAX = 1000, /* a customer; past it no further contact is accepted (ERR_NOSPACE) */
     STATE_CONSENTS_MAX = 256,
-    STATE_CASES_MAX = 64,      /* cases an aggregate keeps; past it closed ones go first, then those opened first */
-    STATE_TEXT_MAX = 1024      /* bytes of a string attribute or property */
+    STATE_CASES_MAX =
+        64, /* cases an aggregate keeps; past it closed ones go first, then those opened first */
+    STATE_TEXT_MAX = 1024 /* bytes of a string attribute or property */
 };
 #define STATE_SEEN_MS INT64_C(3600000)
-#define STATE_AHEAD_MS INT64_C(300000)       /* events may lie this far ahead of now */
-#define STATE_NUMBER_MAX 1e12                /* magnitude of numbers in signals and attributes */
-#define STATE_SUM_SCALE 10000                /* fixed point of sums */
+#define STATE_AHEAD_MS INT64_C(300000) /* events may lie this far ahead of now */
+#define STATE_NUMBER_MAX 1e12          /* magnitude of numbers in signals and attributes */
+#define STATE_SUM_SCALE 10000          /* fixed point of sums */
 
 struct bucket {
     int64_t index; /* floor(event time / width) */
@@ -55,12 +56,12 @@ struct open_case {
 
 /* One aggregate's data; which members count depends on its kind. */
 struct aggregate_state {
-    uint32_t count, capacity;    /* buckets or cases */
+    uint32_t count, capacity; /* buckets or cases */
     union {
         struct bucket *buckets;  /* by index, ascending */
         struct open_case *cases; /* by (opened, key), ascending */
     };
-    int64_t last_ms;             /* last, last_at; INT64_MIN: nothing yet */
+    int64_t last_ms; /* last, last_at; INT64_MIN: nothing yet */
     uint64_t last_event;
     struct value last;
 };
@@ -102,24 +103,24 @@ struct raw_entry {
 struct state {
     const struct schema *schema;
     struct arena *arena;
-    bool exists;      /* there is a blob */
-    uint64_t version; /* of the blob it was read from; 0: none */
-    struct value *attributes;            /* [schema->attribute_count]; VALUE_UNKNOWN where absent */
-    struct aggregate_state *aggregates;  /* [schema->aggregate_count] */
-    struct contact *contacts;            /* by (time, decision id, action) ascending */
+    bool exists;                        /* there is a blob */
+    uint64_t version;                   /* of the blob it was read from; 0: none */
+    struct value *attributes;           /* [schema->attribute_count]; VALUE_UNKNOWN where absent */
+    struct aggregate_state *aggregates; /* [schema->aggregate_count] */
+    struct contact *contacts;           /* by (time, decision id, action) ascending */
     uint32_t contact_count, contact_capacity;
-    struct consent *consents;            /* by (channel, purpose) */
+    struct consent *consents; /* by (channel, purpose) */
     uint32_t consent_count, consent_capacity;
-    struct seen_event *seen;             /* by arrival */
+    struct seen_event *seen; /* by arrival */
     uint32_t seen_count, seen_capacity;
-    struct raw_entry *kept;              /* entries of other policies */
+    struct raw_entry *kept; /* entries of other policies */
     uint32_t kept_count, kept_capacity;
 };
 
 /* An event about the customer, checked against the schema by the caller. */
 struct signal {
-    uint32_t index;            /* of schema->signals */
-    uint64_t event;            /* hash of the event id */
+    uint32_t index; /* of schema->signals */
+    uint64_t event; /* hash of the event id */
     int64_t time_ms;
     const struct value *properties; /* [property_count]; VALUE_UNKNOWN where absent */
 };

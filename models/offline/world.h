@@ -19,17 +19,18 @@
  *   help       1.3, 0.1 without an open case
  *   apology    1.1, 0.1 without a late order
  *   size       1.5, 0.3 unless something was sent back because of its size in the last 14 days
- *   ask        1, 2.5 when a case was resolved in the last 7 days; × 0.05 while a case is open or an order
- * late inform     1
+ *   ask        1, 2.5 when a case was resolved in the last 7 days; × 0.05 while a case is open or an order late
+ *   inform     1
  *
- *   taste      the person's, for the action's category, 0.2 to 3 (mean 1.2 for fashion, 0.8 for others); 1
- * for a category that the world does not know lure       1 + 5 × discount × price sensitivity (0 to 1) warmth
- * 1 up to an hour after the last item went into the cart, then in a straight line to 0.3 at 24 hours; 0.05
- *              without a cart
+ *   taste      the person's, for the action's category, 0.2 to 3 (mean 1.2 for fashion, 0.8 for others); 1 for a
+ *              category that the world does not know
+ *   lure       1 + 5 × discount × price sensitivity (0 to 1)
+ *   warmth     1 up to an hour after the last item went into the cart, then in a straight line to 0.3 at 24 hours;
+ *              0.05 without a cart
  *   hour       1.3 from 18 to 22 o'clock in the brand's zone, 0.6 from 0 to 7, else 1
- *   trouble    the product of: open case 0.06; order late 0.25; case resolved in the last 24 hours 0.6;
- * resolved in the last 7 days and not to their satisfaction (below 3 of 5) 0.3; bought in the last 24 hours
- * 0.5; sent back because of size in the last 14 days 0.12 for that category, 0.8 for others
+ *   trouble    the product of: open case 0.06; order late 0.25; case resolved in the last 24 hours 0.6; resolved in
+ *              the last 7 days and not to their satisfaction (below 3 of 5) 0.3; bought in the last 24 hours 0.5; sent
+ *              back because of size in the last 14 days 0.12 for that category, 0.8 for others
  *
  * Which theme an action has is told by world_theme. All of it is +, −, × and ÷ of doubles, with no function
  * of libm, so that the same seed gives the same bytes on every machine. A world is immutable once open; any

@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&command_serve,  &command_check,    &command_decide, &command_signal, &command_outcome,
-                                                 &command_import, &command_simulate, &command_replay, NULL};
+static const struct command *const commands[] = {&command_serve,    &command_check,   &command_decide,
+                                                 &command_signal,   &command_outcome, &command_import,
+                                                 &command_simulate, &command_replay,  NULL};
 
 static int help(FILE *out, int code)
 {
-    fprintf(out, "tact %s: decides what to say to a customer, here, now, or that nothing is said\n\n", TACT_VERSION);
+    fprintf(out, "tact %s: decides what to say to a customer, here, now, or that nothing is said\n\n",
+            TACT_VERSION);
     fprintf(out, "usage: tact COMMAND [options]\n\ncommands:\n");
     for (const struct command *const *c = commands; *c; c++)
         fprintf(out, "  %-10s %s\n", (*c)->name, (*c)->brief);
@@ -38,6 +40,7 @@ int main(int argc, char **argv)
         suggest_offer(&s, str_from((*c)->name));
     }
     struct str best = suggest_best(&s);
-    fprintf(stderr, "tact: unknown command '%s'%s%.*s%s\n", argv[1], best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "");
+    fprintf(stderr, "tact: unknown command '%s'%s%.*s%s\n", argv[1], best.n ? "; did you mean " : "",
+            STR_ARG(best), best.n ? "?" : "");
     return help(stderr, EXIT_USAGE);
 }

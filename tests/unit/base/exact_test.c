@@ -29,9 +29,11 @@ static void near_libm(void **state)
 static void same_everywhere(void **state)
 {
     (void)state;
-    static const double known[][2] = {{0, 1}, {1, 0x1.5bf0a8b145769p+1}, {-1, 0x1.78b56362cef38p-2}, {10, 0x1.5829dcf950560p+14}};
+    static const double known[][2] = {
+        {0, 1}, {1, 0x1.5bf0a8b145769p+1}, {-1, 0x1.78b56362cef38p-2}, {10, 0x1.5829dcf950560p+14}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        assert_true(fabs(exact_exp(known[i][0]) - known[i][1]) <= nextafter(known[i][1], INFINITY) - known[i][1]);
+        assert_true(fabs(exact_exp(known[i][0]) - known[i][1]) <=
+                    nextafter(known[i][1], INFINITY) - known[i][1]);
     uint64_t sum = 0;
     struct rng r;
     rng_seed(&r, 9);
@@ -58,6 +60,7 @@ static void edges(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(near_libm), cmocka_unit_test(same_everywhere), cmocka_unit_test(edges)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(near_libm), cmocka_unit_test(same_everywhere),
+                                       cmocka_unit_test(edges)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,15 +85,15 @@ static void quiet_hours(void **state)
 
 #define LIMITED                                                                                              \
     BRAND                                                                                                    \
-        "channels: {mail: {direction: outbound, consent: [], confirm_within: 30m}, sms: {direction: "        \
-        "outbound, consent: []}}\n"                                                                          \
-        "actions:\n"                                                                                         \
-        "  - {id: a, issue: i, group: g, purpose: service, value: 9, treatments: [{channel: mail, body: "    \
-        "x}, {channel: sms, body: x}]}\n"                                                                    \
-        "  - {id: b, issue: i, group: g, purpose: service, value: 8, treatments: [{channel: mail, body: "    \
-        "x}]}\n"                                                                                             \
-        "  - {id: c, issue: j, group: h, purpose: ask, value: 7, treatments: [{channel: mail, body: x}]}\n"  \
-        "contact_policy:\n"
+    "channels: {mail: {direction: outbound, consent: [], confirm_within: 30m}, sms: {direction: "            \
+    "outbound, consent: []}}\n"                                                                              \
+    "actions:\n"                                                                                             \
+    "  - {id: a, issue: i, group: g, purpose: service, value: 9, treatments: [{channel: mail, body: "        \
+    "x}, {channel: sms, body: x}]}\n"                                                                        \
+    "  - {id: b, issue: i, group: g, purpose: service, value: 8, treatments: [{channel: mail, body: "        \
+    "x}]}\n"                                                                                                 \
+    "  - {id: c, issue: j, group: h, purpose: ask, value: 7, treatments: [{channel: mail, body: x}]}\n"      \
+    "contact_policy:\n"
 
 static void frequency_caps(void **state)
 {

@@ -360,7 +360,9 @@ static void test_broken_tree(void **state)
     put(root, "engine/state/alone.c", HEAD);
     put(root, "engine/state/program.c", HEAD "int main(void)\n");
     put(root, "engine/base/clock.h", "/* nothing */\n");
-    put(root, "engine/base/late.h", "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n" "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n" HEAD);
+    put(root, "engine/base/late.h",
+        "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
+        "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n" HEAD);
     put(root, "engine/new/x.h", HEAD);
     put(root, "tests/x.py", "# nothing\n");
     static const char *const expected[] = {
