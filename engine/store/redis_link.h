@@ -1,9 +1,9 @@
 /* One connection to one Redis, kept alive: hiredis's asynchronous client on libuv with an adapter of our own.
  *
- *      +--------------------------- CLOSED <------------------------------------------+
- *      | backoff timer                ^ cannot connect, timer, error                  | lost, stalled,
- * refused v                              |                                               | CONNECTING
- * ---------------> (connected) GREETING ---- AUTH, SELECT, owner's checks ----> READY
+ *      +------------------------- CLOSED <-------------------------------------+
+ *      | backoff timer                ^ cannot connect, timer, error, refused  | lost, stalled
+ *      v                              |                                        |
+ *  CONNECTING ---> (connected) ---> GREETING ---- AUTH, SELECT, owner's checks ----> READY
  *
  * Commands go out and are answered in order. A command has a deadline; when it passes, its owner hears
  * NO_REPLY, the connection stays, and the late reply is thrown away when it comes. A connection that owes a
