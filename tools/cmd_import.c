@@ -1,10 +1,8 @@
 /* tact import: a CSV file of customers to a server, one upsert a row, many at once.
  *
  *   csv record --import_row--> held --(its customer has no row under way)--> sent --> answered
- *                  |                                                          |  \-> sent again after a
- * pause, a bounded
- *                  +--> rejected <----------- INVALID_ARGUMENT ---------------+      number of times, then
- * the import stops
+ *                  |                                                          |  \-> sent again after a pause, a bounded
+ *                  +--> rejected <----------- INVALID_ARGUMENT ---------------+      number of times; then import stops
  *
  * Invariants: at most --in-flight rows are sent and not answered; rows of one customer go one after the
  * other, in the file's order, so that the last one wins; a row is counted once, as imported, rejected or

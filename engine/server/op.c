@@ -192,8 +192,15 @@ static bool time_is_over(const struct op *op)
     return c->mono_us(c->ctx) >= op->deadline_us;
 }
 
+static enum step_result fail_stopped(struct op *op)
+{
+    return op_fail(op, GRPC_UNAVAILABLE, "this server is stopping; retry with the same ids");
+}
+
 static enum step_result op_step_load(struct op *op)
 {
+    if (worker_stopped(op->worker))
+        return fail_stopped(op);
     if (time_is_over(op))
         return op_fail(op, GRPC_DEADLINE_EXCEEDED, "out of time before the customer's state was read%s",
                        op->new_version ? "; an earlier write may have happened: retry with the same ids"
@@ -230,6 +237,8 @@ static enum step_result op_step_commit(struct op *op)
         op->step = STEP_LOG;
         return STEP_MORE;
     }
+    if (worker_stopped(op->worker))
+        return fail_stopped(op);
     struct store_commit c = {.customer = op->customer, .expected = op->state.version};
     if (op->dirty) {
         const struct worker_clock *clock = &worker_config_of(op->worker)->clock;

@@ -139,6 +139,7 @@ int op_as_of(struct op *op, int64_t as_of_ms, struct error *e) MUST_CHECK;
 bool worker_take_turn(struct op *op);
 void worker_pass_turn(struct op *op);
 void worker_op_over(struct op *op);
+bool worker_stopped(const struct worker *w);
 struct worker_stats *worker_stats_of(struct worker *w);
 struct rng *worker_rng(struct worker *w);
 const struct worker_config *worker_config_of(const struct worker *w);

@@ -191,6 +191,7 @@ static void on_drained(void *user)
     uv_close((uv_handle_t *)&s->tick, NULL);
     for (size_t i = 0; i < sizeof s->signals / sizeof s->signals[0]; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
+    worker_stop(s->worker);
     redis_store_free(&s->store);
     uv_close((uv_handle_t *)&s->log_wake, NULL);
 }
@@ -361,13 +362,16 @@ static void close_any(uv_handle_t *handle, void *arg)
 
 static void finish(struct serve *s)
 {
+    /* In this order each callback finds what it needs: the store's reach the log, the log's reach the calls. */
+    if (s->worker)
+        worker_stop(s->worker);
+    if (s->store)
+        redis_store_free(&s->store);
     if (s->log)
-        log_close(&s->log); /* reports to calls that still wait */
+        log_close(&s->log);
     if (s->worker)
         stats_print(s->worker, stdout);
     service_free(&s->service);
-    if (s->store)
-        redis_store_free(&s->store);
     uv_run(&s->loop, UV_RUN_NOWAIT);
     worker_free(&s->worker);
     snapshot_release(&s->pending);

@@ -25,6 +25,7 @@ struct worker {
     uint32_t ops, pooled;
     struct op *ready_first, *ready_last; /* calls whose turn came; run by the outermost worker_pass_turn */
     bool running_ready;
+    bool stopped;
 };
 
 enum { POOL_OPS_MAX = 256 };
@@ -241,6 +242,16 @@ void worker_pass_turn(struct op *op)
 }
 
 /* ---- the rest ---- */
+
+void worker_stop(struct worker *w)
+{
+    w->stopped = true;
+}
+
+bool worker_stopped(const struct worker *w)
+{
+    return w->stopped;
+}
 
 void worker_set_snapshot(struct worker *w, struct snapshot *snapshot_take)
 {

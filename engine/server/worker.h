@@ -90,6 +90,9 @@ typedef void (*worker_done)(void *user, const struct worker_result *r);
 void worker_submit(struct worker *w, enum op_kind kind, struct str request, int64_t deadline_us,
                    worker_done done, void *user);
 
+/* The store goes away now: calls under way and new ones end with UNAVAILABLE instead of asking it. */
+void worker_stop(struct worker *w);
+
 /* New calls use this snapshot (bound to the worker's names). NULL: no policy serves; calls get UNAVAILABLE.
  */
 void worker_set_snapshot(struct worker *w, struct snapshot *snapshot_take);

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import threading
 import time
 
 from harness import ROOT, WORK, Redis, Server, check, common, customers, decisions, done, fails, grpc
@@ -91,4 +92,36 @@ check("a store with another dictionary is noticed", until(
     lambda: any("not the one we know" in (x or "") for x in server.lines)))
 fails("and nothing is decided with wrong names", UNAVAILABLE, "not ready", lambda: decide(server))
 check("stops in order", server.stop() == 0)
+
+# ---- told to stop in the middle of everything ----
+def hammer(client, n, answers):
+    """Calls until the server is gone; only these endings are allowed."""
+    for i in range(100000):
+        try:
+            if i % 2:
+                client.Decide(decisions.DecideRequest(request_id="h%d-%d" % (n, i), customer_id="h%d" % (i % 7), channel="email", mode="RESERVE"), timeout=5)
+            else:
+                client.Signal(customers.SignalRequest(customer_id="h%d" % (i % 7), signals=[
+                    common.Signal(event_id="h%d-%d" % (n, i), name="cart_add")]), timeout=5)
+            answers.append("OK")
+        except grpc.RpcError as e:
+            answers.append(e.code())
+            if e.code() != grpc.StatusCode.OK:
+                return
+
+
+for round in range(4):
+    server = Server(POLICY, extra=["--drain-ms", str(0 if round % 2 else 200)])
+    answers = []
+    threads = [threading.Thread(target=hammer, args=(server.client, n, answers)) for n in range(24)]
+    for t in threads:
+        t.start()
+    until(lambda: len(answers) > 500)
+    server.p.send_signal(signal.SIGTERM)
+    code = server.p.wait(30)
+    for t in threads:
+        t.join()
+    allowed = {"OK", UNAVAILABLE, grpc.StatusCode.CANCELLED}
+    check("SIGTERM under load, round %d: exit code 0, clear endings" % round, code == 0 and set(answers) <= allowed,
+          (code, set(answers), server.lines[-5:]))
 done()
