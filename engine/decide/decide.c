@@ -54,11 +54,12 @@ static enum candidate_stage stage_of(const struct blocker *b)
 
 /* ---- score and arbitrate ---- */
 
-static double number_of(struct expr_eval *ev, expr_id id)
+static double number_of(struct expr_eval *ev, expr_id id, double when_unknown)
 {
     struct value v = expr_eval(ev, id);
-    /* A value that is not known is worth nothing: the action then loses to silence. */
-    return v.type == VALUE_DOUBLE && isfinite(v.number) ? v.number : 0;
+    if (v.type != VALUE_DOUBLE)
+        return when_unknown;
+    return isfinite(v.number) ? v.number : 0;
 }
 
 /* Fills in propensity, factors and priority of the candidates listed. */
@@ -80,13 +81,14 @@ static int score(const struct decide_input *in, struct expr_eval *ev, struct are
         c->factors = (struct factors){
             .propensity = in->scorer ? propensity[i] : a->starting_propensity,
             .from_model = in->scorer != NULL,
-            .value = number_of(ev, a->value),
-            .context_weight = number_of(ev, a->context_weight),
-            .lever = number_of(ev, a->lever),
+            /* What a response is worth must be known; a weight or lever that is not known changes nothing. */
+            .value = number_of(ev, a->value, 0),
+            .context_weight = number_of(ev, a->context_weight, 1),
+            .lever = number_of(ev, a->lever, 1),
             .contact_cost = p->channels[in->request->channel].cost,
         };
         double gain = c->factors.propensity * c->factors.value * c->factors.context_weight * c->factors.lever;
-        /* What left the range of doubles cannot be ranked (a NaN compares with nothing): worth nothing, as above. */
+        /* What left the range of doubles cannot be ranked (a NaN compares with nothing): worth nothing. */
         c->priority = (isfinite(gain) ? gain : 0) - c->factors.contact_cost;
         c->scored = true;
     }

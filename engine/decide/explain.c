@@ -393,7 +393,10 @@ static struct str suppression_text(const struct decision *d, const struct gate *
     if (s->block.kind != BLOCK_NONE)
         put_block(b, d, &s->block);
     else if (s->cause == CAUSE_NOT_WORTH_IT)
-        buf_printf(b, "the best action is not worth a contact: its priority is not above that of silence, 0");
+        buf_printf(b, "the best action is not worth a contact: %s",
+                   expr_eval(d->ev, d->input->policy->actions[s->withheld].value).type == VALUE_DOUBLE
+                       ? "its priority is not above that of silence, 0"
+                       : "what a response to it is worth is not known");
     else if (s->cause == CAUSE_RENDERING)
         buf_printf(b, "no text could be rendered: %.*s is not known",
                    STR_ARG(d->candidates[s->withheld].failed_source));
@@ -434,6 +437,10 @@ int explain_suppression(struct decision *d, struct gate *g, long best, struct ar
         s->withheld = best;
         s->withheld_priority = d->candidates[best].priority;
         s->cause = d->candidates[best].stage == STAGE_RENDER ? CAUSE_RENDERING : CAUSE_NOT_WORTH_IT;
+        const struct policy_action *a = &d->input->policy->actions[best];
+        const expr_id worth[] = {a->value, a->context_weight, a->lever};
+        for (size_t i = 0; s->cause == CAUSE_NOT_WORTH_IT && i < 3; i++)
+            expr_slots(d->input->policy->program, worth[i], wait_slot, &w);
     } else {
         explain_engagement(d, g, &w);
         if (explain_rules_alone(d, g))

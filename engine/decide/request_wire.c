@@ -434,9 +434,11 @@ static int outcome_contact(const struct outcome *o, const struct policy *p, stru
     if (!o->action || !o->channel)
         return error_set(e, ERR_NOTFOUND,
                          "no such decision is kept for this customer; pass the choice's handle");
+    long at = policy_action_of_id(p, o->action);
+    if (!policy_counts_contact(p, at, o->channel)) /* no limit looks at it: it would only fill the list */
+        return 0;
     struct contact k = {
         .decision = o->decision, .action = o->action, .channel = o->channel, .time_ms = o->time_ms};
-    long at = policy_action_of_id(p, o->action);
     if (at >= 0) {
         k.purpose = p->purposes[p->actions[at].purpose].id;
         k.group = p->groups[p->actions[at].group].id;
@@ -479,9 +481,7 @@ int outcome_apply(const struct outcome *o, const struct policy *p, struct state 
         return 1;
     }
     k->outcomes |= bits[o->kind];
-    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__SENT ||
-        o->kind == TACT__V1__RECORD_REQUEST__KIND__IMPRESSION)
-        k->expires_ms = 0;
+    k->expires_ms = 0; /* sent, shown, or answered, so it was sent */
     if (o->kind == TACT__V1__RECORD_REQUEST__KIND__CONVERSION)
         add_value(k, o->value);
     return 1;

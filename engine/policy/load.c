@@ -257,6 +257,7 @@ static void add_file(struct loader *l, struct hasher *h, const char *name, struc
     hasher_add(h, bytes.p, bytes.n);
     hasher_add(h, "", 1);
     struct yaml_node *root = path.p ? yaml_read(path.p, bytes, l->arena, l->diags) : NULL;
+    l->unread = l->unread || !root;
     if (root && yaml_expect(l->diags, root, YAML_MAPPING, "a policy file")) {
         yaml_known_keys(l->diags, root, "a policy file", sections);
         l->files[l->file_count++] = root;
@@ -290,7 +291,8 @@ static struct policy *loader_finish(struct loader *l, struct hasher **h, size_t 
     struct policy *p = l->policy;
     struct diags *diags = l->diags;
     id128_text(hasher_take(h), p->id);
-    if (l->file_count) {
+    /* While a file cannot be read, whatever refers to it would be reported too. */
+    if (l->file_count && !l->unread) {
         load_schema(l);
         load_actions(l);
         load_rules(l);
@@ -319,6 +321,8 @@ struct policy *policy_load(const char *folder, const struct tzdb *zones, struct 
         char *path = arena_printf(l->arena, "%s/%s", folder, names[i]);
         if (path && yaml_read_bytes(path, &bytes, diags))
             add_file(l, h, names[i], (struct str){(const char *)bytes.p, bytes.n});
+        else
+            l->unread = true;
     }
     buf_free(&bytes);
     return loader_finish(l, &h, errors);

@@ -21,6 +21,7 @@ struct loader {
     struct diags *diags;
     struct yaml_node *files[POLICY_FILES_MAX];
     size_t file_count;
+    bool unread;                     /* a file is no YAML: its own findings are enough */
     struct loader_feature *features; /* [feature_count] */
     long missed;                     /* of the feature that compiles now */
     /* The action whose expressions compile now, for action.x; NULL elsewhere. */

@@ -6,7 +6,7 @@
  *       group: cart                      family; any word
  *       purpose: promotional             promotional | service | transactional | ask
  *       value: 3.5                       of a positive response; a number or an expression (double)
- *       context_weight: "…"              default 1; a number or an expression
+ *       context_weight: "…"              default 1, also when unknown; a number or an expression
  *       lever: 1                         default 1; a number or an expression
  *       starting_propensity: 0.05        used while no model scores the action
  *       active: {from: 2025-01-01, to: 2025-12-31, weekly: ["sat-thu 09:00-20:00"]}

@@ -129,6 +129,19 @@ long policy_channel_of_id(const struct policy *p, uint32_t dictionary_id)
     return -1;
 }
 
+bool policy_counts_contact(const struct policy *p, long action, uint32_t channel_id)
+{
+    if (action < 0)
+        return p->limit_count > 0;
+    const struct policy_action *a = &p->actions[action];
+    for (size_t i = 0; i < a->limit_count; i++) {
+        uint32_t channel = p->limits[a->limits[i]].scope.channel;
+        if (channel >= SCOPE_EACH || p->channels[channel].word.id == channel_id)
+            return true;
+    }
+    return false;
+}
+
 static bool field_covers(uint32_t field, uint32_t value)
 {
     return field == SCOPE_ANY || field == SCOPE_EACH || field == value;

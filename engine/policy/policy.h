@@ -219,6 +219,9 @@ long policy_placement_find(const struct policy_channel *c, struct str name);
 long policy_action_of_id(const struct policy *p, uint32_t dictionary_id);
 long policy_channel_of_id(const struct policy *p, uint32_t dictionary_id);
 
+/* Whether any limit counts contacts of an action (index, or -1: one that this policy lacks) on a channel (dictionary id). */
+bool policy_counts_contact(const struct policy *p, long action, uint32_t channel_id);
+
 /* Whether a scope covers an action on a channel (SCOPE_EACH matches anything). */
 bool policy_scope_covers(const struct policy_scope *s, const struct policy *p, uint32_t action,
                          uint32_t channel);

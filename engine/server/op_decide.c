@@ -4,16 +4,13 @@
  * any server, looks at the same record beside the blob. RESERVE always keeps a record (in the same atomic
  * step as the contact), PEEK and FRESH keep one when they have a request_id. A record that is there is the
  * answer.
- *
- * Record: u8 format (1) | u8 mode | u8 length + channel | Decision bytes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/op_decide.h"
 #include "decide/decision_wire.h"
 #include "net/proto_check.h"
+#include "server/kept.h"
 #include "server/op.h"
 #include "tact/v1/log.pb-c.h"
-
-enum { RECORD_FORMAT = 1 };
 
 struct id128 op_decision_id(struct str customer, struct str request_id, struct arena *arena)
 {
@@ -58,41 +55,48 @@ static int check(struct op *op, struct error *e)
 static int keep_record(struct op *op, struct error *e)
 {
     const struct decide_request *r = &op->decide.request;
-    struct str channel = op->snapshot->policy->channels[r->channel].word.name;
-    size_t n = 3 + channel.n + op->decide.bytes.n;
-    uint8_t *p = arena_alloc(&op->arena, n);
-    if (!p)
-        return error_set(e, ERR_NOSPACE, "the request's memory is full");
-    p[0] = RECORD_FORMAT;
-    p[1] = (uint8_t)r->mode;
-    p[2] = (uint8_t)channel.n;
-    memcpy(p + 3, channel.p, channel.n);
-    memcpy(p + 3 + channel.n, op->decide.bytes.p, op->decide.bytes.n);
-    op->record_bytes = (struct str){(const char *)p, n};
+    struct kept k = {.mode = r->mode,
+                     .choices = (uint8_t)op->decide.decision.choice_count,
+                     .digest = kept_digest(r),
+                     .channel = op->snapshot->policy->channels[r->channel].word.name,
+                     .decision = op->decide.bytes};
     op->record_wanted = true;
-    return 0;
+    return kept_write(&k, &op->arena, &op->record_bytes)
+               ? error_set(e, ERR_NOSPACE, "the request's memory is full")
+               : 0;
+}
+
+/* A kept reservation is a permission to send only while its contact counts: else somebody else may have the slot. */
+static int check_booking(struct op *op, struct error *e)
+{
+    const struct contact *c = state_contact_find(&op->state, op->decide.id, 0);
+    if (c && contact_counts(c, op->now_ms))
+        return 0;
+    return error_set(e, ERR_EXISTS,
+                     "request_id: its booking has lapsed or was given back, so it holds no slot; reserve "
+                     "with a new request_id");
 }
 
 /* The recorded decision is the answer, if it is one for this request. */
 static int repeat(struct op *op, struct error *e)
 {
-    struct cursor c = cursor_of(op->recorded.p, op->recorded.n);
-    uint8_t format = cursor_byte(&c), mode = cursor_byte(&c);
-    size_t n = cursor_byte(&c);
-    struct str channel = {(const char *)cursor_bytes(&c, n), n};
-    struct str mine = op->snapshot->policy->channels[op->decide.request.channel].word.name;
-    if (c.failed || format != RECORD_FORMAT)
+    static const char *const modes[] = {"PEEK", "FRESH", "RESERVE"};
+    const struct decide_request *r = &op->decide.request;
+    struct str mine = op->snapshot->policy->channels[r->channel].word.name;
+    struct kept k;
+    if (!kept_read((struct str){(const char *)op->recorded.p, op->recorded.n}, &k))
         return error_set(e, ERR_CORRUPT, "the recorded decision of this request_id cannot be read");
-    if (!str_eq(channel, mine) || mode != (uint8_t)op->decide.request.mode)
+    if (!str_eq(k.channel, mine) || k.mode != r->mode)
         return error_set(e, ERR_INVALID,
                          "request_id: used before for channel %.*s, mode %s; one id belongs to one request",
-                         STR_ARG(channel),
-                         mode == MODE_RESERVE ? "RESERVE"
-                         : mode == MODE_FRESH ? "FRESH"
-                                              : "PEEK");
+                         STR_ARG(k.channel), (unsigned)k.mode <= MODE_RESERVE ? modes[k.mode] : "?");
+    if (k.digest != kept_digest(r))
+        return error_set(e, ERR_INVALID,
+                         "request_id: used before with other placements, locale, max_actions or signals; one "
+                         "id belongs to one request");
     op->decide.repeated = true;
-    op->decide.bytes = (struct str){(const char *)c.p, cursor_left(&c)};
-    return 0;
+    op->decide.bytes = k.decision;
+    return k.mode == MODE_RESERVE && k.choices ? check_booking(op, e) : 0;
 }
 
 static int apply(struct op *op, struct error *e)
@@ -129,10 +133,39 @@ static int apply(struct op *op, struct error *e)
     return rc;
 }
 
+/* A repeat decides nothing, but its signals must be in the log before they are acknowledged, and the first try may have
+ * failed just there: they are logged again, and known by their event ids. */
+static int record_signals(struct op *op, struct str *out, struct error *e)
+{
+    const Tact__V1__DecideRequest *asked = (const Tact__V1__DecideRequest *)op->message;
+    if (asked->n_signals == 0)
+        return 0;
+    Tact__V1__LogRecord head;
+    Tact__V1__SignalRecord m;
+    Tact__V1__SignalRequest request;
+    struct str bytes;
+    tact__v1__log_record__init(&head);
+    tact__v1__signal_record__init(&m);
+    tact__v1__signal_request__init(&request);
+    request.customer_id = asked->customer_id;
+    request.n_signals = asked->n_signals;
+    request.signals = asked->signals;
+    request.as_of_ms = asked->as_of_ms;
+    int rc = op_pack(op, &request.base, &bytes, e);
+    if (rc)
+        return rc;
+    op_log_head(op, &head);
+    m.request = (ProtobufCBinaryData){bytes.n, (uint8_t *)bytes.p};
+    m.now_ms = op->now_ms;
+    head.record_case = TACT__V1__LOG_RECORD__RECORD_SIGNAL;
+    head.signal = &m;
+    return op_pack(op, &head.base, out, e);
+}
+
 static int record(struct op *op, struct str *out, struct error *e)
 {
     if (op->decide.repeated)
-        return 0;
+        return record_signals(op, out, e);
     Tact__V1__LogRecord head;
     Tact__V1__DecisionRecord m;
     tact__v1__log_record__init(&head);

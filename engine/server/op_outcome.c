@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "net/proto_check.h"
 #include "server/op_outcome.h"
+#include "server/kept.h"
 #include "tact/v1/log.pb-c.h"
 #include <math.h>
 
@@ -23,6 +24,13 @@ static int by_handle(struct op *op, const Tact__V1__RecordRequest *m, struct err
     if (other)
         return error_set(e, ERR_INVALID, "customer_id: the handle belongs to another customer");
     op->customer = h->customer.n ? h->customer : given;
+    char id[ID128_TEXT];
+    id128_text(h->decision, id);
+    if (m->decision_id[0] && strcmp(m->decision_id, id) != 0)
+        return error_set(e, ERR_INVALID, "decision_id: the handle belongs to another decision, %s", id);
+    const char *action = op_word(op, h->action);
+    if (m->action_id[0] && strcmp(m->action_id, action) != 0)
+        return error_set(e, ERR_INVALID, "action_id: the handle belongs to another action, %s", action);
     op->record.outcome.decision = h->decision;
     op->record.outcome.action = h->action;
     op->record.outcome.channel = h->channel;
@@ -31,6 +39,8 @@ static int by_handle(struct op *op, const Tact__V1__RecordRequest *m, struct err
 
 static int by_decision_id(struct op *op, const Tact__V1__RecordRequest *m, struct error *e)
 {
+    if (!m->decision_id[0])
+        return error_set(e, ERR_INVALID, "handle: needed, or customer_id and decision_id instead of it");
     int rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
     if (rc)
         return rc;
@@ -67,7 +77,10 @@ static int check(struct op *op, struct error *e)
     if (m->value != 0 && m->kind != TACT__V1__RECORD_REQUEST__KIND__CONVERSION)
         return error_set(e, ERR_INVALID, "value: only a CONVERSION has one");
     o->time_ms = m->time_ms ? m->time_ms : op->now_ms;
-    if (m->time_ms < 0 || o->time_ms > op->now_ms + STATE_AHEAD_MS)
+    if (m->time_ms < 0)
+        return error_set(e, ERR_INVALID, "time_ms: %lld is no time in Unix milliseconds",
+                         (long long)m->time_ms);
+    if (o->time_ms > op->now_ms + STATE_AHEAD_MS)
         return error_set(e, ERR_INVALID, "time_ms: at most 300 s ahead of the server's time are allowed");
     o->kind = m->kind;
     o->value = m->value;
@@ -78,29 +91,57 @@ static int check(struct op *op, struct error *e)
     return rc;
 }
 
+static int several(struct error *e)
+{
+    return error_set(
+        e, ERR_INVALID,
+        "action_id: needed, since this decision made several choices (or pass the choice's handle)");
+}
+
+/* Sending is for outbound channels, showing for inbound ones. */
+static int check_direction(const struct op *op, struct error *e)
+{
+    const struct outcome *o = &op->record.outcome;
+    const struct policy *p = op->snapshot->policy;
+    long channel = policy_channel_of_id(p, o->channel);
+    bool sends = o->kind == TACT__V1__RECORD_REQUEST__KIND__SENT ||
+                 o->kind == TACT__V1__RECORD_REQUEST__KIND__NOT_SENT;
+    bool shows = o->kind == TACT__V1__RECORD_REQUEST__KIND__IMPRESSION;
+    if (channel < 0 || !(p->channels[channel].outbound ? shows : sends))
+        return 0;
+    return error_set(
+        e, ERR_INVALID, "kind: %s; %.*s is %s",
+        shows ? "IMPRESSION is for inbound channels" : "SENT and NOT_SENT are for outbound channels",
+        STR_ARG(p->channels[channel].word.name), p->channels[channel].outbound ? "outbound" : "inbound");
+}
+
 /* The action and channel of a decision known by its id alone: from the contact, else from the recorded
  * decision. */
 static int resolve(struct op *op, struct error *e)
 {
     struct outcome *o = &op->record.outcome;
     const struct contact *k = state_contact_find(&op->state, o->decision, o->action);
+    if (k && !o->action && k + 1 < op->state.contacts + op->state.contact_count &&
+        id128_eq(k[1].decision, o->decision))
+        return several(e);
     if (k) {
         o->action = k->action;
         o->channel = k->channel;
         return 0;
     }
-    struct cursor c = cursor_of(op->recorded.p, op->recorded.n);
-    (void)cursor_byte(&c);
-    (void)cursor_byte(&c);
-    size_t n = cursor_byte(&c);
-    struct str channel = {(const char *)cursor_bytes(&c, n), n};
+    struct kept kept;
+    bool known = kept_read((struct str){(const char *)op->recorded.p, op->recorded.n}, &kept);
     ProtobufCAllocator allocator = proto_arena_allocator(&op->arena);
-    Tact__V1__Decision *d = c.failed ? NULL : tact__v1__decision__unpack(&allocator, cursor_left(&c), c.p);
+    Tact__V1__Decision *d =
+        known ? tact__v1__decision__unpack(&allocator, kept.decision.n, (const uint8_t *)kept.decision.p)
+              : NULL;
     if (!d)
         return error_set(e, ERR_NOTFOUND,
                          "decision_id: no such decision is kept for this customer; pass the choice's handle");
-    char *path = arena_printf(&op->arena, "channel.%.*s", STR_ARG(channel));
+    char *path = arena_printf(&op->arena, "channel.%.*s", STR_ARG(kept.channel));
     o->channel = path ? names_find(worker_names(op->worker), str_from(path)) : 0;
+    if (!o->action && d->n_choices > 1)
+        return several(e);
     for (size_t i = 0; i < d->n_choices; i++) {
         path = arena_printf(&op->arena, "action.%s", d->choices[i]->action_id);
         uint32_t action = path ? names_find(worker_names(op->worker), str_from(path)) : 0;
@@ -122,6 +163,9 @@ static int apply(struct op *op, struct error *e)
         if (rc)
             return rc;
     }
+    int wrong = check_direction(op, e);
+    if (wrong)
+        return wrong;
     int changed = outcome_apply(o, op->snapshot->policy, &op->state, op->now_ms, e);
     if (changed < 0)
         return changed;

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500 };
+enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500, WATCH_TICKS = 4 };
 
 struct serve {
     const struct serve_options *options;
@@ -34,6 +34,8 @@ struct serve {
     char name[HANDLE_SERVER_MAX + 1];
     char log_folder[4096], redis_folder[4096];
     struct worker_config config;
+    uint64_t ticks;
+    bool ran; /* got as far as listening */
     bool secret_known, activating, loading, stopping;
     struct snapshot *loaded; /* by load_work */
     struct error load_error;
@@ -156,16 +158,23 @@ static void proceed(struct serve *s)
     }
 }
 
+/* Whether the store still is the one whose names we write with: it may have been emptied, or swapped behind its address. */
+static void verify(struct serve *s)
+{
+    if (!s->secret_known || s->pending || s->activating || s->stopping || !worker_snapshot(s->worker) ||
+        !store_ready(s->store))
+        return;
+    s->activating = true;
+    activate_verify(s->worker, s->store, s->names, soon(), on_verified, s);
+}
+
 static void on_store_status(void *user, bool ready, const char *text)
 {
     struct serve *s = user;
     (void)text; /* the store logs it */
     if (!ready || !s->worker || s->stopping)
         return;
-    if (s->secret_known && !s->pending && !s->activating && worker_snapshot(s->worker)) {
-        s->activating = true;
-        activate_verify(s->worker, s->store, s->names, soon(), on_verified, s);
-    }
+    verify(s);
     proceed(s);
 }
 
@@ -180,7 +189,13 @@ static void on_tick(uv_timer_t *timer)
         if (redis_embedded_restart(s->embedded, false, &e))
             logging(LEVEL_ERROR, "it could not be started", "reason=\"%s\"", e.text);
     }
+    /* Calls that must be logged are refused while the log is broken, so this is what tries it again. */
+    char why[128];
+    if (!log_healthy(s->log, why) && worker_log_names(s->worker, &e))
+        logging(LEVEL_DEBUG, "the log is still broken", "reason=\"%s\"", why);
     proceed(s);
+    if (++s->ticks % WATCH_TICKS == 0)
+        verify(s);
 }
 
 /* ---- stopping ---- */
@@ -369,7 +384,7 @@ static void finish(struct serve *s)
         redis_store_free(&s->store);
     if (s->log)
         log_close(&s->log);
-    if (s->worker)
+    if (s->ran)
         stats_print(s->worker, stdout);
     service_free(&s->service);
     uv_run(&s->loop, UV_RUN_NOWAIT);
@@ -394,6 +409,7 @@ int serve_run(const struct serve_options *o, struct error *e)
     name_server(s);
     int rc = start(s, e);
     if (!rc) {
+        s->ran = true;
         start_signals(s);
         uv_run(&s->loop, UV_RUN_DEFAULT);
     }

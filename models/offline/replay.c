@@ -280,9 +280,15 @@ static void show_progress(struct replay *r, bool at_end)
 static int run_pass(struct replay *r, struct error *e)
 {
     struct str bytes;
+    uint64_t done, total;
     int rc = log_read_open(&r->reader, r->o->log, e);
     if (rc)
         return rc;
+    log_read_progress(r->reader, &done, &total);
+    if (total == 0) {
+        log_read_close(&r->reader);
+        return error_set(e, ERR_NOTFOUND, "%s: no log here: it holds no segment (*.tlog)", r->o->log);
+    }
     for (uint64_t n = 0;; n++) {
         struct error damage = {0};
         int got = log_read_next(r->reader, &bytes, &damage);

@@ -228,7 +228,7 @@ try:
         shown += piece
 except OSError:
     pass
-check("a progress bar on a terminal, gone at the end", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0 and b"KiB" in shown and b"[#" in shown and
+check("a progress bar on a terminal, gone at the end", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0 and b"KiB" in shown and b"  [" in shown and
       shown.rfind(b"\x1b[K") < shown.rfind(b"60000 rows good"), shown[-300:])
 
 # ---- signal and decide ----

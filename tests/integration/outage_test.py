@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -92,6 +93,33 @@ check("a store with another dictionary is noticed", until(
     lambda: any("not the one we know" in (x or "") for x in server.lines)))
 fails("and nothing is decided with wrong names", UNAVAILABLE, "not ready", lambda: decide(server))
 check("stops in order", server.stop() == 0)
+
+# ---- a full disk ----
+small = os.path.join(WORK, "small")
+os.makedirs(small)
+if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small], stderr=subprocess.DEVNULL).returncode == 0:
+    try:
+        server = Server(POLICY, extra=["--log", os.path.join(small, "log")])
+
+        def one_signal(n):
+            return server.client.Signal(customers.SignalRequest(customer_id="disk", signals=[
+                common.Signal(event_id="d%d" % n, name="cart_add")]), timeout=5).applied == 1
+        check("signals are logged", one_signal(0))
+        with open(os.path.join(small, "filler"), "wb") as f:
+            try:
+                f.write(b"x" * (4 << 20))
+                f.flush()
+            except OSError:
+                pass
+        fails("full disk: signals get UNAVAILABLE", UNAVAILABLE, "log", lambda: [one_signal(n) for n in range(1, 5000)])
+        check("decisions go on", decide(server).decision.choices)
+        os.unlink(os.path.join(small, "filler"))
+        check("with room again, signals alone bring the log back", until(lambda: one_signal(100000)))
+        check("stops in order", server.stop() == 0)
+    finally:
+        subprocess.run(["umount", small])
+else:
+    print("skip full disk: no tmpfs can be mounted here")
 
 # ---- told to stop in the middle of everything ----
 def hammer(client, n, answers):

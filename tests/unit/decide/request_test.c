@@ -12,6 +12,7 @@ static const char yaml[] =
     "signals: {cart_add: {properties: {sku: string, price: number, pieces: int}}, visit: {properties: {}}}\n"
     "channels: {mail: {direction: outbound, confirm_within: 2h}, web: {direction: inbound, placements: [top, "
     "side]}}\n"
+    "contact_policy: [{id: weekly, at_most: 99, per: 7d}]\n"
     "actions: [{id: one, issue: i, group: g, purpose: service, value: 2, treatments: [{channel: mail, body: "
     "x}]}]\n";
 

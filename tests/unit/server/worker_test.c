@@ -139,6 +139,114 @@ static void a_repeat_is_the_recorded_decision(void **state)
     tact__v1__decide_response__free_unpacked(b, NULL);
 }
 
+static struct reply outcome_by_handle(const char *id, int kind, const char *handle)
+{
+    Tact__V1__RecordRequest o;
+    tact__v1__record_request__init(&o);
+    o.outcome_id = (char *)id;
+    o.kind = (Tact__V1__RecordRequest__Kind)kind;
+    o.handle = (char *)handle;
+    return call(OP_RECORD, &o);
+}
+
+static void a_repeat_must_ask_the_same(void **state)
+{
+    (void)state;
+    Tact__V1__DecideRequest m = decide_request("r1", "web", TACT__V1__MODE__PEEK);
+    struct reply r = call(OP_DECIDE, &m);
+    assert_int_equal(r.status, GRPC_OK);
+    m.max_actions = 2;
+    r = call(OP_DECIDE, &m);
+    assert_int_equal(r.status, GRPC_INVALID_ARGUMENT);
+    assert_non_null(strstr(r.text, "used before with other placements, locale, max_actions or signals"));
+    m.max_actions = 0;
+    Tact__V1__Signal signal, *list = &signal;
+    tact__v1__signal__init(&signal);
+    signal.event_id = (char *)"new";
+    signal.name = (char *)"cart_add";
+    m.signals = &list;
+    m.n_signals = 1;
+    r = call(OP_DECIDE, &m);
+    assert_int_equal(r.status, GRPC_INVALID_ARGUMENT);
+}
+
+/* A kept reservation gives permission only while it holds its slot. */
+static void a_lapsed_booking_is_no_permission(void **state)
+{
+    (void)state;
+    Tact__V1__DecideRequest a = decide_request("a", "email", TACT__V1__MODE__RESERVE);
+    Tact__V1__DecideRequest b = decide_request("b", "email", TACT__V1__MODE__RESERVE);
+    struct reply r = call(OP_DECIDE, &a);
+    Tact__V1__DecideResponse *first = decided(&r);
+    r = call(OP_DECIDE, &b);
+    Tact__V1__DecideResponse *second = decided(&r);
+    r = outcome_by_handle("o1", TACT__V1__RECORD_REQUEST__KIND__SENT, second->handles[0]);
+    assert_int_equal(r.status, GRPC_OK);
+    sim_run_until(world.sim, sim_now(world.sim) + INT64_C(2) * 3600 * 1000000); /* confirm_within is 1 h */
+    r = call(OP_DECIDE, &a);
+    assert_int_equal(r.status, GRPC_ALREADY_EXISTS);
+    assert_non_null(strstr(r.text, "its booking has lapsed or was given back"));
+    r = call(OP_DECIDE, &b); /* confirmed */
+    tact__v1__decide_response__free_unpacked(decided(&r), NULL);
+    r = outcome_by_handle("o2", TACT__V1__RECORD_REQUEST__KIND__NOT_SENT, second->handles[0]);
+    assert_int_equal(r.status, GRPC_OK);
+    r = call(OP_DECIDE, &b);
+    assert_int_equal(r.status, GRPC_ALREADY_EXISTS);
+    tact__v1__decide_response__free_unpacked(first, NULL);
+    tact__v1__decide_response__free_unpacked(second, NULL);
+}
+
+static void outcomes_fit_their_channel(void **state)
+{
+    (void)state;
+    Tact__V1__DecideRequest m = decide_request("", "email", TACT__V1__MODE__RESERVE);
+    struct reply r = call(OP_DECIDE, &m);
+    Tact__V1__DecideResponse *d = decided(&r);
+    r = outcome_by_handle("o1", TACT__V1__RECORD_REQUEST__KIND__IMPRESSION, d->handles[0]);
+    assert_int_equal(r.status, GRPC_INVALID_ARGUMENT);
+    assert_non_null(strstr(r.text, "IMPRESSION is for inbound channels; email is outbound"));
+    tact__v1__decide_response__free_unpacked(d, NULL);
+    m = decide_request("", "web", TACT__V1__MODE__PEEK);
+    r = call(OP_DECIDE, &m);
+    d = decided(&r);
+    r = outcome_by_handle("o2", TACT__V1__RECORD_REQUEST__KIND__SENT, d->handles[0]);
+    assert_int_equal(r.status, GRPC_INVALID_ARGUMENT);
+    /* No limit counts contacts on the web: any number of impressions leaves the state small. */
+    for (int i = 0; i < STATE_CONTACTS_MAX + 100; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "i%d", i);
+        r = outcome_by_handle(id, TACT__V1__RECORD_REQUEST__KIND__IMPRESSION, d->handles[0]);
+        assert_int_equal(r.status, GRPC_OK);
+    }
+    tact__v1__decide_response__free_unpacked(d, NULL);
+    m = decide_request("", "email", TACT__V1__MODE__RESERVE);
+    r = call(OP_DECIDE, &m);
+    assert_int_equal(r.status, GRPC_OK);
+}
+
+/* The log failed after the store had the signals: the retry is answered with the kept decision, and logs them. */
+static void a_repeats_signals_reach_the_log(void **state)
+{
+    (void)state;
+    Tact__V1__DecideRequest m = decide_request("r1", "web", TACT__V1__MODE__PEEK);
+    Tact__V1__Signal signal, *list = &signal;
+    tact__v1__signal__init(&signal);
+    signal.event_id = (char *)"e1";
+    signal.name = (char *)"cart_add";
+    m.signals = &list;
+    m.n_signals = 1;
+    world.log_status = ERR_NOSPACE;
+    struct reply r = call(OP_DECIDE, &m);
+    assert_int_equal(r.status, GRPC_UNAVAILABLE);
+    world.log_status = 0;
+    uint64_t records = world.records;
+    r = call(OP_DECIDE, &m);
+    Tact__V1__DecideResponse *d = decided(&r);
+    assert_true(d->meta->recorded);
+    assert_int_equal(world.records, records + 1);
+    tact__v1__decide_response__free_unpacked(d, NULL);
+}
+
 static void after_a_day_the_record_is_gone_but_not_the_contact(void **state)
 {
     (void)state;
@@ -281,6 +389,10 @@ int main(void)
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         EACH(a_repeat_is_the_recorded_decision),
+        EACH(a_repeat_must_ask_the_same),
+        EACH(a_lapsed_booking_is_no_permission),
+        EACH(outcomes_fit_their_channel),
+        EACH(a_repeats_signals_reach_the_log),
         EACH(after_a_day_the_record_is_gone_but_not_the_contact),
         EACH(signals_need_the_log_decisions_do_not),
         EACH(a_store_that_refuses_or_is_gone),
