@@ -99,8 +99,10 @@ static bool check_next(const struct decision *d, const struct policy_test *t, st
 {
     if (!t->next_set)
         return true;
-    int64_t next = d->suppressed ? d->suppression.next_eligible_ms : 0;
-    if (next == (t->next_never ? 0 : t->now_ms + t->next_in_ms) && d->suppressed)
+    if (!d->suppressed)
+        return fail(arena, why, "expected a suppression with a next_eligible_in, got %s", answer_of(d, arena));
+    int64_t next = d->suppression.next_eligible_ms;
+    if (next == (t->next_never ? 0 : t->now_ms + t->next_in_ms))
         return true;
     struct buf wanted, got;
     buf_init(&wanted, 128);

@@ -53,7 +53,7 @@ struct client_conn {
 struct grpc_client {
     struct h2_io io;
     uv_timer_t timer;
-    char *authority;
+    char *authority, *place; /* for HTTP/2; for people */
     struct address address;
     size_t address_at;      /* which of the found ones to try */
     size_t failed_connects; /* in a row */
@@ -336,6 +336,7 @@ static void handle_gone(struct grpc_client *client)
     }
     nghttp2_session_callbacks_del(client->callbacks);
     free(client->authority);
+    free(client->place);
     free(client);
 }
 
@@ -345,12 +346,12 @@ static void on_conn_closed(struct h2_link *l, int error)
     struct grpc_client *client = conn->client;
     char text[160];
     if (conn->connected)
-        snprintf(text, sizeof text, "the connection to %s was lost: %s", client->authority,
+        snprintf(text, sizeof text, "the connection to %s was lost: %s", client->place,
                  error               ? uv_strerror(error)
                  : conn->pump.failed ? "HTTP/2 error"
                                      : "closed by the server");
     else
-        snprintf(text, sizeof text, "cannot connect to %s: %s", client->authority, uv_strerror(error));
+        snprintf(text, sizeof text, "cannot connect to %s: %s", client->place, uv_strerror(error));
     if (client->current == conn)
         client->current = NULL;
     DL_DELETE(client->conns, conn);
@@ -479,8 +480,10 @@ int grpc_client_new(struct grpc_client **out, uv_loop_t *loop, const char *addre
         return r;
     }
     client->authority = strdup(client->address.is_unix ? "localhost" : address);
-    if (!client->authority || nghttp2_session_callbacks_new(&client->callbacks) != 0) {
+    client->place = strdup(address);
+    if (!client->authority || !client->place || nghttp2_session_callbacks_new(&client->callbacks) != 0) {
         free(client->authority);
+        free(client->place);
         free(client);
         return error_set(e, ERR_NOSPACE, "out of memory");
     }
