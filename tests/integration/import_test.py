@@ -216,20 +216,29 @@ rc, o, e = tact("import", path("types.csv"), "--server", "nowhere.invalid:1", "-
 check("an address that is none", rc == 1 and e.startswith("tact import: "), (rc, e))
 
 # ---- the bar ----
-pid, fd = pty.fork()
-if pid == 0:
-    os.execv(TACT, [TACT, "import", path("many.csv"), "--dry-run", "--customer-column", "id", "--policy", POLICY])
-shown = b""
 try:
-    while True:
-        piece = os.read(fd, 65536)
-        if not piece:
-            break
-        shown += piece
+    master, slave = pty.openpty()
+    os.close(master)
+    os.close(slave)
+    terminals = True
 except OSError:
-    pass
-check("a progress bar on a terminal, gone at the end", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0 and b"KiB" in shown and b"  [" in shown and
-      shown.rfind(b"\x1b[K") < shown.rfind(b"60000 rows good"), shown[-300:])
+    terminals = False
+    print("skip the progress bar: no terminals can be opened here")
+if terminals:
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(TACT, [TACT, "import", path("many.csv"), "--dry-run", "--customer-column", "id", "--policy", POLICY])
+    shown = b""
+    try:
+        while True:
+            piece = os.read(fd, 65536)
+            if not piece:
+                break
+            shown += piece
+    except OSError:
+        pass
+    check("a progress bar on a terminal, gone at the end", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0 and b"KiB" in shown and b"  [" in shown and
+          shown.rfind(b"\x1b[K") < shown.rfind(b"60000 rows good"), shown[-300:])
 
 # ---- signal and decide ----
 out = run("signal prints an event id", 0, ["signal", *to, "--customer", "s1", "cart_add", "sku:string=7", "price=60", "count=2", "gift=true", "at=2025-01-15T12:00:00Z"], out=["applied cart_add, event id "])

@@ -81,6 +81,17 @@ def command(r, *words):
         return c.recv(1000)
 
 
+# Emptied and filled anew by somebody else, under a connection that never broke: noticed within seconds.
+watched = Redis("watched", ALWAYS)
+second = Server(POLICY, store=watched.url)
+command(watched, "FLUSHALL")
+command(watched, "HSET", "tact:names", "channel.web", "1", "action.offer", "2")
+check("a store emptied under a live connection is noticed", until(
+    lambda: any("not the one we know" in (x or "") for x in second.lines)))
+fails("and nothing is decided any more", UNAVAILABLE, "not ready", lambda: decide(second))
+check("stops in order", second.stop() == 0)
+watched.kill()
+
 other = Redis("other", ALWAYS)
 command(other, "HSET", "tact:names", "channel.web", "1", "action.offer", "2")  # another dictionary than ours
 other.kill()

@@ -73,7 +73,7 @@ def one(n):
                 q.signals.append(some_signal(r, n * 10 + k, now))
             a = c.Decide(q, timeout=10)
             if a.handles and r.random() < 0.5:
-                kind = outcomes.RecordRequest.SENT if q.mode == decisions.RESERVE else outcomes.RecordRequest.IMPRESSION
+                kind = outcomes.RecordRequest.SENT if channel in ("email", "sms") else outcomes.RecordRequest.IMPRESSION
                 c.Record(outcomes.RecordRequest(outcome_id="o%d" % n, kind=kind, handle=a.handles[0], as_of_ms=now))
             return 1 if a.decision.choices else 0
         except grpc.RpcError as e:

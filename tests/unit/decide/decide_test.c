@@ -436,6 +436,36 @@ static void several_slots(void **state)
     assert_int_equal(candidate_of(f, "a")->stage, STAGE_TREATMENT);
 }
 
+/* The best action fits both slots; it takes the one that only it can fill, so that the other is filled too. */
+static void no_slot_stays_empty(void **state)
+{
+    struct fixture *f = *state;
+    use_policy(f, BRAND CHANNELS
+               "actions:\n"
+               "  - {id: both, issue: i, group: g, purpose: service, value: 9, treatments: [{channel: web, "
+               "body: x}]}\n"
+               "  - {id: hero, issue: i, group: g, purpose: service, value: 8, treatments: [{channel: web, "
+               "placement: top, body: x}]}\n"
+               "  - {id: other, issue: i, group: g, purpose: service, value: 7, treatments: [{channel: web, "
+               "placement: top, body: x}]}\n");
+    struct str placements[] = {STR("top"), STR("side")};
+    struct decide_input in = input_of(f);
+    f->request.channel = channel_named(f, "web");
+    f->request.placements = placements;
+    f->request.placement_count = 2;
+    f->request.max_actions = 2;
+    run(f, &in);
+    assert_int_equal(f->decision.choice_count, 2);
+    assert_text(f->decision.choices[0].action->word.name, "both");
+    assert_text(f->decision.choices[0].placement, "side");
+    assert_text(f->decision.choices[1].action->word.name, "hero");
+    assert_text(f->decision.choices[1].placement, "top");
+    f->request.max_actions = 1; /* one of the two: the first that was asked for */
+    run(f, &in);
+    assert_int_equal(f->decision.choice_count, 1);
+    assert_text(f->decision.choices[0].placement, "top");
+}
+
 /* ---- stage 11 ---- */
 
 static void rendering(void **state)
@@ -637,6 +667,7 @@ int main(void)
         TEST(not_worth_it),
         TEST(scorers),
         TEST(several_slots),
+        TEST(no_slot_stays_empty),
         TEST(rendering),
         TEST(nothing_can_be_rendered),
         TEST(long_texts),
