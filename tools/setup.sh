@@ -69,11 +69,11 @@ clang_fuzzes() {
     rm -rf "$d"; return $rc
 }
 
-# build PRESET [TARGET…]
+# build PRESET [TARGET…]: quiet unless it fails
 build() {
-    local preset=$1; shift
-    cmake --preset "$preset" >build-$preset.log 2>&1 || { cat build-$preset.log >&2; rm -f build-$preset.log; die "cmake --preset $preset failed"; }
-    cmake --build --preset "$preset" -j"$(nproc)" ${1:+--target "$@"} >build-$preset.log 2>&1 ||
-        { grep -vE '^\[[0-9]+/[0-9]+\]' build-$preset.log >&2; rm -f build-$preset.log; die "the $preset build failed"; }
-    rm -f build-$preset.log
+    local preset=$1 log=build/$1.log; shift
+    mkdir -p build
+    cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; die "cmake --preset $preset failed"; }
+    cmake --build --preset "$preset" -j"$(nproc)" ${1:+--target "$@"} >"$log" 2>&1 ||
+        { grep -vE '^\[[0-9]+/[0-9]+\]' "$log" >&2; die "the $preset build failed"; }
 }
