@@ -29,7 +29,7 @@ static int incomplete(struct error *e, const char *what)
 static int64_t whole_at(const struct doc_value *array, int64_t index)
 {
     double v;
-    if (!doc_number_at(array, (size_t)index, &v) || !(v >= -1 && v <= NODES_MAX) || v != floor(v))
+    if (!doc_number_at(array, (size_t)index, &v) || !(v >= -1 && v <= (double)NODES_MAX) || v != floor(v))
         return -2;
     return (int64_t)v;
 }
@@ -72,7 +72,7 @@ static int check_categories(struct tree_check *t, const struct doc_value *tree)
     }
     for (size_t i = 0; i < all->count; i++) {
         double category;
-        if (!doc_number_at(all, i, &category) || !(category >= 0 && category < MODEL_CATEGORY_MAX) ||
+        if (!doc_number_at(all, i, &category) || !(category >= 0 && category < (double)MODEL_CATEGORY_MAX) ||
             category != floor(category))
             return wrong(t, 0, "a category's code is not a small whole number");
     }
