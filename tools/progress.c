@@ -18,7 +18,7 @@ void progress_at(struct progress *p, uint64_t done, uint64_t total)
     if (!p->shown || (p->drawn && done < total && now_us - p->last_us < REDRAW_US))
         return;
     double share = total && done < total ? (double)done / (double)total : 1;
-    int full = (int)(share * BAR_CELLS);
+    int full = (int)(share * (double)BAR_CELLS);
     fprintf(stderr, "\r  [");
     for (int i = 0; i < BAR_CELLS; i++)
         fputc(i < full ? '#' : '.', stderr);

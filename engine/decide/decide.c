@@ -180,38 +180,40 @@ static int render(const struct decide_input *in, struct expr_eval *ev, struct ar
 struct slots {
     const struct decide_request *request;
     bool taken[DECIDE_PLACEMENTS_MAX];
-    uint32_t wanted
-        [DECIDE_PLACEMENTS_MAX]; /* actions left that could fill it; 0 for all: first come, first served */
-    size_t capacity;             /* choices that may be made */
+    bool fill_all;                          /* as many choices as slots: none should stay empty */
+    uint32_t wanted[DECIDE_PLACEMENTS_MAX]; /* with fill_all: actions not looked at yet that could fill it */
+    size_t capacity;                        /* choices that may be made */
 };
 
-/* Counts who could fill each placement, when all of them are to be filled: an action that fits several then takes the one
- * that fewest others could, so that no slot stays empty for its sake. */
-static void count_wanted(struct slots *s, const struct gate *g, const uint32_t *actions, size_t count)
+static void count_wanted(struct slots *s, const struct gate *g, const struct candidate *candidates,
+                         const uint32_t *actions, size_t count)
 {
-    if (s->request->placement_count < 2 || s->capacity < s->request->placement_count)
-        return;
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < s->request->placement_count; k++)
+    s->fill_all = s->request->placement_count > 1 && s->capacity >= s->request->placement_count;
+    for (size_t i = 0; s->fill_all && i < count; i++)
+        for (size_t k = 0; candidates[actions[i]].priority > 0 && k < s->request->placement_count; k++)
             s->wanted[k] +=
                 gate_treatment(g, &g->policy->actions[actions[i]], s->request->placements[k]) != NULL;
 }
 
-/* The free placement for which the action has a treatment that fewest others want, in the request's order; NULL when there is
- * none. */
+/* The first free placement for which the action has a treatment; but where it fits several, one that nobody left could fill
+ * goes first, so that no slot stays empty for its sake. NULL when there is none. */
 static const struct policy_treatment *place(struct slots *s, const struct gate *g,
                                             const struct policy_action *a, size_t *placement)
 {
     const struct policy_treatment *best = NULL;
+    bool best_lonely = false;
     *placement = SIZE_MAX;
     if (s->request->placement_count == 0)
         return gate_treatment(g, a, (struct str){0});
     for (size_t i = 0; i < s->request->placement_count; i++) {
-        const struct policy_treatment *t =
-            s->taken[i] ? NULL : gate_treatment(g, a, s->request->placements[i]);
-        if (t && (!best || s->wanted[i] < s->wanted[*placement])) {
+        const struct policy_treatment *t = gate_treatment(g, a, s->request->placements[i]);
+        if (t && s->fill_all)
+            s->wanted[i]--; /* by this action no more */
+        bool lonely = s->fill_all && s->wanted[i] == 0;
+        if (t && !s->taken[i] && (!best || (lonely && !best_lonely))) {
             *placement = i;
             best = t;
+            best_lonely = lonely;
         }
     }
     return best;
@@ -228,7 +230,7 @@ static int choose(const struct decide_input *in, struct gate *g, struct arena *a
     g->pending = arena_alloc(arena, s.capacity * sizeof *g->pending);
     if (!d->choices || !g->pending)
         return ERR_NOSPACE;
-    count_wanted(&s, g, heap, count);
+    count_wanted(&s, g, d->candidates, heap, count);
     while (count > 0 && d->choice_count < s.capacity) {
         uint32_t action = take_best(ranking, heap, &count);
         struct candidate *c = &d->candidates[action];

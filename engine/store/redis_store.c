@@ -287,7 +287,7 @@ static void greet(void *user)
         [ASK_POLICY] = "maxmemory-policy", [ASK_FSYNC] = "appendfsync", [ASK_SAVE] = "save"};
     struct redis_store *s = user;
     s->facts = (struct redis_facts){.version = ""};
-    s->open_questions = QUESTIONS + SCRIPTS;
+    s->open_questions = (int)QUESTIONS + (int)SCRIPTS;
     for (int q = 0; q < ASK_INFO; q++) {
         struct str args[3] = {STR("CONFIG"), STR("GET"), str_from(parameter[q])};
         send_greeting(s, args, 3, on_question, q, true);
