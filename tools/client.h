@@ -17,6 +17,28 @@ enum {
     CLIENT_TIMEOUT_MAX_MS = 600000
 };
 
+/* Options that the subcommands share, for their tables. */
+#define CLIENT_OPTION_SERVER(target)                                                                         \
+    {                                                                                                        \
+        .name = "server", .value = "ADDRESS", .help = "host:port or unix:/path (required)",                  \
+        .text = &(target)                                                                                    \
+    }
+#define CLIENT_OPTION_TIME(target)                                                                           \
+    {                                                                                                        \
+        .name = "time", .value = "TIME", .help = "when it happened, RFC 3339; default: now",                 \
+        .text = &(target)                                                                                    \
+    }
+#define CLIENT_OPTION_AS_OF(target)                                                                          \
+    {                                                                                                        \
+        .name = "as-of", .value = "TIME", .help = "as if it were sent then (server: --allow-as-of)",         \
+        .text = &(target)                                                                                    \
+    }
+#define CLIENT_OPTION_TIMEOUT(target)                                                                        \
+    {                                                                                                        \
+        .name = "timeout-ms", .value = "N", .help = "default 5000", .number = &(target), .low = 1,           \
+        .high = CLIENT_TIMEOUT_MAX_MS                                                                        \
+    }
+
 /* "tact NAME: text" on stderr; returns EXIT_USAGE or EXIT_FAILED. */
 int client_usage(const struct command *c, const char *format, ...) PRINTF_LIKE(2, 3);
 int client_failed(const struct command *c, const char *format, ...) PRINTF_LIKE(2, 3);

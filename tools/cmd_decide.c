@@ -180,10 +180,7 @@ static int run(int argc, char **argv)
     struct arena arena;
     int count;
     const struct option_def defs[] = {
-        {.name = "server",
-         .value = "ADDRESS",
-         .help = "host:port or unix:/path (required)",
-         .text = &o.server},
+        CLIENT_OPTION_SERVER(o.server),
         {.name = "customer", .value = "ID", .help = "the customer", .text = &o.customer},
         {.name = "channel", .value = "NAME", .help = "where it would be said", .text = &o.channel},
         {.name = "placement", .value = "NAME", .help = "a slot to fill", .list = &o.placements},
@@ -232,12 +229,7 @@ static int run(int argc, char **argv)
          .number = &o.in_flight,
          .low = 1,
          .high = BATCH_IN_FLIGHT_MAX},
-        {.name = "timeout-ms",
-         .value = "N",
-         .help = "default 5000",
-         .number = &o.timeout_ms,
-         .low = 1,
-         .high = CLIENT_TIMEOUT_MAX_MS},
+        CLIENT_OPTION_TIMEOUT(o.timeout_ms),
         {.name = "json", .help = "the DecideResponse as JSON", .flag = &o.json},
         {0},
     };
