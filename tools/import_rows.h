@@ -11,7 +11,7 @@
 #define TACT_TOOLS_IMPORT_ROWS_H
 #include "policy/policy.h"
 #include "tact/v1/customers.pb-c.h"
-#include "tools/csv.h"
+#include "base/csv.h"
 #include "tools/options.h"
 #include "tools/value_text.h"
 

@@ -16,7 +16,7 @@
 #include "models/booster.h"
 #include "models/bundle_write.h"
 #include "models/trainer.h"
-#include "tools/csv.h"
+#include "base/csv.h"
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>

@@ -14,8 +14,8 @@
  * fields with doubled quotes. One thread.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef TACT_TOOLS_CSV_H
-#define TACT_TOOLS_CSV_H
+#ifndef TACT_BASE_CSV_H
+#define TACT_BASE_CSV_H
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"

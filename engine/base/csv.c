@@ -4,7 +4,7 @@
  * the input drips. The window never moves while a record is parsed.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "tools/csv.h"
+#include "base/csv.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
