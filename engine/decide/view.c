@@ -42,7 +42,7 @@ int view_init(struct view *v, const struct policy *p, const struct state *s, con
 {
     *v = (struct view){
         .policy = p, .state = s, .context = context, .channel = channel, .unreadable = unreadable};
-    v->source = (struct expr_source){v, load, next_change, p->zones};
+    v->source = (struct expr_source){v, load, next_change, p->zones, NULL};
     return expr_eval_init(&v->ev, p->program, &v->source, now_ms, arena);
 }
 

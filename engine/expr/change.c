@@ -340,7 +340,7 @@ static struct expr_law fresh_law(struct expr_eval *ev, expr_id id, const struct 
 static struct expr_law law_of(struct expr_eval *ev, expr_id id)
 {
     const struct expr_node *n = &ev->program->nodes[id];
-    if (!n->clock)
+    if (!(n->moves & NODE_CLOCK))
         return forever;
     if (bit_test(ev->lawful, id))
         return ev->laws[id];

@@ -2,8 +2,8 @@
  *
  * Asking for a node first tests its bit in `done`; only then is it computed, operands from left to right, and
  * kept. So every sub-expression that rules share is computed once a request, a slot is loaded once, and what
- * no rule asks for is never loaded. Moving the clock clears the bits of the nodes that depend on it (one AND
- * per 64 nodes).
+ * no rule asks for is never loaded. Moving the clock, or turning to another of the things that slots vary
+ * with, clears the bits of the nodes that depend on it (one AND per 64 nodes).
  *
  * && and || absorb: an operand that decides wins over errors and unknowns on either side of it, and the rest
  * is not looked at. When none decides, unknown wins over error (struct value merging in ops_absorb). ?:
@@ -23,6 +23,7 @@ int expr_eval_init(struct expr_eval *ev, const struct expr_program *p, const str
                              .source = source,
                              .arena = arena,
                              .now_ms = now_ms,
+                             .which = EXPR_NONE,
                              .node_count = p->node_count,
                              .memo = arena_alloc(arena, p->node_count * sizeof *ev->memo),
                              .done = arena_zalloc(arena, words * sizeof *ev->done),
@@ -31,15 +32,31 @@ int expr_eval_init(struct expr_eval *ev, const struct expr_program *p, const str
     return ev->memo && ev->done && ev->laws && ev->lawful ? 0 : ERR_NOSPACE;
 }
 
+/* All but the nodes of these bits. */
+static void forget(struct expr_eval *ev, const uint64_t *stays)
+{
+    for (uint32_t i = 0; i * 64 < ev->node_count; i++) {
+        ev->done[i] &= stays[i];
+        ev->lawful[i] &= stays[i];
+    }
+}
+
 void expr_eval_at(struct expr_eval *ev, int64_t now_ms)
 {
     if (now_ms == ev->now_ms)
         return;
     ev->now_ms = now_ms;
-    for (uint32_t i = 0; i * 64 < ev->node_count; i++) {
-        ev->done[i] &= ev->program->still[i];
-        ev->lawful[i] &= ev->program->still[i];
-    }
+    forget(ev, ev->program->still);
+}
+
+void expr_eval_vary(struct expr_eval *ev, uint32_t which)
+{
+    if (!ev->program->varies || which == ev->which)
+        return;
+    ev->which = which;
+    if (ev->source->vary)
+        ev->source->vary(ev->source->ctx, which);
+    forget(ev, ev->program->fixed);
 }
 
 /* AND and OR. */

@@ -16,6 +16,10 @@
  * and the ternary branch not taken; error and unknown together give unknown. `has(x)` is false for an absent
  * value and unknown for one that could not be read.
  *
+ * Some slots *vary*: their value depends on which of several things is looked at (for a policy: which action).
+ * Every node knows whether a varying slot is below it; expr_eval_vary turns to another thing and forgets just
+ * those nodes, so that what does not depend on the thing is still computed once.
+ *
  * Extensions: duration literals `72h` `30d` `2w` `1h30m`, -x of a duration, min, max (arguments of one type;
  * a NaN wins), abs, floor, ceil, round (half away from zero), distance_m(lat1, lon1, lat2, lon2) in metres
  * (haversine, radius 6,371,008.8 m, to the millimetre), and calls that the host resolves.
@@ -54,6 +58,7 @@ struct expr_slot {
     const struct str
         *domain; /* all possible strings, or NULL; comparing with another one is reported as a warning */
     size_t domain_count;
+    bool varies; /* the value depends on which of several things is looked at; for policies: the action */
 };
 
 struct expr_program;
@@ -130,6 +135,8 @@ void expr_name(struct expr_program *p, expr_id id, struct str name);
  * path, each once, in a fixed order. Constants are not visited. name is the feature's or the slot's. */
 void expr_leaves(const struct expr_program *p, expr_id id,
                  void (*visit)(void *ctx, expr_id leaf, struct str name), void *ctx);
+/* Whether a varying slot is below the node. What was folded away does not count. */
+bool expr_varies(const struct expr_program *p, expr_id id);
 /* Visits every slot below a node, through named nodes, each once, in a fixed order. */
 void expr_slots(const struct expr_program *p, expr_id id, void (*visit)(void *ctx, uint32_t slot), void *ctx);
 
@@ -137,12 +144,15 @@ void expr_slots(const struct expr_program *p, expr_id id, void (*visit)(void *ct
 
 struct expr_source {
     void *ctx;
-    /* The slot's value at time now_ms. Called at most once a slot between two expr_eval_at. */
+    /* The slot's value at time now_ms. Called at most once a slot between two expr_eval_at; a varying slot's
+     * also after each expr_eval_vary. */
     struct value (*load)(void *ctx, uint32_t slot, int64_t now_ms);
     /* For EXPR_STEPS slots: the first instant after t_ms at which the value may differ; INT64_MAX for never.
      * NULL when nobody asks expr_next_change. */
     int64_t (*next_change)(void *ctx, uint32_t slot, int64_t t_ms);
     const struct tzdb *zones; /* for getHours('Asia/Tehran') and its kin */
+    /* From here on, load is about thing `which`. May be NULL. */
+    void (*vary)(void *ctx, uint32_t which);
 };
 
 struct expr_eval {
@@ -150,6 +160,7 @@ struct expr_eval {
     const struct expr_source *source;
     struct arena *arena; /* strings and lists made while evaluating */
     int64_t now_ms;
+    uint32_t which; /* the thing looked at; EXPR_NONE: none yet */
     uint32_t
         node_count; /* nodes that the program had at expr_eval_init; later ones cannot be evaluated here */
     struct value *memo;
@@ -166,6 +177,10 @@ int expr_eval_init(struct expr_eval *ev, const struct expr_program *p, const str
 struct value expr_eval(struct expr_eval *ev, expr_id id);
 /* Moves to another instant: values that depend on the clock are computed again, the others stay. */
 void expr_eval_at(struct expr_eval *ev, int64_t now_ms);
+/* Turns to thing `which`: tells the source, and forgets the values (and how they move) of the nodes that
+ * depend on varying slots; the others stay. Nothing happens when it is that thing already, or when the program
+ * has no varying node. */
+void expr_eval_vary(struct expr_eval *ev, uint32_t which);
 
 /* The first instant after ev->now_ms at which the value of id may differ if nothing happens but time passing;
  * INT64_MAX when there is none. Never later than the true change; may be earlier than it (the caller looks

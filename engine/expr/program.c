@@ -123,29 +123,41 @@ static bool table_grow(struct expr_program *p)
     return true;
 }
 
+/* Room for one more node: its parallel arrays grow together. */
+static bool nodes_grow(struct expr_program *p)
+{
+    uint32_t capacity = p->node_capacity, hash_capacity = capacity;
+    if (p->node_count < capacity)
+        return true;
+    if (!grow(p->arena, &p->hashes, p->node_count, &hash_capacity, sizeof *p->hashes))
+        return false;
+    uint64_t *still = arena_zalloc(p->arena, hash_capacity / 64 * sizeof *still);
+    uint64_t *fixed = arena_zalloc(p->arena, hash_capacity / 64 * sizeof *fixed);
+    if (!still || !fixed || !grow(p->arena, &p->nodes, p->node_count, &p->node_capacity, sizeof *p->nodes))
+        return false;
+    if (capacity) {
+        memcpy(still, p->still, capacity / 64 * sizeof *still);
+        memcpy(fixed, p->fixed, capacity / 64 * sizeof *fixed);
+    }
+    p->still = still;
+    p->fixed = fixed;
+    return true;
+}
+
 /* Appends a node that is not there yet. */
 static int node_append(struct expr_program *p, const struct expr_node *n, uint32_t hash, expr_id *out)
 {
-    uint32_t capacity = p->node_capacity;
-    if (!table_grow(p))
+    if (!table_grow(p) || !nodes_grow(p))
         return ERR_NOSPACE;
-    if (p->node_count == capacity) { /* three parallel arrays grow together */
-        uint32_t hash_capacity = capacity, word_capacity = capacity;
-        if (!grow(p->arena, &p->hashes, p->node_count, &hash_capacity, sizeof *p->hashes))
-            return ERR_NOSPACE;
-        uint64_t *still = arena_zalloc(p->arena, hash_capacity / 64 * sizeof *still);
-        if (!still || !grow(p->arena, &p->nodes, p->node_count, &word_capacity, sizeof *p->nodes))
-            return ERR_NOSPACE;
-        if (capacity)
-            memcpy(still, p->still, capacity / 64 * sizeof *still);
-        p->still = still;
-        p->node_capacity = word_capacity;
-    }
     expr_id id = p->node_count++;
     p->nodes[id] = *n;
     p->hashes[id] = hash;
-    if (!n->clock)
+    if (!(n->moves & NODE_CLOCK))
         bit_set(p->still, id);
+    if (n->moves & NODE_VARIES)
+        p->varies = true;
+    else
+        bit_set(p->fixed, id);
     uint32_t at = hash & (p->table_size - 1);
     while (p->table[at] != EXPR_NONE)
         at = (at + 1) & (p->table_size - 1);
@@ -185,7 +197,7 @@ int node_add(struct expr_program *p, enum expr_op op, struct expr_type type, con
                           .name = EXPR_NONE};
     for (uint32_t i = 0; i < count; i++) {
         const struct expr_node *child = &p->nodes[operands[i]];
-        n.clock |= child->clock;
+        n.moves |= child->moves;
         if (child->depth >= n.depth)
             n.depth = (uint16_t)(child->depth + 1);
     }
@@ -221,7 +233,8 @@ expr_id expr_node_slot(struct expr_program *p, uint32_t slot)
     }
     const struct expr_slot *s = &p->slots[slot];
     struct expr_node n = {.op = OP_SLOT,
-                          .clock = s->motion != EXPR_STILL,
+                          .moves = (uint8_t)((s->motion != EXPR_STILL ? NODE_CLOCK : 0) |
+                                             (s->varies ? NODE_VARIES : 0)),
                           .kind = s->type.kind,
                           .element = s->type.element,
                           .depth = 1,
@@ -309,6 +322,12 @@ const struct value *expr_constant(const struct expr_program *p, expr_id id)
 {
     ASSERT(id < p->node_count);
     return p->nodes[id].op == OP_CONST ? &p->constants[p->nodes[id].a] : NULL;
+}
+
+bool expr_varies(const struct expr_program *p, expr_id id)
+{
+    ASSERT(id < p->node_count);
+    return p->nodes[id].moves & NODE_VARIES;
 }
 
 /* ---- walking ---- */

@@ -68,9 +68,11 @@ enum expr_op {
 /* Through named features, nodes may nest deeper than one text; evaluation recurses at most this deep. */
 enum { EXPR_NODE_DEPTH_MAX = 256 };
 
+enum { NODE_CLOCK = 1, NODE_VARIES = 2 };
+
 struct expr_node {
     uint8_t op;            /* enum expr_op */
-    uint8_t clock;         /* 1 when the value may move with the clock */
+    uint8_t moves;         /* with what the value may move: NODE_CLOCK, NODE_VARIES, or both */
     uint8_t kind, element; /* struct expr_type */
     uint16_t depth;        /* 1 for a leaf */
     uint16_t operands;     /* how many of a, b, c are nodes; for N ops 0 */
@@ -83,6 +85,8 @@ struct expr_program {
     struct expr_node *nodes;
     uint32_t *hashes; /* a node's structural hash */
     uint64_t *still;  /* bit per node: does not depend on the clock */
+    uint64_t *fixed;  /* bit per node: does not depend on a varying slot */
+    bool varies;      /* some node does */
     uint32_t *table;  /* open addressing: node id, or EXPR_NONE */
     expr_id *args;    /* operands of N ops */
     struct value *constants;

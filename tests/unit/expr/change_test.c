@@ -272,7 +272,7 @@ static void compare(uint64_t seed, int expressions, bool minutes, int64_t horizo
         generate(&text, (enum kind)rng_below(&rng, minutes ? 2 : 4), 1 + (int)rng_below(&rng, 4));
         int64_t start = starts[rng_below(&rng, start_count)];
         random_world(&rng, &w, start, grid, horizon);
-        h.source = (struct expr_source){&w, load, next_change, zones};
+        h.source = (struct expr_source){&w, load, next_change, zones, NULL};
         expr_id id;
         if (harness_compile(&h, text.p, VALUE_UNKNOWN, &id)) {
             if (!strstr(h.findings[0].text, "always fails") && !strstr(h.findings[0].text, "deeper"))
@@ -391,7 +391,7 @@ static void names_exact_instants(void **state)
     for (int k = 0; k <= BREAKS; k++)
         w.values[1][k] = value_bool(true);
     harness_init(&h, slots, SLOTS);
-    h.source = (struct expr_source){&w, load, next_change, zones};
+    h.source = (struct expr_source){&w, load, next_change, zones, NULL};
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++) {
         expr_id id;
         struct expr_eval ev;
@@ -419,7 +419,7 @@ static void visits_shared_nodes_once(void **state)
     static char names[SLOTS_MAX][16];
     struct world w = {.start = 0};
     harness_init(&h, slots, SLOTS);
-    h.source = (struct expr_source){&w, load, next_change, NULL};
+    h.source = (struct expr_source){&w, load, next_change, NULL, NULL};
     harness_feature(&h, "n0", "idle < 10s");
     for (int k = 1; k < 60; k++) { /* 3 to the 59th paths */
         char text[128];

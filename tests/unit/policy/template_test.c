@@ -110,7 +110,7 @@ static const char *render(const char *text, bool html)
     static char out[4000];
     struct template t;
     struct expr_eval ev;
-    const struct expr_source source = {NULL, load, NULL, NULL};
+    const struct expr_source source = {.load = load};
     struct buf b;
     struct str missing = {0};
     compile(text, &t);
@@ -218,7 +218,7 @@ static void test_limits(void **state)
     struct buf tiny;
     struct expr_eval ev;
     struct str missing;
-    const struct expr_source source = {NULL, load, NULL, NULL};
+    const struct expr_source source = {.load = load};
     assert_int_equal(expr_eval_init(&ev, program, &source, 0, &arena), 0);
     buf_init(&tiny, 10);
     assert_int_equal(template_render(&t, &ev, true, &tiny, &missing), ERR_NOSPACE);
