@@ -78,6 +78,7 @@ static int score(const struct decide_input *in, struct expr_eval *ev, struct are
     for (size_t i = 0; i < count; i++) {
         const struct policy_action *a = &p->actions[actions[i]];
         struct candidate *c = &candidates[actions[i]];
+        expr_eval_vary(ev, actions[i]);
         c->factors = (struct factors){
             .propensity = in->scorer ? propensity[i] : a->starting_propensity,
             .from_model = in->scorer != NULL,
@@ -246,6 +247,7 @@ static int choose(const struct decide_input *in, struct gate *g, struct arena *a
         if (!t)
             continue;
         struct choice *choice = &d->choices[d->choice_count];
+        expr_eval_vary(&g->view->ev, action);
         int rc = render(in, &g->view->ev, arena, t, choice, &c->failed_source);
         if (rc == ERR_NOTFOUND) {
             c->stage = STAGE_RENDER;

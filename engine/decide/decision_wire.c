@@ -153,7 +153,7 @@ static void candidate_message(struct packer *p, const struct decision *d, const 
     m->rule = text(p, explain_rule(d->input->policy, &c->block));
     struct str reason = explain_candidate(d, c, p->arena);
     m->reason = text(p, reason);
-    size_t n = explain_evidence(d, &c->block, &evidence, p->arena);
+    size_t n = explain_evidence(d, c->action, &c->block, &evidence, p->arena);
     p->full = p->full || !reason.p || !evidence;
     evidence_messages(p, evidence, n, &m->n_evidence, &m->evidence);
     if (c->scored) {

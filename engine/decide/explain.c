@@ -79,8 +79,8 @@ static void add_evidence(struct gather *g, const char *name, struct value v)
     g->items[g->count++] = (struct evidence){str_from(name), value_text(v, g->arena)};
 }
 
-size_t explain_evidence(const struct decision *d, const struct blocker *b, struct evidence **out,
-                        struct arena *arena)
+size_t explain_evidence(const struct decision *d, uint32_t action, const struct blocker *b,
+                        struct evidence **out, struct arena *arena)
 {
     const struct policy *p = d->input->policy;
     struct gather g = {.ev = d->ev, .arena = arena};
@@ -92,6 +92,7 @@ size_t explain_evidence(const struct decision *d, const struct blocker *b, struc
     switch (b->kind) {
     case BLOCK_ENGAGEMENT:
     case BLOCK_SUPPRESSION:
+        expr_eval_vary(d->ev, action);
         expr_leaves(p->program, b->rule->when, gather_leaf, &g);
         break;
     case BLOCK_LIMIT:
@@ -384,12 +385,19 @@ static void put_counts(struct buf *b, const struct decision *d)
         }
 }
 
+/* Whose rules are meant. Where no action is withheld, a suppression rule decided, which is the same for all. */
+static uint32_t withheld_index(const struct suppression *s)
+{
+    return s->withheld >= 0 ? (uint32_t)s->withheld : 0;
+}
+
 static struct str suppression_text(const struct decision *d, const struct gate *g, struct arena *arena)
 {
     const struct suppression *s = &d->suppression;
     struct arena_buf text;
     text_init(&text, arena);
     struct buf *b = &text.buf;
+    expr_eval_vary(d->ev, withheld_index(s));
     if (s->block.kind != BLOCK_NONE)
         put_block(b, d, &s->block);
     else if (s->cause == CAUSE_NOT_WORTH_IT)
@@ -417,7 +425,7 @@ static int explain_end(struct decision *d, struct gate *g, struct arena *arena)
     if (!waits_init(&w, d->input->policy, arena))
         return ERR_NOSPACE;
     waits_of(&w, &s->block);
-    s->ends_ms = gate_block_end(g, s->withheld >= 0 ? (uint32_t)s->withheld : 0, &s->block, d->input->now_ms);
+    s->ends_ms = gate_block_end(g, withheld_index(s), &s->block, d->input->now_ms);
     s->lifted_by = w.items;
     s->lifted_count = w.count;
     return 0;
@@ -448,7 +456,7 @@ int explain_suppression(struct decision *d, struct gate *g, long best, struct ar
     }
     s->rule = explain_rule(d->input->policy, &s->block);
     scope_of(d, &s->block, &s->scope);
-    s->evidence_count = explain_evidence(d, &s->block, &s->evidence, arena);
+    s->evidence_count = explain_evidence(d, withheld_index(s), &s->block, &s->evidence, arena);
     s->waits_for = w.items;
     s->waits_count = w.count;
     int rc = explain_end(d, g, arena);

@@ -15,8 +15,9 @@ void explain_value(struct value v, struct buf *out);
 struct str explain_rule(const struct policy *p, const struct blocker *b);
 /* One sentence on why a candidate is where it is; in the arena. p is NULL without memory. */
 struct str explain_candidate(const struct decision *d, const struct candidate *c, struct arena *arena);
-/* The values that a rule looked at, at the decision's instant. Without memory *out, or the p of a value, is NULL. */
-size_t explain_evidence(const struct decision *d, const struct blocker *b, struct evidence **out,
-                        struct arena *arena);
+/* The values that a rule looked at, at the decision's instant; a pair feature's is that for the action. Without memory
+ * *out, or the p of a value, is NULL. */
+size_t explain_evidence(const struct decision *d, uint32_t action, const struct blocker *b,
+                        struct evidence **out, struct arena *arena);
 
 #endif

@@ -99,8 +99,10 @@ bool gate_suppression_fires(struct gate *g, uint32_t suppression)
     return holds(g, r, r->on_unknown == ON_UNKNOWN_BLOCK);
 }
 
-static bool engagement_blocked(struct gate *g, const struct policy_action *a, struct blocker *out)
+static bool engagement_blocked(struct gate *g, uint32_t action, struct blocker *out)
 {
+    const struct policy_action *a = &g->policy->actions[action];
+    expr_eval_vary(&g->view->ev, action);
     for (int kind = 0; kind < ENGAGEMENT_COUNT; kind++)
         for (size_t i = 0; i < a->rule_count[kind]; i++) {
             const struct policy_rule *r = &a->rules[kind][i];
@@ -259,7 +261,7 @@ bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out)
         out->kind = BLOCK_TREATMENT;
     else if (g->unreadable && g->outbound) /* fail-safe; what comes before needs no state */
         out->kind = BLOCK_STATE;
-    else if (engagement_blocked(g, a, out) || suppression_blocked(g, a, out))
+    else if (engagement_blocked(g, action, out) || suppression_blocked(g, a, out))
         return true;
     else if (consent_blocked(g, a))
         *out = (struct blocker){BLOCK_CONSENT, 0, NULL, a->purpose};
@@ -306,6 +308,8 @@ int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b)
             return INT64_MAX;
         return now_ms < a->from_ms ? a->from_ms : weekly_next_change(&a->weekly, g->policy->zone, now_ms);
     case BLOCK_ENGAGEMENT:
+        expr_eval_vary(&g->view->ev, action);
+        return expr_next_change(&g->view->ev, b->rule->when);
     case BLOCK_SUPPRESSION:
         return expr_next_change(&g->view->ev, b->rule->when);
     case BLOCK_QUIET:
@@ -360,6 +364,7 @@ static bool stands(struct gate *g, uint32_t action, const struct blocker *b)
     case BLOCK_SCHEDULE:
         return now_ms < a->from_ms || now_ms >= a->to_ms || !weekly_open(&a->weekly, g->policy->zone, now_ms);
     case BLOCK_ENGAGEMENT:
+        expr_eval_vary(&g->view->ev, action);
         return !holds(g, b->rule, b->rule->on_unknown == ON_UNKNOWN_ALLOW);
     case BLOCK_SUPPRESSION:
         return gate_suppression_fires(g, b->index);

@@ -1,6 +1,7 @@
 /* Whether an action may be proposed at an instant, and when what stops it may end: stages 3 to 6 of DESIGN section 4 (dates
  * and schedule, treatment, engagement policy, suppression, consent, quiet hours, frequency caps, cooldowns), for one action
- * of one request. The same code decides now and looks ahead for next_eligible_at.
+ * of one request. The same code decides now and looks ahead for next_eligible_at. An action's rules are looked at with the
+ * view turned to that action (expr_eval_vary); suppression rules are the same for all.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_DECIDE_GATE_H
 #define TACT_DECIDE_GATE_H
@@ -51,7 +52,7 @@ int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b);
 
 /* The first instant after now and before `before_ms` at which nothing blocks the action, if nothing happens. Else 0, and *last
  * is what holds it: for good when before_ms is GATE_HORIZON. At most 400 days are looked ahead, and g->looks_left instants;
- * where these did not suffice, g->looks_ended says so. Leaves the view at now. */
+ * where these did not suffice, g->looks_ended says so. Leaves the view at now, turned to the action. */
 #define GATE_HORIZON INT64_MAX
 int64_t gate_next_eligible(struct gate *g, uint32_t action, int64_t now_ms, int64_t before_ms,
                            struct blocker *last);

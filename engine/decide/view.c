@@ -15,6 +15,9 @@ static struct value load(void *ctx, uint32_t slot, int64_t now_ms)
                                         : value_string(v->policy->channels[v->channel].word.name);
     case SLOT_CONTEXT:
         return v->context ? v->context[s->index] : value_unknown(UNKNOWN_ABSENT);
+    case SLOT_ACTION:
+        return v->action == UINT32_MAX ? value_unknown(UNKNOWN_ABSENT)
+                                       : v->policy->actions[v->action].fields[s->index];
     case SLOT_ATTRIBUTE:
     case SLOT_AGGREGATE:
     case SLOT_AGE:
@@ -26,6 +29,12 @@ static struct value load(void *ctx, uint32_t slot, int64_t now_ms)
         return v->state->attributes[s->index];
     return s->kind == SLOT_AGE ? state_age(v->state, s->index, now_ms)
                                : state_aggregate(v->state, s->index, now_ms);
+}
+
+static void vary(void *ctx, uint32_t which)
+{
+    struct view *v = ctx;
+    v->action = which;
 }
 
 static int64_t next_change(void *ctx, uint32_t slot, int64_t t_ms)
@@ -40,9 +49,13 @@ static int64_t next_change(void *ctx, uint32_t slot, int64_t t_ms)
 int view_init(struct view *v, const struct policy *p, const struct state *s, const struct value *context,
               uint32_t channel, bool unreadable, int64_t now_ms, struct arena *arena)
 {
-    *v = (struct view){
-        .policy = p, .state = s, .context = context, .channel = channel, .unreadable = unreadable};
-    v->source = (struct expr_source){v, load, next_change, p->zones, NULL};
+    *v = (struct view){.policy = p,
+                       .state = s,
+                       .context = context,
+                       .channel = channel,
+                       .action = UINT32_MAX,
+                       .unreadable = unreadable};
+    v->source = (struct expr_source){v, load, next_change, p->zones, vary};
     return expr_eval_init(&v->ev, p->program, &v->source, now_ms, arena);
 }
 

@@ -1,8 +1,9 @@
 /* Loading a policy folder: files, sections, common readers; the snapshot's life. The sections themselves are
  * read by load_schema.c (brand, profile, context, signals, channels, features), load_actions.c and
- * load_rules.c (suppressions, contact policy); tests of the policy by policy_test.c.
+ * load_rules.c (suppressions, contact policy); what features see of actions by action_fields.c; tests of the policy by policy_test.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load.h"
+#include "policy/action_fields.h"
 #include "policy/load_actions.h"
 #include "policy/load_rules.h"
 #include "policy/load_schema.h"
@@ -293,8 +294,10 @@ static struct policy *loader_finish(struct loader *l, struct hasher **h, size_t 
     id128_text(hasher_take(h), p->id);
     /* While a file cannot be read, whatever refers to it would be reported too. */
     if (l->file_count && !l->unread) {
+        action_fields_read(l);
         load_schema(l);
         load_actions(l);
+        action_fields_finish(l);
         load_rules(l);
         load_policy_tests(l);
     }

@@ -15,6 +15,8 @@ struct loader_feature {
     long missed;  /* the feature it asked for that was not there yet, or -1 */
 };
 
+struct loader_field; /* policy/action_fields.h */
+
 struct loader {
     struct policy *policy;
     struct arena *arena; /* the policy's */
@@ -24,7 +26,10 @@ struct loader {
     bool unread;                     /* a file is no YAML: its own findings are enough */
     struct loader_feature *features; /* [feature_count] */
     long missed;                     /* of the feature that compiles now */
-    /* The action whose expressions compile now, for action.x; NULL elsewhere. */
+    struct loader_field *fields;     /* of actions */
+    size_t field_count;
+    /* The action whose expressions compile now, for action.x; NULL elsewhere:
+     * there action.x is that of the action looked at. */
     const struct policy_action *action;
     bool full; /* an allocation failed; the load ends with that finding */
 };

@@ -13,11 +13,13 @@
  *                                        in the brand's zone, dates inclusive
  *       eligibility: "expression"        or {when, on_unknown, id}, or a list of those
  *       applicability, suitability       the same
- *       features: {discount: 0.1}        constants: action.discount in expressions and in models
+ *       features: {discount: 0.1}        constants: action.discount in expressions, in features that look at
+ *                                        the action, and in models
  *       treatments: [{channel: email, locale: fa, placement: …, id: …, <content field>: "a {{ hole }}"}]
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_actions.h"
+#include "policy/action_fields.h"
 #include "policy/symbols.h"
 
 static const char *const engagement_names[ENGAGEMENT_COUNT] = {"eligibility", "applicability", "suitability"};
@@ -122,20 +124,10 @@ static void load_active(struct loader *l, const struct yaml_node *n, struct poli
 
 /* ---- attributes ---- */
 
-/* A YAML scalar as a constant: quoted text is a string; else true, false, a decimal number, or a string. */
-static struct value constant_of(const struct yaml_node *n)
-{
-    double number;
-    if (!n->quoted && (str_is(n->text, "true") || str_is(n->text, "false")))
-        return value_bool(str_is(n->text, "true"));
-    return yaml_is_number(n, &number) ? value_double(number) : value_string(n->text);
-}
-
 static void load_attributes(struct loader *l, const struct yaml_node *n, struct policy_action *a)
 {
     if (!yaml_expect(l->diags, n, YAML_MAPPING, "features like {discount: 0.1}"))
         return;
-    static const char *const reserved[] = {"id", "issue", "group", "purpose"};
     a->attributes = loader_alloc(l, n->count * sizeof *a->attributes);
     for (size_t i = 0; a->attributes && i < n->count; i++) {
         struct policy_attribute *attribute = &a->attributes[a->attribute_count];
@@ -143,13 +135,13 @@ static void load_attributes(struct loader *l, const struct yaml_node *n, struct 
             !yaml_expect(l->diags, n->items[i], YAML_SCALAR, "a number, true, false or text"))
             continue;
         bool taken = false;
-        for (size_t k = 0; k < sizeof reserved / sizeof reserved[0]; k++)
-            taken = taken || str_is(attribute->name, reserved[k]);
+        for (const char *const *w = action_words; *w; w++)
+            taken = taken || str_is(attribute->name, *w);
         if (taken)
             yaml_diag(l->diags, DIAG_ERROR, n->keys[i],
                       "action.%.*s is built in and means the action's own %.*s", STR_ARG(attribute->name),
                       STR_ARG(attribute->name));
-        attribute->value = constant_of(n->items[i]);
+        attribute->value = action_constant(n->items[i]);
         a->attribute_count++;
     }
 }

@@ -9,6 +9,8 @@
  *
  * A scope's fields must all match; in a contact policy a field may be `each` (counted for each value on its
  * own). Without fields a limit counts every contact.
+ * A suppression is about many actions at once, so its `when` cannot look at the action: it is evaluated once
+ * for all of them.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_rules.h"
 #include "state/state.h"
@@ -102,6 +104,65 @@ static bool id_of(struct loader *l, const struct yaml_node *n, const char *what,
     return !twice;
 }
 
+/* ---- what cannot look at the action ---- */
+
+static bool name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+}
+
+/* Where the name stands in an expression, outside quotes; 0 when it does not. */
+static size_t place_of(struct str text, struct str name)
+{
+    char quote = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (quote || c == '\'' || c == '"') {
+            quote = !quote ? c : c == quote ? 0 : quote;
+            continue;
+        }
+        bool here = str_starts((struct str){text.p + i, text.n - i}, name) &&
+                    (i == 0 || !name_byte(text.p[i - 1])) &&
+                    (i + name.n == text.n || !name_byte(text.p[i + name.n]));
+        if (here)
+            return i;
+    }
+    return 0;
+}
+
+struct looker {
+    const struct expr_program *program;
+    struct str name; /* of the first leaf that looks at the action */
+};
+
+static void find_looker(void *ctx, expr_id leaf, struct str name)
+{
+    struct looker *k = ctx;
+    if (!k->name.n && expr_varies(k->program, leaf))
+        k->name = name;
+}
+
+/* Reports an expression that depends on the action. */
+static bool about_all_actions(struct loader *l, const struct yaml_node *n, expr_id when)
+{
+    struct looker k = {.program = l->policy->program};
+    if (!expr_varies(l->policy->program, when))
+        return true;
+    expr_leaves(l->policy->program, when, find_looker, &k);
+    bool feature = policy_feature_find(l->policy, k.name) >= 0;
+    const char *text =
+        loader_text(l,
+                    "%s%.*s looks at the action; a suppression is about many actions: write it "
+                    "as a rule of each action instead (eligibility, applicability, suitability)",
+                    feature ? "feature " : "", STR_ARG(k.name))
+            .p;
+    if (text)
+        yaml_diag_at(l->diags, DIAG_ERROR, n, place_of(n->text, k.name), text);
+    return false;
+}
+
+/* ---- suppressions ---- */
+
 static void visit_suppression(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
                               size_t index)
 {
@@ -117,7 +178,8 @@ static void visit_suppression(struct loader *l, const struct yaml_node *key, con
     if (!yaml_get(n, "when"))
         yaml_diag(l->diags, DIAG_ERROR, n, "a suppression needs when: \"expression\"");
     else
-        good = loader_expr(l, yaml_get(n, "when"), VALUE_BOOL, &s.rule.when) && good;
+        good = loader_expr(l, yaml_get(n, "when"), VALUE_BOOL, &s.rule.when) &&
+               about_all_actions(l, yaml_get(n, "when"), s.rule.when) && good;
     if (!yaml_get(n, "block"))
         yaml_diag(l->diags, DIAG_ERROR, n,
                   "a suppression needs block: what it holds back, e.g. {purpose: promotional}");

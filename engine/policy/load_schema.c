@@ -11,6 +11,14 @@
  *                   {last_at: signal} | {age: signal} | {expr: "…"} |
  *                   {open: [signal.property that opens, signal.property that closes], window}
  *
+ * A feature whose expression looks at the action (action.id, .issue, .group, .purpose, or action.<name>, a
+ * constant under the actions' `features:`) is a pair feature, customer x action:
+ *
+ *   same_category: {expr: "last(cart_add.category) == action.category"}
+ *
+ * Wherever an action's own expressions or a model use it, it has its value for that action; it is unknown for
+ * an action that lacks the constant. Actions that have it must agree on its type (numbers are doubles).
+ * Suppressions, which are about many actions, cannot use it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_schema.h"
 #include "policy/symbols.h"

@@ -110,6 +110,7 @@ struct policy_action {
     double starting_propensity;
     struct policy_attribute *attributes;
     size_t attribute_count;
+    struct value *fields; /* by index of policy.fields; unknown where the action lacks it */
     struct policy_treatment *treatments;
     size_t treatment_count;
     uint16_t *suppressions; /* indices of those that cover it on some channel, in the policy's order */
@@ -142,15 +143,25 @@ struct policy_limit {
     bool cooldown;
 };
 
+/* A pair feature (customer x action) is one that looks at the action: expr_varies of its node. It is evaluated
+ * for one action, chosen with expr_eval_vary(…, index of the action); for none it may be unknown. */
 struct policy_feature {
     struct str name;
     expr_id node;
 };
 
-enum slot_kind { SLOT_NOW, SLOT_CHANNEL, SLOT_ATTRIBUTE, SLOT_CONTEXT, SLOT_AGGREGATE, SLOT_AGE };
+enum slot_kind {
+    SLOT_NOW,
+    SLOT_CHANNEL,
+    SLOT_ATTRIBUTE,
+    SLOT_CONTEXT,
+    SLOT_AGGREGATE,
+    SLOT_AGE,
+    SLOT_ACTION
+};
 struct policy_slot {
     enum slot_kind kind;
-    uint32_t index; /* of the attribute, context field or aggregate */
+    uint32_t index; /* of the attribute, context field, aggregate or field of actions */
 };
 
 struct policy_test; /* policy/policy_test.h */
@@ -174,6 +185,8 @@ struct policy {
     size_t slot_count;
     struct policy_feature *features;
     size_t feature_count;
+    struct str *fields; /* of actions, that features look at: "category" of action.category */
+    size_t field_count;
     struct policy_channel *channels;
     size_t channel_count;
     struct policy_word *issues, *groups;

@@ -1,6 +1,7 @@
 /* Names of a policy's expressions; see symbols.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/symbols.h"
+#include "policy/action_fields.h"
 #include <stdarg.h>
 
 static const char *const calls[] = {"count", "sum", "last", "last_at", "age", "open", NULL};
@@ -41,6 +42,15 @@ static void slot_describe(struct loader *l, enum slot_kind kind, uint32_t index,
         *s = (struct expr_slot){.name = loader_text(l, "age(%.*s)", STR_ARG(signal)),
                                 .type = {VALUE_DURATION, 0},
                                 .motion = EXPR_CLOCK};
+        break;
+    }
+    case SLOT_ACTION: {
+        const struct loader_field *f = action_field_find(l, p->fields[index]);
+        *s = (struct expr_slot){.name = f->path,
+                                .type = {f->type, 0},
+                                .varies = true,
+                                .domain = f->values,
+                                .domain_count = f->value_count};
         break;
     }
     }
@@ -100,24 +110,19 @@ static long context_find(const struct policy *p, struct str name)
     return -1;
 }
 
-static int action_symbol(const struct loader *l, struct str name, struct expr_symbol *out)
+/* A constant in an action's own expressions; elsewhere a slot that varies with the action. */
+static int action_symbol(struct loader *l, struct str name, struct expr_symbol *out)
 {
     const struct policy_action *a = l->action;
-    if (!a)
-        return ERR_NOTFOUND;
-    *out = (struct expr_symbol){.kind = EXPR_SYM_CONST};
-    if (str_is(name, "id"))
-        out->constant = value_string(a->word.name);
-    else if (str_is(name, "issue"))
-        out->constant = value_string(l->policy->issues[a->issue].name);
-    else if (str_is(name, "group"))
-        out->constant = value_string(l->policy->groups[a->group].name);
-    else if (str_is(name, "purpose"))
-        out->constant = value_string(str_from(purpose_name(a->purpose)));
-    else
-        for (size_t i = 0; i < a->attribute_count; i++)
-            if (str_eq(a->attributes[i].name, name))
-                out->constant = a->attributes[i].value;
+    if (!a) {
+        const struct loader_field *f = action_field_find(l, name);
+        uint32_t index = f ? action_field_use(l, f) : EXPR_NONE;
+        return slot_symbol(l, SLOT_ACTION, index == EXPR_NONE ? -1 : (long)index, out);
+    }
+    *out = (struct expr_symbol){.kind = EXPR_SYM_CONST, .constant = action_word(l->policy, a, name)};
+    for (size_t i = 0; i < a->attribute_count; i++)
+        if (str_eq(a->attributes[i].name, name))
+            out->constant = a->attributes[i].value;
     return out->constant.type == VALUE_UNKNOWN ? ERR_NOTFOUND : 0;
 }
 
@@ -174,11 +179,13 @@ static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void
         visit(arg, p->features[i].name);
     for (const char *const *c = calls; *c; c++)
         visit(arg, str_from(*c));
-    if (!l->action)
+    if (!l->action) {
+        for (size_t i = 0; i < l->field_count; i++)
+            visit(arg, l->fields[i].path);
         return;
-    static const char *const fixed[] = {"id", "issue", "group", "purpose"};
-    for (size_t i = 0; i < 4; i++)
-        visit_prefixed(l, "action", str_from(fixed[i]), visit, arg);
+    }
+    for (const char *const *w = action_words; *w; w++)
+        visit_prefixed(l, "action", str_from(*w), visit, arg);
     for (size_t i = 0; i < l->action->attribute_count; i++)
         visit_prefixed(l, "action", l->action->attributes[i].name, visit, arg);
 }

@@ -1,5 +1,6 @@
 /* What names mean in a policy's expressions: now, channel, profile.x, context.x, features, action.x (a
- * constant while an action's own expressions compile), and the aggregate calls count, sum, last, last_at,
+ * constant while an action's own expressions compile; elsewhere, as in features, a slot that varies with the
+ * action looked at), and the aggregate calls count, sum, last, last_at,
  * age, open over signals.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_SYMBOLS_H

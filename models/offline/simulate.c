@@ -150,6 +150,7 @@ static int write_row(struct simulation *s, const struct life *l, struct view *v,
     buf_printf(&s->row, "%s,", l->person->id);
     value_format(value_timestamp(l->now_ms), &s->row);
     buf_printf(&s->row, ",%.*s", STR_ARG(a->word.name));
+    expr_eval_vary(&v->ev, action); /* pair features are those of the row's action */
     for (size_t i = 0; i < p->feature_count; i++) {
         buf_byte(&s->row, ',');
         write_value(&s->row, expr_eval(&v->ev, p->features[i].node));

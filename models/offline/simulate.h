@@ -3,9 +3,9 @@
  * becomes a row of CSV.
  *
  * Columns: customer, time, action; the policy's features by name, in its order, as a model sees them (numbers
- * as floats, durations in hours, true or false, text; empty: unknown); action.id and action.<name> for every
- * constant that an action has; action_probability (of the draw), true_propensity (the world's truth), label
- * (1: responded). A row a moment, in order of customer, then time. One customer's rows do not depend on how
+ * as floats, durations in hours, true or false, text; empty: unknown), pair features for the row's action;
+ * action.id and action.<name> for every constant that an action has; action_probability (of the draw),
+ * true_propensity (the world's truth), label (1: responded). A row a moment, in order of customer, then time. One customer's rows do not depend on how
  * many others there are.
  *
  * On inbound channels, in a share of the moments (SIMULATE_EXPLORE) suppression rules are set aside for the

@@ -20,11 +20,13 @@ static void consents(void **state)
     assert_text(explain_candidate(&f->decision, candidate_of(f, "promo"), &f->arena),
                 "no consent for this purpose on mail");
     struct evidence *evidence;
-    size_t n = explain_evidence(&f->decision, &candidate_of(f, "promo")->block, &evidence, &f->arena);
+    const struct candidate *c = candidate_of(f, "promo");
+    size_t n = explain_evidence(&f->decision, c->action, &c->block, &evidence, &f->arena);
     assert_evidence(evidence, n, "consent", "unknown");
     consent(f, "mail", PURPOSE_PROMOTIONAL, false);
     run(f, &in);
-    n = explain_evidence(&f->decision, &candidate_of(f, "promo")->block, &evidence, &f->arena);
+    c = candidate_of(f, "promo");
+    n = explain_evidence(&f->decision, c->action, &c->block, &evidence, &f->arena);
     assert_evidence(evidence, n, "consent", "withdrawn");
 
     use_policy(f,

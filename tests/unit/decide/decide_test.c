@@ -139,7 +139,7 @@ static void engagement(void **state)
     assert_int_equal(f->decision.suppression.waits_count, 1);
     assert_text(f->decision.suppression.waits_for[0], "profile.tier");
     struct evidence *evidence;
-    size_t n = explain_evidence(&f->decision, &c->block, &evidence, &f->arena);
+    size_t n = explain_evidence(&f->decision, c->action, &c->block, &evidence, &f->arena);
     assert_int_equal(n, 1);
     assert_evidence(evidence, n, "profile.tier", "unknown");
     set_profile(f, "tier", value_string(STR("gold")));
