@@ -188,6 +188,9 @@ static int map_rest(struct import_map *m, const bool *mapped, struct arena *aren
         struct import_column *c = &m->columns[i];
         if (mapped[i] || c->role == ROLE_CUSTOMER || of_rejects(c->name))
             continue;
+        if (m->options->leave_others &&
+            (!m->options->policy || schema_attribute(&m->options->policy->schema, c->name) < 0))
+            continue;
         if (c->name.n == 0)
             return error_set(e, ERR_INVALID, "column %zu has no name; leave it out with --column '='", i + 1);
         int rc = set_attribute(m, c, c->name, TEXT_GUESS, arena, e);
@@ -227,10 +230,12 @@ int import_map_make(struct import_map *m, const struct import_options *options,
     *m = (struct import_map){.options = options};
     bool *mapped = arena_zalloc(arena, header->count * sizeof *mapped);
     int rc = mapped ? read_header(m, header, arena, e) : error_set(e, ERR_NOSPACE, "too many columns");
-    if (!rc)
+    m->customer = SIZE_MAX;
+    if (!rc && options->customer_column) {
         rc = find_column(m, "--customer-column", str_from(options->customer_column), &m->customer, e);
-    if (!rc)
-        m->columns[m->customer].role = ROLE_CUSTOMER;
+        if (!rc)
+            m->columns[m->customer].role = ROLE_CUSTOMER;
+    }
     for (int i = 0; i < options->columns.count && !rc; i++)
         rc = map_column(m, options->columns.items[i], mapped, arena, e);
     for (int i = 0; i < options->consents.count && !rc; i++)
@@ -248,6 +253,10 @@ static int column_error(struct error *e, const struct import_column *c)
 static int row_customer(const struct import_map *m, const struct csv_record *r, struct arena *arena,
                         Tact__V1__UpsertRequest *out, struct error *e)
 {
+    if (m->customer == SIZE_MAX) {
+        out->customer_id = arena_printf(arena, "row-%zu", r->line);
+        return out->customer_id ? 0 : error_set(e, ERR_NOSPACE, "a row of over 64 MiB");
+    }
     struct str id = arena_str(arena, r->fields[m->customer]);
     const char *wrong = !id.p ? "too long" : id.n == 0 ? "empty" : id.n > CUSTOMER_MAX ? "too long" : NULL;
     if (wrong) {

@@ -21,12 +21,13 @@
 #define IMPORT_REJECTED_BECAUSE "rejected_because"
 
 struct import_options {
-    const char *customer_column;
+    const char *customer_column; /* NULL: rows are customers without a name, "row-<line>" */
     struct option_list columns;  /* "column=attribute[:type]"; "column=" leaves it out */
     struct option_list consents; /* "channel:purpose" for every row, or "channel:purpose=column" */
     const char *consent_source;
     int64_t consent_time_ms; /* 0: when the server gets it */
     bool remove_empty;
+    bool leave_others;           /* columns that are no attributes are left out instead of being errors */
     const struct policy *policy; /* or NULL */
 };
 
