@@ -5,6 +5,7 @@
 #include "models/offline/simulate.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
+#include "tools/simulate_r1.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -105,6 +106,8 @@ static int run(int argc, char **argv)
         {.name = "json", .help = "print the summary as JSON", .flag = &json},
         {0},
     };
+    if (simulate_workload_asked(argc, argv))
+        return simulate_workload(argc, argv);
     int rc = options_parse(&command_simulate, defs, argc, argv, NULL, 0, 0, &count);
     if (rc >= 0)
         return rc;
