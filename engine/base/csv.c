@@ -16,7 +16,8 @@
 enum {
     RECORD_SEEN = CSV_RECORD_MAX + 2, /* a record and its CRLF; what is longer is bad */
     CHUNK = 256 * 1024,               /* bytes a read: stays in the second cache */
-    WINDOW = RECORD_SEEN + CHUNK
+    WINDOW = RECORD_SEEN + CHUNK,
+    BLOCK = 64 /* bytes looked at together; so many zeros are behind the window */
 };
 
 /* What a byte means in an unquoted field. */
@@ -67,7 +68,7 @@ struct csv *csv_new(const char *name, char separator, csv_source source, void *c
     c->ctx = ctx;
     c->fd = -1;
     c->line = 1;
-    c->window = malloc(WINDOW);
+    c->window = calloc(1, WINDOW + BLOCK);
     c->plain = malloc(RECORD_SEEN);
     c->fields = malloc(CSV_FIELDS_MAX * sizeof *c->fields);
     if (!c->window || !c->plain || !c->fields) {
@@ -230,25 +231,54 @@ static enum parse_result parse_line_end(const struct csv *c, struct parse *s, si
     return PARSE_DONE;
 }
 
-/* Where an unquoted field ends. Sixteen bytes at once, so that lengths of fields cost no mispredicted branch
- * each. */
-static inline size_t field_end(const struct csv *c, size_t at, size_t limit)
+#ifdef __SSE2__
+/* A bit for each of the 64 bytes at p that ends an unquoted field or is wrong in it. */
+static inline uint64_t special_bits(const char *p, char separator)
+{
+    const __m128i separators = _mm_set1_epi8(separator), quotes = _mm_set1_epi8('"');
+    const __m128i lfs = _mm_set1_epi8('\n'), crs = _mm_set1_epi8('\r');
+    uint64_t bits = 0;
+    for (int i = 0; i < BLOCK; i += 16) {
+        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(b, separators), _mm_cmpeq_epi8(b, quotes)),
+                                   _mm_or_si128(_mm_cmpeq_epi8(b, lfs), _mm_cmpeq_epi8(b, crs)));
+        bits |= (uint64_t)(unsigned)_mm_movemask_epi8(hit) << i;
+    }
+    return bits;
+}
+#endif
+
+/* The special bytes of one block of the window, found once for all the fields that end in it. */
+struct scan {
+    size_t block;
+    uint64_t bits;
+};
+
+/* Where an unquoted field that begins at `at` < limit ends. */
+static inline size_t field_end(const struct csv *c, struct scan *scan, size_t at, size_t limit)
 {
 #ifdef __SSE2__
-    const __m128i separator = _mm_set1_epi8(c->separator), quote = _mm_set1_epi8('"');
-    const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r');
-    for (; limit - at >= 16; at += 16) {
-        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(c->window + at));
-        __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(b, separator), _mm_cmpeq_epi8(b, quote)),
-                                   _mm_or_si128(_mm_cmpeq_epi8(b, lf), _mm_cmpeq_epi8(b, cr)));
-        unsigned mask = (unsigned)_mm_movemask_epi8(hit);
-        if (mask)
-            return at + (unsigned)__builtin_ctz(mask);
+    size_t block = at & ~(size_t)(BLOCK - 1);
+    if (block != scan->block)
+        scan->bits = special_bits(c->window + block, c->separator);
+    uint64_t bits = scan->bits >> (at - block) << (at - block);
+    for (; !bits; bits = scan->bits) {
+        block += BLOCK;
+        if (block >= limit) {
+            scan->block = SIZE_MAX;
+            return limit;
+        }
+        scan->bits = special_bits(c->window + block, c->separator);
     }
-#endif
+    scan->block = block;
+    size_t end = block + (unsigned)__builtin_ctzll(bits);
+    return end < limit ? end : limit;
+#else
+    (void)scan;
     while (at < limit && c->classes[(uint8_t)c->window[at]] == BYTE_TEXT)
         at++;
     return at;
+#endif
 }
 
 static enum parse_result parse_record(struct csv *c, struct parse *s)
@@ -256,6 +286,7 @@ static enum parse_result parse_record(struct csv *c, struct parse *s)
     const char *window = c->window;
     const size_t limit = s->limit;
     size_t at = s->start;
+    struct scan scan = {.block = SIZE_MAX};
     for (;;) {
         struct str field;
         if (at < limit && window[at] == '"') {
@@ -264,7 +295,8 @@ static enum parse_result parse_record(struct csv *c, struct parse *s)
                 return rc;
         } else {
             size_t from = at;
-            at = field_end(c, at, limit);
+            if (at < limit)
+                at = field_end(c, &scan, at, limit);
             field = (struct str){window + from, at - from};
             if (at < limit && window[at] == '"')
                 return bad(
@@ -289,17 +321,31 @@ static enum parse_result parse_record(struct csv *c, struct parse *s)
     }
 }
 
-/* 0, or the 1-based place of the first byte that is NUL or not UTF-8. Most text is ASCII: eight bytes a step.
- */
-static size_t text_bad_at(const char *p, size_t n)
+/* How many bytes at p are ASCII and not NUL for sure, by whole steps. */
+static size_t plain_ascii(const char *p, size_t n)
 {
     size_t i = 0;
+#ifdef __SSE2__
+    for (; i + 16 <= n; i += 16) {
+        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        if (_mm_movemask_epi8(_mm_cmpgt_epi8(b, _mm_setzero_si128())) !=
+            0xFFFF) /* as signed bytes: 1 to 127 */
+            return i;
+    }
+#endif
     for (; i + 8 <= n; i += 8) {
         uint64_t w;
         memcpy(&w, p + i, 8);
         if (((w - UINT64_C(0x0101010101010101)) | w) & UINT64_C(0x8080808080808080))
-            break; /* perhaps a byte beyond ASCII, or NUL */
+            break;
     }
+    return i;
+}
+
+/* 0, or the 1-based place of the first byte that is NUL or not UTF-8. Most text is ASCII. */
+static size_t text_bad_at(const char *p, size_t n)
+{
+    size_t i = plain_ascii(p, n);
     const char *nul = n > i ? memchr(p + i, 0, n - i) : NULL;
     size_t zero = nul ? (size_t)(nul - p) + 1 : 0;
     size_t utf8 = utf8_bad_at(p + i, n - i);
@@ -323,13 +369,15 @@ static bool hopeless(const struct csv *c, struct parse *s)
     return true;
 }
 
-static void explain(const struct csv *c, const struct parse *s, struct error *e)
+static void explain(const struct csv *c, const struct parse *s, struct csv_record *r, struct error *e)
 {
     const char *start = c->window + s->start, *at = c->window + s->bad_at, *line = at;
     while (line > start && line[-1] != '\n')
         line--;
-    error_set(e, ERR_INVALID, "%s:%zu:%td: %s", c->name, c->line + count_lines(start, at), at - line + 1,
-              s->bad);
+    r->bad = s->bad;
+    r->bad_line = c->line + count_lines(start, at);
+    r->bad_column = (size_t)(at - line) + 1;
+    error_set(e, ERR_INVALID, "%s:%zu:%zu: %s", c->name, r->bad_line, r->bad_column, s->bad);
 }
 
 /* Goes behind the line break that ends what is bad, wherever it is. raw: what was left out, if it is within
@@ -361,7 +409,7 @@ static bool skip_bad(struct csv *c, struct parse *s, struct str *raw)
 
 static enum csv_result reject(struct csv *c, struct parse *s, struct csv_record *r, struct error *e)
 {
-    explain(c, s, e);
+    explain(c, s, r, e);
     if (s->after > s->bad_at) { /* its form is right, so its end is known */
         c->line += count_lines(c->window + s->start, c->window + s->after);
         r->raw = (struct str){c->window + s->start, s->after - s->start};

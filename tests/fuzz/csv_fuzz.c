@@ -1,7 +1,7 @@
 /* Fuzz target: CSV. Whatever the bytes, reading them whole and in pieces gives the same records, lines and
  * errors; every call moves on; fields are text; and records written again are read as the same fields.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "tools/csv.c" /* the tool's sources are no library */
+#include "base/csv.h"
 #include "base/hash.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
