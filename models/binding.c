@@ -4,8 +4,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-struct customer_column {
-    size_t column;
+enum { LISTED_MAX = 8 };
+
+/* A column that a feature of the policy fills. */
+struct column {
+    size_t at;
     expr_id node;
     const struct bundle_feature *feature;
 };
@@ -13,12 +16,16 @@ struct customer_column {
 struct binding {
     const struct bundle *bundle;
     const struct policy *policy;
-    struct booster *booster;
+    const struct bundle_spec *spec;
+    struct booster **boosters; /* one an arm */
     size_t features;
-    struct customer_column *columns;
-    size_t column_count;
-    float *action_rows; /* [action_count][features]; NaN in the customer's columns */
-    float *customer;    /* scratch: one value a customer column */
+    struct column *customer, *pair;
+    size_t customer_count, pair_count;
+    float *action_rows; /* [action_count][features]; NaN in the customer's and the pairs' columns */
+    float *silence_row; /* the same of nobody contacted; s_learner */
+    float *scratch;     /* one value a customer column */
+    long *arms;         /* [action_count]; -1: not known */
+    long silence;       /* arm of a t_learner; else -1 */
     char id[ID128_TEXT];
 };
 
@@ -55,16 +62,27 @@ static bool type_fits(const struct bundle_feature *f, struct expr_type t)
     return false;
 }
 
-static void complain(struct diags *d, const struct binding *b, const struct bundle_feature *f,
-                     const char *what, struct str best)
+static void add_at(struct diags *d, const struct binding *b, enum diag_severity severity, int line,
+                   int column, const char *text)
 {
     char file[4096];
     snprintf(file, sizeof file, "%s/bundle.yaml", bundle_folder(b->bundle));
-    diag_add(d, DIAG_ERROR, file, f->line, f->column, "feature %.*s: %s%s%.*s%s", STR_ARG(f->name), what,
-             best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "");
+    diag_add(d, severity, file, line, column, "%s", text);
 }
 
-static void bind_customer(struct binding *b, const struct bundle_feature *f, size_t column, struct diags *d)
+static void complain(struct diags *d, const struct binding *b, const struct bundle_feature *f,
+                     const char *what, struct str best)
+{
+    char text[BUNDLE_TEXT_MAX * 2 + 200];
+    snprintf(text, sizeof text, "feature %.*s: %s%s%.*s%s", STR_ARG(f->name), what,
+             best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "");
+    add_at(d, b, DIAG_ERROR, f->line, f->column, text);
+}
+
+/* ---- features ---- */
+
+/* A feature of the policy, which looks at the action if it is a pair's and does not if it is the customer's. */
+static void bind_feature(struct binding *b, const struct bundle_feature *f, size_t column, struct diags *d)
 {
     const struct policy *p = b->policy;
     long at = policy_feature_find(p, f->name);
@@ -84,7 +102,19 @@ static void bind_customer(struct binding *b, const struct bundle_feature *f, siz
         complain(d, b, f, wanted[f->type], (struct str){0});
         return;
     }
-    b->columns[b->column_count++] = (struct customer_column){column, node, f};
+    bool varies = expr_varies(p->program, node), pair = f->from == BUNDLE_PAIR;
+    if (varies != pair) {
+        complain(d, b, f,
+                 varies ? "the policy's feature looks at the action, so it comes from: pair"
+                        : "the policy's feature does not look at the action, so it comes from: customer",
+                 (struct str){0});
+        return;
+    }
+    struct column c = {column, node, f};
+    if (pair)
+        b->pair[b->pair_count++] = c;
+    else
+        b->customer[b->customer_count++] = c;
 }
 
 static void bind_action(struct binding *b, const struct bundle_feature *f, size_t column, struct diags *d)
@@ -104,33 +134,122 @@ static void bind_action(struct binding *b, const struct bundle_feature *f, size_
     }
     if (!found)
         complain(d, b, f, "no action of the policy has this attribute", (struct str){0});
+    if (b->spec->kind == BUNDLE_S_LEARNER && f == bundle_id_feature(b->spec))
+        b->silence_row[column] = (float)bundle_category(f, b->spec->silence);
+}
+
+static void bind_features(struct binding *b, struct diags *d)
+{
+    for (size_t i = 0; i < (b->policy->action_count + 1) * b->features; i++)
+        b->action_rows[i] = NAN;
+    for (size_t i = 0; i < b->features; i++) {
+        const struct bundle_feature *f = &b->spec->features[i];
+        if (f->from == BUNDLE_ACTION)
+            bind_action(b, f, i, d);
+        else
+            bind_feature(b, f, i, d);
+    }
+}
+
+/* ---- arms ---- */
+
+static long arm_find(const struct bundle_spec *s, struct str name)
+{
+    for (size_t i = 0; i < s->arm_count; i++)
+        if (str_eq(s->arms[i].arm, name))
+            return (long)i;
+    return -1;
+}
+
+/* The arm that scores an action, or -1. */
+static long arm_of(const struct bundle_spec *s, struct str action)
+{
+    if (bundle_has_arms(s))
+        return str_is(action, BUNDLE_SILENCE) ? -1 : arm_find(s, action);
+    const struct bundle_feature *id = bundle_id_feature(s);
+    return (id && bundle_category(id, action) < 0) || (s->silence.n && str_eq(action, s->silence)) ? -1 : 0;
+}
+
+/* One line: the policy's actions that are scored by their starting propensity. */
+static void warn_unknown(const struct binding *b, struct diags *d)
+{
+    char text[LISTED_MAX * 80 + 200] = "";
+    size_t count = 0, n = 0;
+    for (size_t i = 0; i < b->policy->action_count; i++) {
+        struct str id = b->policy->actions[i].word.name;
+        if (b->arms[i] >= 0)
+            continue;
+        if (count++ < LISTED_MAX)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%.*s", n ? ", " : "",
+                                  id.n < 64 ? (int)id.n : 64, id.p);
+    }
+    if (!count)
+        return;
+    char line[sizeof text + 200], more[40] = "";
+    if (count > LISTED_MAX)
+        snprintf(more, sizeof more, " and %zu more", count - LISTED_MAX);
+    snprintf(line, sizeof line,
+             "the bundle does not know %zu of the policy's %zu actions, which count with their starting "
+             "propensity: %s%s",
+             count, b->policy->action_count, text, more);
+    const struct bundle_feature *id = bundle_has_arms(b->spec) ? NULL : bundle_id_feature(b->spec);
+    add_at(d, b, DIAG_WARNING, id ? id->line : b->spec->arms[0].line,
+           id ? id->column : b->spec->arms[0].column, line);
+}
+
+static void warn_arm(const struct binding *b, const struct bundle_arm *a, struct diags *d)
+{
+    char text[BUNDLE_TEXT_MAX * 2 + 200];
+    struct suggest s;
+    suggest_init(&s, a->arm);
+    for (size_t i = 0; i < b->policy->action_count; i++)
+        if (b->arms[i] < 0)
+            suggest_offer(&s, b->policy->actions[i].word.name);
+    struct str best = suggest_best(&s);
+    snprintf(text, sizeof text, "arm %.*s: the policy has no action of this name%s%.*s%s", STR_ARG(a->arm),
+             best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "");
+    add_at(d, b, DIAG_WARNING, a->line, a->column, text);
+}
+
+static void bind_arms(struct binding *b, struct diags *d)
+{
+    const struct bundle_spec *s = b->spec;
+    const struct policy *p = b->policy;
+    b->silence = s->kind == BUNDLE_T_LEARNER ? arm_find(s, STR(BUNDLE_SILENCE)) : -1;
+    for (size_t i = 0; i < p->action_count; i++)
+        b->arms[i] = arm_of(s, p->actions[i].word.name);
+    warn_unknown(b, d);
+    for (size_t i = 0; i < s->arm_count && bundle_has_arms(s); i++)
+        if ((long)i != b->silence && policy_action_find(p, s->arms[i].arm) < 0)
+            warn_arm(b, &s->arms[i], d);
+    struct error e = {0};
+    for (size_t i = 0; i < s->arm_count; i++) {
+        struct str model = bundle_model(b->bundle, i);
+        if (booster_open(&b->boosters[i], model.p, model.n, &e))
+            diag_add(d, DIAG_ERROR, bundle_folder(b->bundle), 0, 0, "%s: %s", bundle_file(b->bundle, i),
+                     e.text);
+    }
 }
 
 struct binding *binding_new(const struct bundle *bundle, const struct policy *policy, struct diags *diags)
 {
     const struct bundle_spec *spec = bundle_spec(bundle);
+    size_t features = spec->feature_count, actions = policy->action_count;
     struct binding *b = calloc(1, sizeof *b);
     ASSERT(b != NULL);
-    *b = (struct binding){.bundle = bundle, .policy = policy, .features = spec->feature_count};
-    b->columns = calloc(spec->feature_count + 1, sizeof *b->columns);
-    b->customer = calloc(spec->feature_count + 1, sizeof *b->customer);
-    b->action_rows = calloc(policy->action_count * spec->feature_count + 1, sizeof *b->action_rows);
-    ASSERT(b->columns && b->customer && b->action_rows);
+    *b = (struct binding){.bundle = bundle, .policy = policy, .spec = spec, .features = features};
+    b->boosters = calloc(spec->arm_count, sizeof *b->boosters);
+    b->customer = calloc(features, sizeof *b->customer);
+    b->pair = calloc(features, sizeof *b->pair);
+    b->scratch = calloc(features, sizeof *b->scratch);
+    b->action_rows = calloc((actions + 1) * features, sizeof *b->action_rows);
+    b->arms = calloc(actions + 1, sizeof *b->arms);
+    ASSERT(b->boosters && b->customer && b->pair && b->scratch && b->action_rows && b->arms);
+    b->silence_row = b->action_rows + actions * features;
     id128_text(bundle_id(bundle), b->id);
     size_t errors = diags->errors;
-    for (size_t i = 0; i < spec->feature_count; i++) {
-        const struct bundle_feature *f = &spec->features[i];
-        for (size_t k = 0; k < policy->action_count; k++)
-            b->action_rows[k * b->features + i] = NAN;
-        if (f->from == BUNDLE_CUSTOMER)
-            bind_customer(b, f, i, diags);
-        else
-            bind_action(b, f, i, diags);
-    }
-    struct error e = {0};
-    struct str model = bundle_model(bundle);
-    if (booster_open(&b->booster, model.p, model.n, &e))
-        diag_add(diags, DIAG_ERROR, bundle_folder(bundle), 0, 0, "%s", e.text);
+    bind_features(b, diags);
+    bind_arms(b, diags);
     if (diags->errors > errors)
         binding_free(&b);
     return b;
@@ -140,11 +259,14 @@ void binding_free(struct binding **b)
 {
     if (!*b)
         return;
-    if ((*b)->booster)
-        booster_free(&(*b)->booster);
-    free((*b)->columns);
+    for (size_t i = 0; (*b)->boosters && i < (*b)->spec->arm_count; i++)
+        booster_free(&(*b)->boosters[i]);
+    free((*b)->boosters);
     free((*b)->customer);
+    free((*b)->pair);
+    free((*b)->scratch);
     free((*b)->action_rows);
+    free((*b)->arms);
     free(*b);
     *b = NULL;
 }
@@ -159,30 +281,120 @@ const char *binding_id(const struct binding *b)
     return b->id;
 }
 
+bool binding_knows(const struct binding *b, uint32_t action)
+{
+    return b->arms[action] >= 0;
+}
+
+/* ---- rows and scores ---- */
+
+static void evaluate_customer(const struct binding *b, struct expr_eval *ev)
+{
+    for (size_t k = 0; k < b->customer_count; k++)
+        b->scratch[k] = binding_value(b->customer[k].feature, expr_eval(ev, b->customer[k].node));
+}
+
+/* A row from what is known beforehand and the customer's part, evaluated before. */
+static void fill_row(const struct binding *b, const float *known, float *row)
+{
+    memcpy(row, known, b->features * sizeof *row);
+    for (size_t k = 0; k < b->customer_count; k++)
+        row[b->customer[k].at] = b->scratch[k];
+}
+
+static void fill_action(const struct binding *b, struct expr_eval *ev, uint32_t action, float *row)
+{
+    fill_row(b, b->action_rows + action * b->features, row);
+    if (b->pair_count)
+        expr_eval_vary(ev, action);
+    for (size_t k = 0; k < b->pair_count; k++)
+        row[b->pair[k].at] = binding_value(b->pair[k].feature, expr_eval(ev, b->pair[k].node));
+}
+
 void binding_rows(const struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
                   float *out)
 {
-    for (size_t k = 0; k < b->column_count; k++)
-        b->customer[k] = binding_value(b->columns[k].feature, expr_eval(ev, b->columns[k].node));
-    for (size_t i = 0; i < count; i++) {
-        float *row = out + i * b->features;
-        memcpy(row, b->action_rows + actions[i] * b->features, b->features * sizeof *row);
-        for (size_t k = 0; k < b->column_count; k++)
-            row[b->columns[k].column] = b->customer[k];
+    evaluate_customer(b, ev);
+    for (size_t i = 0; i < count; i++)
+        fill_action(b, ev, actions[i], out + i * b->features);
+}
+
+static void set_score(struct model_score *s, double propensity, double baseline)
+{
+    if (isfinite(propensity) && isfinite(baseline))
+        *s = (struct model_score){true, propensity, baseline};
+}
+
+/* One model, a row for each action that it knows, and in an s_learner one for silence. */
+static int score_rows(struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                      struct arena *arena, struct model_score *out, struct error *e)
+{
+    float *rows = arena_alloc(arena, (count + 1) * b->features * sizeof *rows);
+    float *margins = arena_alloc(arena, (count + 1) * sizeof *margins);
+    if (!rows || !margins)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    bool silence = b->spec->kind == BUNDLE_S_LEARNER;
+    size_t n = 0;
+    evaluate_customer(b, ev);
+    for (size_t i = 0; i < count; i++)
+        if (binding_knows(b, actions[i]))
+            fill_action(b, ev, actions[i], rows + n++ * b->features);
+    if (n == 0)
+        return 0;
+    if (silence)
+        fill_row(b, b->silence_row, rows + n * b->features);
+    int rc = booster_margins(b->boosters[0], rows, n + silence, b->features, margins, e);
+    if (rc)
+        return rc;
+    double baseline = silence ? bundle_predict(b->spec, 0, margins[n]) : 0;
+    for (size_t i = 0, k = 0; i < count; i++)
+        if (binding_knows(b, actions[i]))
+            set_score(&out[i], bundle_predict(b->spec, 0, margins[k++]), baseline);
+    return 0;
+}
+
+static int score_arm(struct binding *b, const float *row, size_t arm, double *out, struct error *e)
+{
+    float margin;
+    int rc = booster_margins(b->boosters[arm], row, 1, b->features, &margin, e);
+    if (!rc)
+        *out = bundle_predict(b->spec, arm, margin);
+    return rc;
+}
+
+/* A model an action, all over the customer's one row. */
+static int score_arms(struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                      struct arena *arena, struct model_score *out, struct error *e)
+{
+    float *row = arena_alloc(arena, b->features * sizeof *row);
+    if (!row)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    double baseline = 0, value;
+    bool first = true;
+    int rc = 0;
+    for (size_t i = 0; i < count && !rc; i++) {
+        if (!binding_knows(b, actions[i]))
+            continue;
+        if (first) {
+            evaluate_customer(b, ev);
+            fill_row(b, b->silence_row, row); /* nothing is known beforehand: all NaN */
+            if (b->silence >= 0)
+                rc = score_arm(b, row, (size_t)b->silence, &baseline, e);
+            first = false;
+        }
+        if (!rc)
+            rc = score_arm(b, row, (size_t)b->arms[actions[i]], &value, e);
+        if (!rc)
+            set_score(&out[i], value, baseline);
     }
+    return rc;
 }
 
 int binding_score(void *binding, struct expr_eval *ev, const uint32_t *actions, size_t count,
-                  struct arena *arena, double *propensity, struct error *e)
+                  struct arena *arena, struct model_score *out, struct error *e)
 {
     struct binding *b = binding;
-    float *rows = arena_alloc(arena, count * b->features * sizeof *rows);
-    float *margins = arena_alloc(arena, count * sizeof *margins);
-    if (!rows || !margins)
-        return error_set(e, ERR_NOSPACE, "the request's memory is full");
-    binding_rows(b, ev, actions, count, rows);
-    int rc = booster_margins(b->booster, rows, count, b->features, margins, e);
-    for (size_t i = 0; !rc && i < count; i++)
-        propensity[i] = bundle_probability(bundle_spec(b->bundle), margins[i]);
-    return rc;
+    memset(out, 0, count * sizeof *out);
+    return bundle_has_arms(b->spec) ? score_arms(b, ev, actions, count, arena, out, e)
+                                    : score_rows(b, ev, actions, count, arena, out, e);
 }

@@ -11,9 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUNDLE_MEMORY_MAX = 256 * 1024 * 1024 };
+enum { BUNDLE_MEMORY_MAX = 256 * 1024 * 1024, MIB = 1024 * 1024 };
 
-enum part { PART_YAML, PART_GOLDEN, PART_MODEL, PARTS };
+struct part {
+    const char *name; /* within the folder */
+    const char *path; /* for messages */
+    struct str bytes;
+};
 
 struct bundle {
     struct arena arena;
@@ -21,18 +25,25 @@ struct bundle {
     struct bundle_spec spec;
     struct golden golden;
     struct id128 id;
-    const char *names[PARTS]; /* within the folder, in sorted order */
-    const char *paths[PARTS]; /* for messages */
-    struct str bytes[PARTS];
+    struct part yaml, csv;
+    struct part *models; /* one an arm */
     size_t trees;
 };
 
 static const double margin_tolerance = 1e-5;
 
-/* The whole file into the arena; false after a finding. */
-static bool read_part(struct bundle *b, enum part part, size_t most, struct diags *d)
+/* Names a part; false when memory is out. */
+static bool name_part(struct bundle *b, struct part *part, const char *name)
 {
-    const char *path = b->paths[part];
+    part->name = name;
+    part->path = name ? arena_printf(&b->arena, "%s/%s", b->folder, name) : NULL;
+    return part->path != NULL;
+}
+
+/* The whole file into the arena; false after a finding. */
+static bool read_part(struct bundle *b, struct part *part, size_t most, struct diags *d)
+{
+    const char *path = part->path;
     struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -42,7 +53,11 @@ static bool read_part(struct bundle *b, enum part part, size_t most, struct diag
     size_t size = (size_t)status.st_size;
     char *p = size <= most ? arena_alloc(&b->arena, size + 1) : NULL;
     if (!p) {
-        diag_add(d, DIAG_ERROR, path, 0, 0, "larger than %zu MiB", most / (1024 * 1024));
+        if (size > most)
+            diag_add(d, DIAG_ERROR, path, 0, 0, "larger than %zu MiB", most / MIB);
+        else
+            diag_add(d, DIAG_ERROR, path, 0, 0, "the bundle's files are larger than %d MiB together",
+                     BUNDLE_MEMORY_MAX / MIB);
         goto failed;
     }
     size_t n = 0;
@@ -57,7 +72,7 @@ static bool read_part(struct bundle *b, enum part part, size_t most, struct diag
         }
         n += (size_t)got;
     }
-    b->bytes[part] = (struct str){p, n};
+    part->bytes = (struct str){p, n};
     close(fd);
     return true;
 failed:
@@ -66,16 +81,14 @@ failed:
     return false;
 }
 
-/* Which of the two model files there is. */
+/* Which of the two model files there is, for a kind with one model. */
 static bool find_model(struct bundle *b, struct diags *d)
 {
-    const char *ubj = arena_printf(&b->arena, "%s/model.ubj", b->folder);
-    const char *json = arena_printf(&b->arena, "%s/model.json", b->folder);
-    if (!ubj || !json)
+    struct part ubj, json;
+    if (!name_part(b, &ubj, "model.ubj") || !name_part(b, &json, "model.json"))
         return false;
-    bool has_ubj = access(ubj, F_OK) == 0, has_json = access(json, F_OK) == 0;
-    b->names[PART_MODEL] = has_json ? "model.json" : "model.ubj";
-    b->paths[PART_MODEL] = has_json ? json : ubj;
+    bool has_ubj = access(ubj.path, F_OK) == 0, has_json = access(json.path, F_OK) == 0;
+    b->models[0] = has_json ? json : ubj;
     if (has_ubj && has_json)
         diag_add(d, DIAG_ERROR, b->folder, 0, 0, "both model.ubj and model.json; keep one");
     else if (!has_ubj && !has_json)
@@ -83,48 +96,68 @@ static bool find_model(struct bundle *b, struct diags *d)
     return has_ubj != has_json;
 }
 
-/* All three files; findings name each that is missing. */
-static bool read_parts(struct bundle *b, struct diags *d)
+/* The two files that every bundle has; findings name each that is missing. */
+static bool read_texts(struct bundle *b, struct diags *d)
 {
-    b->names[PART_YAML] = "bundle.yaml";
-    b->names[PART_GOLDEN] = "golden.csv";
-    for (int i = PART_YAML; i <= PART_GOLDEN; i++)
-        b->paths[i] = arena_printf(&b->arena, "%s/%s", b->folder, b->names[i]);
-    if (!b->paths[PART_YAML] || !b->paths[PART_GOLDEN])
+    if (!name_part(b, &b->yaml, "bundle.yaml") || !name_part(b, &b->csv, "golden.csv"))
         return false;
-    bool ok = find_model(b, d) && read_part(b, PART_MODEL, MODEL_FILE_MAX, d);
-    ok &= read_part(b, PART_YAML, YAML_FILE_MAX, d);
-    ok &= read_part(b, PART_GOLDEN, GOLDEN_FILE_MAX, d);
-    if (!ok)
-        return false;
-    struct hasher *h = hasher_new();
-    for (int i = 0; i < PARTS; i++) {
-        uint8_t size[8];
-        for (int k = 0; k < 8; k++)
-            size[k] = (uint8_t)((uint64_t)b->bytes[i].n >> (8 * k));
-        hasher_add(h, b->names[i], strlen(b->names[i]) + 1);
-        hasher_add(h, size, sizeof size);
-        hasher_add(h, b->bytes[i].p, b->bytes[i].n);
-    }
-    b->id = hasher_take(&h);
-    return true;
+    bool ok = read_part(b, &b->yaml, YAML_FILE_MAX, d);
+    return read_part(b, &b->csv, GOLDEN_FILE_MAX, d) && ok;
 }
 
-static bool check_model_hash(const struct bundle *b, struct diags *d)
+/* All model files; findings name each that is missing. */
+static bool read_models(struct bundle *b, struct diags *d)
 {
-    if (!b->spec.has_model_hash ||
-        id128_eq(hash128(b->bytes[PART_MODEL].p, b->bytes[PART_MODEL].n), b->spec.model_hash))
+    const struct bundle_spec *s = &b->spec;
+    bool ok = true;
+    b->models = arena_zalloc(&b->arena, s->arm_count * sizeof *b->models);
+    if (!b->models)
+        return false;
+    if (!bundle_has_arms(s))
+        return find_model(b, d) && read_part(b, &b->models[0], MODEL_FILE_MAX, d);
+    for (size_t i = 0; i < s->arm_count; i++) {
+        const char *name = arena_str(&b->arena, s->arms[i].file).p;
+        ok = name_part(b, &b->models[i], name) && read_part(b, &b->models[i], MODEL_FILE_MAX, d) && ok;
+    }
+    return ok;
+}
+
+static void hash_part(struct hasher *h, const struct part *part)
+{
+    uint8_t size[8];
+    for (int k = 0; k < 8; k++)
+        size[k] = (uint8_t)((uint64_t)part->bytes.n >> (8 * k));
+    hasher_add(h, part->name, strlen(part->name) + 1);
+    hasher_add(h, size, sizeof size);
+    hasher_add(h, part->bytes.p, part->bytes.n);
+}
+
+static struct id128 hash_parts(const struct bundle *b)
+{
+    struct hasher *h = hasher_new();
+    hash_part(h, &b->yaml);
+    hash_part(h, &b->csv);
+    for (size_t i = 0; i < b->spec.arm_count; i++)
+        hash_part(h, &b->models[i]);
+    return hasher_take(&h);
+}
+
+static bool check_model_hash(const struct bundle *b, size_t arm, struct diags *d)
+{
+    const struct bundle_arm *a = &b->spec.arms[arm];
+    struct str bytes = b->models[arm].bytes;
+    if (!a->has_model_hash || id128_eq(hash128(bytes.p, bytes.n), a->model_hash))
         return true;
-    diag_add(d, DIAG_ERROR, b->paths[PART_MODEL], 0, 0,
+    diag_add(d, DIAG_ERROR, b->models[arm].path, 0, 0,
              "not the file that bundle.yaml was written for: its hash is not model_hash");
     return false;
 }
 
-/* What bundle.yaml says of the features against what the model says. */
-static bool check_features(const struct bundle *b, const struct booster *booster, struct diags *d)
+/* What bundle.yaml says of the features against what an arm's model says. */
+static bool check_features(const struct bundle *b, size_t arm, const struct booster *booster, struct diags *d)
 {
     const struct bundle_spec *s = &b->spec;
-    const char *yaml = b->paths[PART_YAML], *model = b->names[PART_MODEL];
+    const char *yaml = b->yaml.path, *model = b->models[arm].name;
     bool ok = true;
     if (!str_eq(booster_objective(booster), s->objective)) {
         diag_add(d, DIAG_ERROR, yaml, s->objective_line, s->objective_column,
@@ -153,24 +186,27 @@ static bool check_features(const struct bundle *b, const struct booster *booster
     return ok;
 }
 
-/* Scores the golden rows and compares; every row that disagrees is a finding. */
-static bool check_golden(const struct bundle *b, struct booster *booster, struct diags *d)
+/* Scores the golden rows by an arm's model and compares; every row that disagrees is a finding. */
+static bool check_golden(const struct bundle *b, size_t arm, struct booster *booster, struct diags *d)
 {
     const struct golden *g = &b->golden;
+    struct str name = bundle_has_arms(&b->spec) ? b->spec.arms[arm].arm : (struct str){0};
     struct error e = {0};
     bool ok = false;
     float *margins = malloc(g->n * sizeof *margins);
     if (!margins || booster_margins(booster, g->rows, g->n, g->features, margins, &e)) {
-        diag_add(d, DIAG_ERROR, b->paths[PART_MODEL], 0, 0, "%s", margins ? e.text : "out of memory");
+        diag_add(d, DIAG_ERROR, b->models[arm].path, 0, 0, "%s", margins ? e.text : "out of memory");
         goto out;
     }
     ok = true;
     for (size_t i = 0; i < g->n; i++) {
-        double expected = (double)g->margins[i], given = (double)margins[i];
+        size_t at = i * g->arms + arm;
+        double expected = (double)g->margins[at], given = (double)margins[i];
         if (fabs(given - expected) <= margin_tolerance * fmax(1, fabs(expected)))
             continue;
-        diag_add(d, DIAG_ERROR, b->paths[PART_GOLDEN], g->lines[i], g->columns[i],
-                 "golden row %zu: margin is %.9g here, but the model gives %.9g", i + 1, expected, given);
+        diag_add(d, DIAG_ERROR, b->csv.path, g->lines[at], g->columns[at],
+                 "golden row %zu: margin%s%.*s is %.9g here, but the model gives %.9g", i + 1,
+                 name.n ? "." : "", STR_ARG(name), expected, given);
         ok = false;
     }
 out:
@@ -178,21 +214,33 @@ out:
     return ok;
 }
 
-static bool check_model(struct bundle *b, struct diags *d)
+/* One arm's model. *golden_ok turns false when golden.csv cannot be read, which is told once. */
+static bool check_model(struct bundle *b, size_t arm, bool *golden_ok, struct diags *d)
 {
+    const struct part *model = &b->models[arm];
     struct booster *booster = NULL;
     struct error e = {0};
-    if (!check_model_hash(b, d))
+    if (!check_model_hash(b, arm, d))
         return false;
-    if (booster_open(&booster, b->bytes[PART_MODEL].p, b->bytes[PART_MODEL].n, &e)) {
-        diag_add(d, DIAG_ERROR, b->paths[PART_MODEL], 0, 0, "%s", e.text);
+    if (booster_open(&booster, model->bytes.p, model->bytes.n, &e)) {
+        diag_add(d, DIAG_ERROR, model->path, 0, 0, "%s", e.text);
         return false;
     }
-    b->trees = booster_trees(booster);
-    bool ok = check_features(b, booster, d) &&
-              golden_read(&b->golden, b->paths[PART_GOLDEN], b->bytes[PART_GOLDEN], &b->spec, &b->arena, d) &&
-              check_golden(b, booster, d);
+    b->trees += booster_trees(booster);
+    bool ok = check_features(b, arm, booster, d);
+    /* Read when bundle.yaml and a model agree on the columns, not before: else each mistake there is told twice. */
+    if (ok && *golden_ok && !b->golden.n)
+        *golden_ok = golden_read(&b->golden, b->csv.path, b->csv.bytes, &b->spec, &b->arena, d);
+    ok = ok && *golden_ok && check_golden(b, arm, booster, d);
     booster_free(&booster);
+    return ok;
+}
+
+static bool check_models(struct bundle *b, struct diags *d)
+{
+    bool ok = true, golden_ok = true;
+    for (size_t i = 0; i < b->spec.arm_count; i++)
+        ok = check_model(b, i, &golden_ok, d) && ok;
     return ok;
 }
 
@@ -227,11 +275,18 @@ int bundle_load(struct bundle **out, const char *folder, struct diags *d, struct
         diag_add(d, DIAG_ERROR, folder, 0, 0, "no such folder");
         goto refused;
     }
-    if (!b->folder || !read_parts(b, d))
+    if (!b->folder || !read_texts(b, d))
         goto refused;
     code = ERR_INVALID;
-    struct yaml_node *root = yaml_read(b->paths[PART_YAML], b->bytes[PART_YAML], &b->arena, d);
-    if (!root || !bundle_spec_read(&b->spec, root, &b->arena, d) || d->errors > errors || !check_model(b, d))
+    struct yaml_node *root = yaml_read(b->yaml.path, b->yaml.bytes, &b->arena, d);
+    if (!root || !bundle_spec_read(&b->spec, root, &b->arena, d) || d->errors > errors)
+        goto refused;
+    code = ERR_NOTFOUND;
+    if (!read_models(b, d))
+        goto refused;
+    code = ERR_INVALID;
+    b->id = hash_parts(b);
+    if (!check_models(b, d))
         goto refused;
     *out = b;
     return 0;
@@ -264,9 +319,14 @@ struct id128 bundle_id(const struct bundle *b)
     return b->id;
 }
 
-struct str bundle_model(const struct bundle *b)
+struct str bundle_model(const struct bundle *b, size_t arm)
 {
-    return b->bytes[PART_MODEL];
+    return b->models[arm].bytes;
+}
+
+const char *bundle_file(const struct bundle *b, size_t arm)
+{
+    return b->models[arm].name;
 }
 
 const char *bundle_folder(const struct bundle *b)

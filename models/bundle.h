@@ -1,12 +1,13 @@
 /* A model bundle: a folder with all that serving a model needs, which proves itself when it is loaded.
  *
- *     model.ubj or model.json    as XGBoost wrote it (models/booster.h)
+ *     model.ubj or model.json    as XGBoost wrote it (models/booster.h); kinds with arms: a file for each
  *     bundle.yaml                what it is, its features in order (models/bundle_spec.h)
  *     golden.csv                 rows with the margins its training library gave (models/golden.h)
  *
- * Its id is the hash of these three files' names and bytes, so a copy has the same id and a changed byte
- * another. Other files in the folder are not looked at. A loaded bundle is immutable: any thread may read it;
- * each worker opens its own booster from bundle_model. What it is bound to in a policy is decided elsewhere.
+ * Its id is the hash of these files' names and bytes (bundle.yaml, golden.csv, the models as bundle.yaml lists
+ * them), so a copy has the same id and a changed byte another. Other files in the folder are not looked at. A
+ * loaded bundle is immutable: any thread may read it; each worker opens its own boosters from bundle_model. What
+ * it is bound to in a policy is decided elsewhere.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_BUNDLE_H
 #define TACT_MODELS_BUNDLE_H
@@ -27,8 +28,9 @@ void bundle_free(struct bundle **b);
 const struct bundle_spec *bundle_spec(const struct bundle *b);
 const struct golden *bundle_golden(const struct bundle *b);
 struct id128 bundle_id(const struct bundle *b);
-struct str bundle_model(const struct bundle *b); /* the model file's bytes */
+struct str bundle_model(const struct bundle *b, size_t arm); /* the bytes of an arm's model file */
+const char *bundle_file(const struct bundle *b, size_t arm); /* its name within the folder */
 const char *bundle_folder(const struct bundle *b);
-size_t bundle_trees(const struct bundle *b);
+size_t bundle_trees(const struct bundle *b); /* of all models */
 
 #endif

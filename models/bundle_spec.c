@@ -1,7 +1,7 @@
 /* Reading and writing bundle.yaml; see bundle_spec.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/bundle_spec.h"
-#include "base/exact.h"
+#include "models/bundle_arms.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,71 +9,104 @@
 static const char *const kind_names[] = {"propensity", "s_learner", "t_learner", "transformed", NULL};
 static const char *const from_names[] = {"customer", "action", "pair", NULL};
 static const char *const type_names[] = {"number", "bool", "category", NULL};
-static const char *const root_keys[] = {"name",       "version",     "kind",     "objective",
-                                        "label",      "calibration", "training", "metrics",
-                                        "model_hash", "features",    NULL};
+static const char *const label_names[] = {"binary", "count", "money", NULL};
+static const char *const root_keys[] = {"name",       "version", "kind",        "objective", "label",
+                                        "label_type", "silence", "calibration", "training",  "metrics",
+                                        "model_hash", "arms",    "features",    NULL};
 
-/* A required key's value, or NULL after a finding at the mapping. */
-static const struct yaml_node *need(struct diags *d, const struct yaml_node *mapping, const char *key,
-                                    const char *what)
+/* The objectives, their links, and the label types that they are for. */
+static const char *const objective_names[] = {"binary:logistic", "reg:squarederror", "count:poisson",
+                                              "reg:tweedie",     "reg:gamma",        NULL};
+static const struct {
+    enum link link;
+    bool fits[BUNDLE_MONEY + 1];
+} objectives[] = {{LINK_LOGISTIC, {[BUNDLE_BINARY] = true}},
+                  {LINK_IDENTITY, {[BUNDLE_COUNT] = true, [BUNDLE_MONEY] = true}},
+                  {LINK_EXP, {[BUNDLE_COUNT] = true}},
+                  {LINK_EXP, {[BUNDLE_COUNT] = true, [BUNDLE_MONEY] = true}},
+                  {LINK_EXP, {[BUNDLE_MONEY] = true}}};
+enum { OBJECTIVES = sizeof objectives / sizeof *objectives };
+
+bool bundle_objective_link(struct str objective, enum link *out)
 {
-    const struct yaml_node *n = yaml_get(mapping, key);
-    if (!n)
-        yaml_diag(d, DIAG_ERROR, mapping, "%s needs '%s'", what, key);
-    return n;
+    for (size_t i = 0; i < OBJECTIVES; i++)
+        if (str_is(objective, objective_names[i])) {
+            *out = objectives[i].link;
+            return true;
+        }
+    return false;
 }
 
-/* Text of 1 to BUNDLE_TEXT_MAX bytes on one line. */
-static void read_text(struct diags *d, const struct yaml_node *n, struct str *out)
+bool bundle_has_arms(const struct bundle_spec *s)
 {
-    if (!n || !yaml_string(d, n, out))
-        return;
-    bool plain = out->n > 0 && out->n <= BUNDLE_TEXT_MAX;
-    for (size_t i = 0; plain && i < out->n; i++)
-        plain = (unsigned char)out->p[i] >= 0x20 && out->p[i] != 0x7F;
-    if (!plain)
-        yaml_diag(d, DIAG_ERROR, n, "expected 1 to %d bytes of text on one line", BUNDLE_TEXT_MAX);
+    return s->kind == BUNDLE_T_LEARNER || s->kind == BUNDLE_TRANSFORMED;
 }
 
-static void read_objective(struct bundle_spec *s, const struct yaml_node *n, struct diags *d)
+/* A word of a list; false after a finding, or without the node. */
+static bool read_word(struct diags *d, const struct yaml_node *n, const char *const names[], size_t *out)
 {
-    read_text(d, n, &s->objective);
-    if (!n)
+    return n && yaml_choice(d, n, names, out);
+}
+
+static void read_objective(struct bundle_spec *s, const struct yaml_node *n, bool label_known,
+                           struct diags *d)
+{
+    size_t at;
+    if (!read_word(d, n, objective_names, &at))
         return;
+    s->objective = n->text;
     s->objective_line = n->line;
     s->objective_column = n->column;
-    if (s->objective.n && !str_is(s->objective, "binary:logistic"))
-        yaml_diag(d, DIAG_ERROR, n, "objective %.*s is not served by this version; served: binary:logistic",
-                  s->objective.n < 64 ? (int)s->objective.n : 64, s->objective.p);
-}
-
-static void read_kind(struct bundle_spec *s, const struct yaml_node *n, struct diags *d)
-{
-    size_t kind = BUNDLE_PROPENSITY;
-    if (n && yaml_choice(d, n, kind_names, &kind) && kind != BUNDLE_PROPENSITY)
-        yaml_diag(d, DIAG_ERROR, n, "kind %s is not served by this version; served: propensity",
-                  kind_names[kind]);
-    s->kind = (enum bundle_kind)kind;
-}
-
-static void read_calibration(struct bundle_spec *s, const struct yaml_node *n, struct diags *d)
-{
-    static const char *const ways[] = {"platt", NULL}, *const keys[] = {"a", "b", NULL};
-    s->platt_a = 1;
-    if (!n || (n->kind == YAML_SCALAR && str_is(n->text, "none")))
-        return;
-    if (n->kind != YAML_MAPPING) {
-        yaml_diag(d, DIAG_ERROR, n, "expected none or {platt: {a: …, b: …}} for calibration");
+    s->link = objectives[at].link;
+    if (s->kind == BUNDLE_TRANSFORMED) {
+        if (!str_is(s->objective, "reg:squarederror"))
+            yaml_diag(d, DIAG_ERROR, n, "kind transformed needs objective reg:squarederror, got %.*s",
+                      STR_ARG(s->objective));
         return;
     }
-    yaml_known_keys(d, n, "calibration", ways);
-    const struct yaml_node *platt = need(d, n, "platt", "calibration");
-    if (!platt || !yaml_expect(d, platt, YAML_MAPPING, "platt"))
+    if (!label_known || objectives[at].fits[s->label_type])
         return;
-    yaml_known_keys(d, platt, "platt", keys);
-    const struct yaml_node *a = need(d, platt, "a", "platt"), *b = need(d, platt, "b", "platt");
-    s->platt =
-        a && b && yaml_double(d, a, -1000, 1000, &s->platt_a) && yaml_double(d, b, -1000, 1000, &s->platt_b);
+    const char *words[OBJECTIVES + 1] = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < OBJECTIVES; i++)
+        if (objectives[i].fits[s->label_type])
+            words[count++] = objective_names[i];
+    yaml_diag(d, DIAG_ERROR, n, "objective %.*s does not fit label_type %s; allowed: %s",
+              STR_ARG(s->objective), label_names[s->label_type], yaml_list_words(d->arena, words));
+}
+
+/* Kind, label and objective, which what follows is read by; false after a finding about the kind. */
+static bool read_nature(struct bundle_spec *s, const struct yaml_node *root, struct diags *d)
+{
+    size_t kind = BUNDLE_PROPENSITY, label = BUNDLE_BINARY;
+    const struct yaml_node *type = yaml_get(root, "label_type");
+    bool kind_known = read_word(d, bundle_need(d, root, "kind", "a bundle"), kind_names, &kind);
+    bool label_known = !type || read_word(d, type, label_names, &label);
+    s->kind = (enum bundle_kind)kind;
+    s->label_type = (enum bundle_label)label;
+    read_objective(s, bundle_need(d, root, "objective", "a bundle"), kind_known && label_known, d);
+    return kind_known;
+}
+
+/* The word for nobody contacted, and the feature that says it. */
+static void read_silence(struct bundle_spec *s, const struct yaml_node *root, struct diags *d)
+{
+    const struct yaml_node *n = yaml_get(root, "silence");
+    if (s->kind != BUNDLE_S_LEARNER) {
+        if (n)
+            yaml_diag(d, DIAG_ERROR, yaml_key(root, "silence"), "silence is for kind s_learner only");
+        return;
+    }
+    n = bundle_need(d, root, "silence", "kind s_learner");
+    bundle_text_read(d, n, &s->silence);
+    if (!n || !s->silence.n || !s->features)
+        return;
+    const struct bundle_feature *id = bundle_id_feature(s);
+    if (!id)
+        yaml_diag(d, DIAG_ERROR, yaml_get(root, "features"),
+                  "kind s_learner needs the feature {name: id, from: action, type: category}");
+    else if (bundle_category(id, s->silence) < 0)
+        yaml_diag(d, DIAG_ERROR, n, "'%.*s' is not among the categories of feature id", STR_ARG(s->silence));
 }
 
 static bool is_date(struct str s)
@@ -105,7 +138,7 @@ static void read_training(struct bundle_spec *s, const struct yaml_node *n, stru
         yaml_int(d, seed, 0, INT64_MAX, &s->training_seed);
     read_date(d, yaml_get(n, "from"), &s->training_from);
     read_date(d, yaml_get(n, "to"), &s->training_to);
-    read_text(d, yaml_get(n, "library"), &s->training_library);
+    bundle_text_read(d, yaml_get(n, "library"), &s->training_library);
     if (s->training_from.n && s->training_to.n && str_cmp(s->training_from, s->training_to) > 0)
         yaml_diag(d, DIAG_ERROR, yaml_get(n, "to"), "the training window ends before it begins");
 }
@@ -122,7 +155,7 @@ static void read_metrics(struct bundle_spec *s, const struct yaml_node *n, struc
     s->metrics = arena_zalloc(arena, n->count * sizeof *s->metrics);
     for (size_t i = 0; s->metrics && i < n->count; i++) {
         struct bundle_metric *m = &s->metrics[s->metric_count++];
-        read_text(d, n->keys[i], &m->name);
+        bundle_text_read(d, n->keys[i], &m->name);
         yaml_double(d, n->items[i], -INFINITY, INFINITY, &m->value);
     }
 }
@@ -173,13 +206,13 @@ static void read_categories(struct bundle_feature *f, const struct yaml_node *ma
     size_t errors = d->errors;
     f->categories = arena_zalloc(arena, n->count * sizeof *f->categories);
     for (size_t i = 0; f->categories && i < n->count; i++)
-        read_text(d, n->items[i], &f->categories[f->category_count++]);
+        bundle_text_read(d, n->items[i], &f->categories[f->category_count++]);
     if (d->errors == errors)
         report_repeated(n, arena, d);
 }
 
-static void read_feature(struct bundle_feature *f, const struct yaml_node *n, struct arena *arena,
-                         struct diags *d)
+static void read_feature(const struct bundle_spec *s, struct bundle_feature *f, const struct yaml_node *n,
+                         struct arena *arena, struct diags *d)
 {
     static const char *const keys[] = {"name", "from", "type", "categories", "unit", NULL};
     size_t index = 0;
@@ -188,16 +221,18 @@ static void read_feature(struct bundle_feature *f, const struct yaml_node *n, st
     if (!yaml_expect(d, n, YAML_MAPPING, "a feature"))
         return;
     yaml_known_keys(d, n, "feature", keys);
-    const struct yaml_node *name = need(d, n, "name", "a feature"), *from = need(d, n, "from", "a feature");
-    const struct yaml_node *type = need(d, n, "type", "a feature");
-    read_text(d, name, &f->name);
+    const struct yaml_node *name = bundle_need(d, n, "name", "a feature"),
+                           *from = bundle_need(d, n, "from", "a feature");
+    const struct yaml_node *type = bundle_need(d, n, "type", "a feature");
+    bundle_text_read(d, name, &f->name);
     if (from && yaml_choice(d, from, from_names, &index)) {
         f->from = (enum bundle_from)index;
-        if (f->from == BUNDLE_PAIR)
+        if (f->from != BUNDLE_CUSTOMER && bundle_has_arms(s))
             yaml_diag(d, DIAG_ERROR, from,
-                      "pair features are not served by this version; served: customer and action");
+                      "kind %s has a model for each action; its features come from the customer",
+                      kind_names[s->kind]);
     }
-    read_text(d, yaml_get(n, "unit"), &f->unit);
+    bundle_text_read(d, yaml_get(n, "unit"), &f->unit);
     if (type && yaml_choice(d, type, type_names, &index)) {
         f->type = (enum bundle_type)index;
         read_categories(f, n, arena, d);
@@ -218,7 +253,7 @@ static void read_features(struct bundle_spec *s, const struct yaml_node *n, stru
     s->features = arena_zalloc(arena, n->count * sizeof *s->features);
     for (size_t i = 0; s->features && i < n->count; i++) {
         struct bundle_feature *f = &s->features[s->feature_count++];
-        read_feature(f, n->items[i], arena, d);
+        read_feature(s, f, n->items[i], arena, d);
         for (size_t k = 0; k < i && f->name.n; k++)
             if (str_eq(s->features[k].name, f->name)) {
                 yaml_diag(d, DIAG_ERROR, yaml_get(n->items[i], "name"),
@@ -229,16 +264,6 @@ static void read_features(struct bundle_spec *s, const struct yaml_node *n, stru
     }
 }
 
-static void read_model_hash(struct bundle_spec *s, const struct yaml_node *n, struct diags *d)
-{
-    struct str text;
-    if (!n || !yaml_string(d, n, &text))
-        return;
-    s->has_model_hash = id128_parse(text, &s->model_hash);
-    if (!s->has_model_hash)
-        yaml_diag(d, DIAG_ERROR, n, "expected 32 lower-case hexadecimal digits (XXH3-128 of the model file)");
-}
-
 bool bundle_spec_read(struct bundle_spec *s, const struct yaml_node *root, struct arena *arena,
                       struct diags *d)
 {
@@ -247,42 +272,27 @@ bool bundle_spec_read(struct bundle_spec *s, const struct yaml_node *root, struc
     if (!yaml_expect(d, root, YAML_MAPPING, "a bundle"))
         return false;
     yaml_known_keys(d, root, "a bundle", root_keys);
-    read_text(d, need(d, root, "name", "a bundle"), &s->name);
-    read_text(d, need(d, root, "version", "a bundle"), &s->version);
-    read_kind(s, need(d, root, "kind", "a bundle"), d);
-    read_objective(s, need(d, root, "objective", "a bundle"), d);
-    read_text(d, need(d, root, "label", "a bundle"), &s->label);
-    read_calibration(s, yaml_get(root, "calibration"), d);
+    bundle_text_read(d, bundle_need(d, root, "name", "a bundle"), &s->name);
+    bundle_text_read(d, bundle_need(d, root, "version", "a bundle"), &s->version);
+    bool kind_known = read_nature(s, root, d);
+    bundle_text_read(d, bundle_need(d, root, "label", "a bundle"), &s->label);
+    if (kind_known)
+        bundle_arms_read(s, root, arena, d);
     read_training(s, yaml_get(root, "training"), d);
     read_metrics(s, yaml_get(root, "metrics"), arena, d);
-    read_model_hash(s, yaml_get(root, "model_hash"), d);
-    read_features(s, need(d, root, "features", "a bundle"), arena, d);
+    read_features(s, bundle_need(d, root, "features", "a bundle"), arena, d);
+    if (kind_known)
+        read_silence(s, root, d);
     const struct yaml_node *metrics = yaml_get(root, "metrics");
-    if (d->errors == before && (!s->features || (metrics && !s->metrics)))
+    if (d->errors == before && (!s->features || !s->arms || (metrics && !s->metrics)))
         yaml_diag(d, DIAG_ERROR, root, "the bundle needs more memory than is allowed for loading");
     return d->errors == before;
-}
-
-/* In double quotes, so that no text is taken for anything else. */
-static void write_text(struct buf *out, struct str s)
-{
-    buf_byte(out, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c < 0x20 || c == 0x7F)
-            buf_printf(out, "\\x%02x", c);
-        else if (c == '"' || c == '\\')
-            buf_printf(out, "\\%c", c);
-        else
-            buf_byte(out, c);
-    }
-    buf_byte(out, '"');
 }
 
 static void write_pair(struct buf *out, const char *key, struct str text)
 {
     buf_printf(out, "%s: ", key);
-    write_text(out, text);
+    bundle_text_write(out, text);
 }
 
 static void write_training(struct buf *out, const struct bundle_spec *s)
@@ -322,7 +332,7 @@ static void write_feature(struct buf *out, const struct bundle_feature *f)
         buf_printf(out, ",\n     categories: [");
         for (size_t i = 0; i < f->category_count; i++) {
             buf_printf(out, "%s", i == 0 ? "" : i % 8 == 0 ? ",\n       " : ", ");
-            write_text(out, f->categories[i]);
+            bundle_text_write(out, f->categories[i]);
         }
         buf_printf(out, "]");
     }
@@ -331,6 +341,7 @@ static void write_feature(struct buf *out, const struct bundle_feature *f)
 
 void bundle_spec_write(struct buf *out, const struct bundle_spec *s)
 {
+    ASSERT(s->arms && s->arm_count > 0 && (bundle_has_arms(s) || s->arm_count == 1));
     const struct {
         const char *key;
         struct str text;
@@ -343,24 +354,22 @@ void bundle_spec_write(struct buf *out, const struct bundle_spec *s)
         write_pair(out, texts[i].key, texts[i].text);
         buf_byte(out, '\n');
     }
-    if (s->platt)
-        buf_printf(out, "calibration: {platt: {a: %.17g, b: %.17g}}\n", s->platt_a, s->platt_b);
-    else
-        buf_printf(out, "calibration: none\n");
+    if (s->label_type != BUNDLE_BINARY)
+        buf_printf(out, "label_type: %s\n", label_names[s->label_type]);
+    if (s->silence.n) {
+        write_pair(out, "silence", s->silence);
+        buf_byte(out, '\n');
+    }
+    bundle_calibration_write(out, s);
     write_training(out, s);
     if (s->metric_count)
         buf_printf(out, "metrics:\n");
     for (size_t i = 0; i < s->metric_count; i++) {
         buf_printf(out, "  ");
-        write_text(out, s->metrics[i].name);
+        bundle_text_write(out, s->metrics[i].name);
         buf_printf(out, ": %.17g\n", s->metrics[i].value);
     }
-    if (s->has_model_hash) {
-        char hash[ID128_TEXT];
-        id128_text(s->model_hash, hash);
-        write_pair(out, "model_hash", str_from(hash));
-        buf_byte(out, '\n');
-    }
+    bundle_models_write(out, s);
     buf_printf(out, "features:\n");
     for (size_t i = 0; i < s->feature_count; i++)
         write_feature(out, &s->features[i]);
@@ -374,8 +383,20 @@ long bundle_category(const struct bundle_feature *f, struct str text)
     return -1;
 }
 
-double bundle_probability(const struct bundle_spec *s, float margin)
+const struct bundle_feature *bundle_id_feature(const struct bundle_spec *s)
 {
-    double z = s->platt ? s->platt_a * (double)margin + s->platt_b : (double)margin;
-    return 1 / (1 + exact_exp(-z));
+    for (size_t i = 0; i < s->feature_count; i++) {
+        const struct bundle_feature *f = &s->features[i];
+        if (f->from == BUNDLE_ACTION && f->type == BUNDLE_CATEGORY && str_is(f->name, "id"))
+            return f;
+    }
+    return NULL;
+}
+
+double bundle_predict(const struct bundle_spec *s, size_t arm, float margin)
+{
+    double y = calibration_apply(&s->arms[arm].calibration, s->link, margin);
+    if (s->label_type != BUNDLE_BINARY || s->kind == BUNDLE_TRANSFORMED)
+        return y;
+    return y < 0 ? 0 : y > 1 ? 1 : y;
 }

@@ -1,12 +1,14 @@
-/* bundle.yaml: what a model is and what it eats. The parse part of a bundle, without the model, so that it
+/* bundle.yaml: what a model is and what it eats. The parse part of a bundle, without the models, so that it
  * can be tested and fuzzed by itself; and its inverse.
  *
  *     name: retail_propensity
  *     version: "2025-02-01"
- *     kind: propensity                  # s_learner, t_learner, transformed: reserved, refused by this version
- *     objective: binary:logistic
+ *     kind: propensity                  # or s_learner, t_learner, transformed
+ *     objective: binary:logistic        # reg:squarederror, count:poisson, reg:tweedie, reg:gamma
  *     label: clicked within 7 days
- *     calibration: {platt: {a: 0.97, b: -0.02}}   # or none, the default: p = 1 / (1 + exp(-(a * margin + b)))
+ *     label_type: binary                # default; count, money
+ *     silence: no_mail                  # s_learner: what its action feature `id` says where nobody was contacted
+ *     calibration: {platt: {a: 0.97, b: -0.02}}   # none (default) or {isotonic: {x: [-3.1, …], y: [0.04, …]}}; calibration.h
  *     training: {rows: 51234, from: 2024-11-01, to: 2025-01-31, seed: 7, library: xgboost 1.7.4}
  *     metrics: {auc: 0.741, log_loss: 0.212}      # any names
  *     model_hash: 6f0c…                 # optional: XXH3-128 of the model file, 32 hexadecimal digits
@@ -14,19 +16,40 @@
  *       - {name: cart_value_24h, from: customer, type: number, unit: EUR}
  *       - {name: is_member, from: customer, type: bool}
  *       - {name: category, from: action, type: category, categories: [fashion, home]}   # code = place from 0
+ *       - {name: same_category, from: pair, type: bool}   # a feature of the policy that looks at the action
+ *
+ * Kinds, and what the score of an action is (label unit; a chance for binary labels):
+ *
+ *   propensity    one model; what a contact with this action brings: f(x, a); the baseline is 0
+ *   s_learner     one model that saw silence as one more action: f(x, a), baseline f(x, silence): there the action's `id` is
+ *                 `silence` and all its other features are missing (Künzel et al. 2019)
+ *   t_learner     a model an arm, over the customer's features: f_a(x), baseline f_silence(x)
+ *   transformed   a model an arm of the difference itself, trained on the outcome weighted by inverse probability (Athey and
+ *                 Imbens 2015): the score is the difference, the baseline 0; reg:squarederror
+ *
+ * The last two have, in place of calibration and model_hash at the top, a list of their models; file names are plain, an arm
+ * is an action's id, or "silence" (needed in a t_learner, not allowed in a transformed one):
+ *
+ *     arms:
+ *       - {arm: silence, file: silence.ubj, calibration: none, model_hash: 6f0c…}
+ *       - {arm: mens_mail, file: mens_mail.ubj}
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_BUNDLE_SPEC_H
 #define TACT_MODELS_BUNDLE_SPEC_H
 #include "base/buf.h"
 #include "base/hash.h"
+#include "models/calibration.h"
 #include "policy/yaml_values.h"
 
 enum {
     BUNDLE_FEATURES_MAX = 1024,
     BUNDLE_CATEGORIES_MAX = 4096,
-    BUNDLE_METRICS_MAX = 256,
+    BUNDLE_METRICS_MAX = 1024,
+    BUNDLE_ARMS_MAX = 256,
     BUNDLE_TEXT_MAX = 256
 };
+#define BUNDLE_SILENCE "silence" /* the arm of nobody contacted */
 
 enum bundle_kind { BUNDLE_PROPENSITY, BUNDLE_S_LEARNER, BUNDLE_T_LEARNER, BUNDLE_TRANSFORMED };
 enum bundle_from { BUNDLE_CUSTOMER, BUNDLE_ACTION, BUNDLE_PAIR };
@@ -47,35 +70,55 @@ struct bundle_metric {
     double value;
 };
 
+enum bundle_label { BUNDLE_BINARY, BUNDLE_COUNT, BUNDLE_MONEY };
+
+/* One model of the bundle. Kinds with one model have one arm, without a name. */
+struct bundle_arm {
+    struct str arm;  /* action id or BUNDLE_SILENCE; empty */
+    struct str file; /* within the folder; empty: model.ubj or model.json, whichever is there */
+    struct calibration calibration;
+    bool has_model_hash;
+    struct id128 model_hash;
+    int line, column;
+};
+
 struct bundle_spec {
     struct str name, version, objective, label;
     enum bundle_kind kind;
-    bool platt;
-    double platt_a, platt_b;                                 /* 1 and 0 without calibration */
+    enum bundle_label label_type;
+    enum link link;     /* of the objective */
+    struct str silence; /* s_learner; else empty */
+    struct bundle_arm *arms;
+    size_t arm_count;                                        /* 1 for propensity and s_learner */
     int64_t training_rows, training_seed;                    /* -1: not given */
     struct str training_from, training_to, training_library; /* empty: not given */
     struct bundle_metric *metrics;
     size_t metric_count;
-    bool has_model_hash;
-    struct id128 model_hash;
     struct bundle_feature *features;
     size_t feature_count;
     int line, column; /* of the list of features */
     int objective_line, objective_column;
 };
 
-/* Reads and checks the whole mapping; false after findings, all of them. What a later version will serve
- * (other kinds, objectives, pair features) is parsed, then refused by name. Texts stay in the node's arena.
- */
+/* Reads and checks the whole mapping; false after findings, all of them. Texts stay in the node's arena. */
 bool bundle_spec_read(struct bundle_spec *out, const struct yaml_node *root, struct arena *arena,
                       struct diags *d);
 /* The same as YAML text, read back equal. */
 void bundle_spec_write(struct buf *out, const struct bundle_spec *spec);
 
+/* Whether the kind has a list of models, one an arm, in place of one model. */
+bool bundle_has_arms(const struct bundle_spec *s);
+/* The category feature `id` from the action, or NULL. */
+const struct bundle_feature *bundle_id_feature(const struct bundle_spec *s);
+
 /* The code of a category, or -1. Linear: for checks, not for serving. */
 long bundle_category(const struct bundle_feature *f, struct str text);
 
-/* 1 / (1 + exp(-(a * margin + b))), in [0,1]. */
-double bundle_probability(const struct bundle_spec *spec, float margin);
+/* The link of an objective that bundles may have; false when they may not. */
+bool bundle_objective_link(struct str objective, enum link *out);
+
+/* A margin of an arm's model in the label's unit: calibrated, in [0,1] for binary labels of a kind that predicts the label
+ * (not the difference). */
+double bundle_predict(const struct bundle_spec *spec, size_t arm, float margin);
 
 #endif

@@ -1,19 +1,26 @@
-/* Writing a bundle: a folder beside the wanted one, synced, loaded as a check, renamed. The declaration is in
- * bundle.h; this is a file of its own since servers never write bundles.
+/* Writing a bundle: a folder beside the wanted one, synced, loaded as a check, renamed. A file of its own since
+ * servers never write bundles.
  *
- * SPDX-License-Identifier: Apache-2.0
- */
-#include "models/booster.h"
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "models/bundle_write.h"
+#include "models/booster.h"
+#include "models/bundle_arms.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TEXT_MAX = 8 * 1024 * 1024, DIAGS_MEMORY_MAX = 16 * 1024 * 1024 };
+enum { TEXT_MAX = 8 * 1024 * 1024, DIAGS_MEMORY_MAX = 16 * 1024 * 1024, MEMORY_MAX = 64 * 1024 * 1024 };
 
-static const char *const file_names[] = {"model.ubj", "bundle.yaml", "golden.csv"};
+/* What is being written: the spec with names and hashes filled in, its models, the golden rows. */
+struct writing {
+    struct arena arena;
+    struct bundle_spec spec;
+    const struct str *models;
+    const float *rows, *margins;
+    size_t count;
+};
 
 static int io_error(const char *path, struct error *e)
 {
@@ -62,33 +69,110 @@ static void parent_of(const char *path, char *out, size_t size)
         slash[slash == out] = 0;
 }
 
-static void remove_files(const char *folder)
+/* The name of an arm's file. */
+static const char *file_of(const struct writing *w, size_t arm)
 {
+    return w->spec.arms[arm].file.p;
+}
+
+static void remove_files(const char *folder, const struct writing *w)
+{
+    static const char *const texts[] = {"bundle.yaml", "golden.csv"};
     char path[4200];
-    for (size_t i = 0; i < sizeof file_names / sizeof *file_names; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, file_names[i]);
+    for (size_t i = 0; i < 2 + w->spec.arm_count; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, i < 2 ? texts[i] : file_of(w, i - 2));
         unlink(path);
     }
     rmdir(folder);
 }
 
-static int write_files(const char *folder, const struct bundle_spec *given, struct str model,
-                       const float *rows, const float *margins, size_t n, struct error *e)
+/* ---- what is written ---- */
+
+/* Told by the bytes, as libxgboost does: a JSON object begins with a key in quotes, a UBJSON one with its length's type. */
+static bool is_json(struct str model)
 {
-    struct bundle_spec spec = *given;
-    spec.has_model_hash = true;
-    spec.model_hash = hash128(model.p, model.n);
+    return model.n > 1 && model.p[0] == '{' && memchr("\" \t\r\n}", model.p[1], 6) != NULL;
+}
+
+static int name_arm(struct writing *w, size_t arm, struct error *e)
+{
+    struct bundle_arm *a = &w->spec.arms[arm];
+    const char *end = is_json(w->models[arm]) ? "json" : "ubj";
+    bool many = bundle_has_arms(&w->spec);
+    const char *name = a->file.n ? arena_str(&w->arena, a->file).p
+                       : many    ? arena_printf(&w->arena, "%.*s.%s", STR_ARG(a->arm), end)
+                                 : arena_printf(&w->arena, "model.%s", end);
+    if (name && many && !a->file.n && !bundle_file_name_ok(str_from(name)))
+        name = arena_printf(&w->arena, "arm_%zu.%s", arm, end);
+    if (!name)
+        return error_set(e, ERR_NOSPACE, "out of memory");
+    const char *dot = strrchr(name, '.');
+    if (!bundle_file_name_ok(str_from(name)) || (!many && strncmp(name, "model.", 6) != 0))
+        return error_set(e, ERR_INVALID, "a model's file cannot be called %.100s", name);
+    if (strcmp(dot + 1, end) != 0)
+        return error_set(e, ERR_INVALID, "the model for %.100s is %s; its name must end in .%s", name,
+                         is_json(w->models[arm]) ? "JSON" : "UBJSON", end);
+    for (size_t i = 0; i < arm; i++)
+        if (strcmp(file_of(w, i), name) == 0)
+            return error_set(e, ERR_INVALID, "two models would be in the file %.100s", name);
+    a->file = str_from(name);
+    a->has_model_hash = true;
+    a->model_hash = hash128(w->models[arm].p, w->models[arm].n);
+    return 0;
+}
+
+/* Margins of all golden rows by the library. */
+static int reference_margins(struct writing *w, struct error *e)
+{
+    size_t arms = w->spec.arm_count;
+    float *all = arena_alloc(&w->arena, (w->count * arms + 1) * sizeof *all);
+    float *one = arena_alloc(&w->arena, (w->count + 1) * sizeof *one);
+    int rc = all && one ? 0 : error_set(e, ERR_NOSPACE, "the golden rows need more memory than is allowed");
+    for (size_t k = 0; k < arms && !rc; k++) {
+        struct booster *b = NULL;
+        rc = booster_open(&b, w->models[k].p, w->models[k].n, e);
+        if (!rc)
+            rc = booster_margins(b, w->rows, w->count, w->spec.feature_count, one, e);
+        if (rc && bundle_has_arms(&w->spec))
+            error_prefix(e, "arm %.*s", STR_ARG(w->spec.arms[k].arm));
+        booster_free(&b);
+        for (size_t i = 0; i < w->count && !rc; i++)
+            all[i * arms + k] = one[i];
+    }
+    w->margins = all;
+    return rc;
+}
+
+static int prepare(struct writing *w, const struct bundle_spec *spec, struct error *e)
+{
+    ASSERT(spec->arms && spec->arm_count > 0);
+    arena_init(&w->arena, MEMORY_MAX);
+    w->spec = *spec;
+    w->spec.arms = arena_memdup(&w->arena, spec->arms, spec->arm_count * sizeof *spec->arms);
+    int rc = w->spec.arms ? 0 : error_set(e, ERR_NOSPACE, "out of memory");
+    for (size_t i = 0; i < spec->arm_count && !rc; i++)
+        rc = name_arm(w, i, e);
+    if (!rc && !w->margins)
+        rc = reference_margins(w, e);
+    return rc;
+}
+
+static int write_files(const char *folder, const struct writing *w, struct error *e)
+{
     struct buf yaml, csv;
     buf_init(&yaml, TEXT_MAX);
     buf_init(&csv, TEXT_MAX);
-    bundle_spec_write(&yaml, &spec);
-    golden_write(&csv, &spec, rows, margins, n);
+    bundle_spec_write(&yaml, &w->spec);
+    golden_write(&csv, &w->spec, w->rows, w->margins, w->count);
     int rc = buf_ok(&yaml) && buf_ok(&csv)
                  ? 0
                  : error_set(e, ERR_NOSPACE, "bundle.yaml or golden.csv is too large");
-    struct str bytes[] = {model, {(char *)yaml.p, yaml.n}, {(char *)csv.p, csv.n}};
-    for (size_t i = 0; i < sizeof bytes / sizeof *bytes && !rc; i++)
-        rc = write_file(folder, file_names[i], bytes[i], e);
+    for (size_t i = 0; i < w->spec.arm_count && !rc; i++)
+        rc = write_file(folder, file_of(w, i), w->models[i], e);
+    if (!rc)
+        rc = write_file(folder, "bundle.yaml", (struct str){(char *)yaml.p, yaml.n}, e);
+    if (!rc)
+        rc = write_file(folder, "golden.csv", (struct str){(char *)csv.p, csv.n}, e);
     buf_free(&yaml);
     buf_free(&csv);
     return rc ? rc : sync_folder(folder, e);
@@ -108,18 +192,7 @@ static int prove(const char *folder, struct error *e)
     return rc;
 }
 
-static int reference_margins(struct str model, const float *rows, size_t n, size_t features, float *out,
-                             struct error *e)
-{
-    struct booster *b = NULL;
-    int rc = booster_open(&b, model.p, model.n, e);
-    if (!rc)
-        rc = booster_margins(b, rows, n, features, out, e);
-    booster_free(&b);
-    return rc;
-}
-
-int bundle_write(const char *folder, const struct bundle_spec *spec, struct str model,
+int bundle_write(const char *folder, const struct bundle_spec *spec, const struct str *models,
                  const float *golden_rows, const float *golden_margins, size_t golden_count, struct error *e)
 {
     char wanted[4096], fresh[4110], parent[4096];
@@ -131,18 +204,14 @@ int bundle_write(const char *folder, const struct bundle_spec *spec, struct str 
     snprintf(wanted, sizeof wanted, "%.*s", (int)length, folder);
     snprintf(fresh, sizeof fresh, "%s.XXXXXX", wanted);
     parent_of(wanted, parent, sizeof parent);
-    float *margins = malloc((golden_count ? golden_count : 1) * sizeof *margins);
-    if (!margins)
-        return error_set(e, ERR_NOSPACE, "out of memory");
-    int rc = golden_margins
-                 ? 0
-                 : reference_margins(model, golden_rows, golden_count, spec->feature_count, margins, e);
+    struct writing w = {
+        .models = models, .rows = golden_rows, .margins = golden_margins, .count = golden_count};
+    int rc = prepare(&w, spec, e);
     bool made = !rc && mkdtemp(fresh) != NULL;
     if (!rc && (!made || chmod(fresh, 0755) != 0))
         rc = io_error(fresh, e);
     if (!rc)
-        rc = write_files(fresh, spec, model, golden_rows, golden_margins ? golden_margins : margins,
-                         golden_count, e);
+        rc = write_files(fresh, &w, e);
     if (!rc)
         rc = prove(fresh, e);
     if (!rc && rename(fresh, wanted) != 0)
@@ -150,7 +219,7 @@ int bundle_write(const char *folder, const struct bundle_spec *spec, struct str 
                  ? error_set(e, ERR_EXISTS, "%s exists already", wanted)
                  : io_error(wanted, e);
     if (rc && made)
-        remove_files(fresh);
-    free(margins);
+        remove_files(fresh, &w);
+    arena_free(&w.arena);
     return rc ? rc : sync_folder(parent, e);
 }

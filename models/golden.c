@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum { MARGIN_NAME = BUNDLE_TEXT_MAX + 8 };
+
 struct csv {
     const char *file, *p, *end;
     int line, column;
@@ -95,22 +97,35 @@ static bool count_fail(struct csv *c, const char *what, size_t n, size_t wanted)
     return false;
 }
 
+/* The name of a column of margins, before any quoting: margin, or margin.<arm>. */
+static const char *margin_name(const struct bundle_spec *spec, size_t arm, char out[MARGIN_NAME])
+{
+    struct str name = bundle_has_arms(spec) ? spec->arms[arm].arm : (struct str){0};
+    snprintf(out, MARGIN_NAME, "margin%s%.*s", name.n ? "." : "", STR_ARG(name));
+    return out;
+}
+
 static bool read_header(struct csv *c, const struct bundle_spec *spec)
 {
-    for (size_t i = 0; i <= spec->feature_count; i++) {
-        struct str expected = i < spec->feature_count ? spec->features[i].name : STR("margin"), field;
+    size_t wanted = spec->feature_count + spec->arm_count;
+    for (size_t i = 0; i < wanted; i++) {
+        char name[MARGIN_NAME];
+        bool margin = i >= spec->feature_count;
+        struct str expected =
+            margin ? str_from(margin_name(spec, i - spec->feature_count, name)) : spec->features[i].name;
+        struct str field;
         if (!csv_field(c, &field))
             return false;
         if (!str_eq(field, expected)) {
             diag_add(
                 c->d, DIAG_ERROR, c->file, c->field_line, c->field_column,
-                "column %zu is '%.*s', expected '%.*s' (the features of bundle.yaml in order, then margin)",
-                i + 1, field.n < 64 ? (int)field.n : 64, field.p ? field.p : "", STR_ARG(expected));
+                "column %zu is '%.*s', expected '%.*s' (the features of bundle.yaml in order, then margin%s)",
+                i + 1, field.n < 64 ? (int)field.n : 64, field.p ? field.p : "", STR_ARG(expected),
+                bundle_has_arms(spec) ? ".<arm> for each arm in order" : "");
             return false;
         }
-        if (c->row_ends != (i == spec->feature_count)) {
-            return count_fail(c, "the header", i + 1, spec->feature_count + 1);
-        }
+        if (c->row_ends != (i + 1 == wanted))
+            return count_fail(c, "the header", i + 1, wanted);
     }
     return true;
 }
@@ -159,43 +174,53 @@ static bool parse_value(struct csv *c, const struct bundle_feature *f, struct st
     return false;
 }
 
+/* The margin of row n by an arm's model. */
+static bool read_margin(struct csv *c, const struct bundle_spec *spec, struct golden *g, size_t n, size_t arm,
+                        struct str field)
+{
+    size_t at = n * g->arms + arm;
+    char name[MARGIN_NAME];
+    g->lines[at] = c->field_line;
+    g->columns[at] = c->field_column;
+    if (parse_number(field, &g->margins[at]))
+        return true;
+    diag_add(c->d, DIAG_ERROR, c->file, c->field_line, c->field_column,
+             "expected a number for %s, got '%.*s'", margin_name(spec, arm, name),
+             field.n < 64 ? (int)field.n : 64, field.p ? field.p : "");
+    return false;
+}
+
 /* One row into place n of g. False after a finding. */
 static bool read_row(struct csv *c, const struct bundle_spec *spec, struct golden *g, size_t n)
 {
-    for (size_t i = 0; i <= spec->feature_count; i++) {
+    size_t wanted = g->features + g->arms;
+    for (size_t i = 0; i < wanted; i++) {
         struct str field;
         if (!csv_field(c, &field))
             return false;
-        bool last = i == spec->feature_count;
-        if (last && !parse_number(field, &g->margins[n])) {
-            diag_add(c->d, DIAG_ERROR, c->file, c->field_line, c->field_column,
-                     "expected a number for margin, got '%.*s'", field.n < 64 ? (int)field.n : 64,
-                     field.p ? field.p : "");
+        bool ok = i < g->features ? parse_value(c, &spec->features[i], field, &g->rows[n * g->features + i])
+                                  : read_margin(c, spec, g, n, i - g->features, field);
+        if (!ok)
             return false;
-        }
-        if (!last && !parse_value(c, &spec->features[i], field, &g->rows[n * g->features + i]))
-            return false;
-        if (c->row_ends != last) {
-            return count_fail(c, "the row", i + 1, spec->feature_count + 1);
-        }
+        if (c->row_ends != (i + 1 == wanted))
+            return count_fail(c, "the row", i + 1, wanted);
     }
-    g->lines[n] = c->field_line;
-    g->columns[n] = c->field_column;
     return true;
 }
 
-static bool make_room(struct golden *g, struct csv *c, size_t features)
+static bool make_room(struct golden *g, struct csv *c, const struct bundle_spec *spec)
 {
     size_t lines = 1;
     for (const char *p = c->p; p < c->end; p++)
         lines += *p == '\n';
     if (lines > GOLDEN_ROWS_MAX + 1)
         lines = GOLDEN_ROWS_MAX + 1;
-    g->features = features;
-    g->rows = arena_alloc(c->arena, lines * features * sizeof *g->rows);
-    g->margins = arena_alloc(c->arena, lines * sizeof *g->margins);
-    g->lines = arena_alloc(c->arena, lines * sizeof *g->lines);
-    g->columns = arena_alloc(c->arena, lines * sizeof *g->columns);
+    g->features = spec->feature_count;
+    g->arms = spec->arm_count;
+    g->rows = arena_alloc(c->arena, lines * g->features * sizeof *g->rows);
+    g->margins = arena_alloc(c->arena, lines * g->arms * sizeof *g->margins);
+    g->lines = arena_alloc(c->arena, lines * g->arms * sizeof *g->lines);
+    g->columns = arena_alloc(c->arena, lines * g->arms * sizeof *g->columns);
     return (g->rows && g->margins && g->lines && g->columns) ||
            csv_fail(c, "the file needs more memory than is allowed for loading");
 }
@@ -211,7 +236,7 @@ bool golden_read(struct golden *g, const char *file, struct str text, const stru
         c.p += 3;
     if (utf8_bad_at(text.p, text.n))
         return csv_fail(&c, "not UTF-8; save the file as UTF-8");
-    if (!read_header(&c, spec) || !make_room(g, &c, spec->feature_count))
+    if (!read_header(&c, spec) || !make_room(g, &c, spec))
         return false;
     while (c.p < c.end) {
         if (*c.p == '\n' || *c.p == '\r') {
@@ -265,16 +290,22 @@ static void write_value(struct buf *out, const struct bundle_feature *f, float v
 void golden_write(struct buf *out, const struct bundle_spec *spec, const float *rows, const float *margins,
                   size_t n)
 {
+    char name[MARGIN_NAME];
     for (size_t i = 0; i < spec->feature_count; i++) {
         write_field(out, spec->features[i].name);
         buf_byte(out, ',');
     }
-    buf_printf(out, "margin\n");
+    for (size_t k = 0; k < spec->arm_count; k++) {
+        write_field(out, str_from(margin_name(spec, k, name)));
+        buf_byte(out, k + 1 < spec->arm_count ? ',' : '\n');
+    }
     for (size_t r = 0; r < n; r++) {
         for (size_t i = 0; i < spec->feature_count; i++) {
             write_value(out, &spec->features[i], rows[r * spec->feature_count + i]);
             buf_byte(out, ',');
         }
-        buf_printf(out, "%.9g\n", (double)margins[r]);
+        for (size_t k = 0; k < spec->arm_count; k++)
+            buf_printf(out, "%.9g%c", (double)margins[r * spec->arm_count + k],
+                       k + 1 < spec->arm_count ? ',' : '\n');
     }
 }

@@ -1,6 +1,7 @@
 /* golden.csv: rows with the margins that another program (the training library) gave them. A bundle is served
- * only when our scorers give the same. Header: the feature names in order, then margin. A missing value is
- * empty; categories are text, booleans true or false (or 1 and 0); fields may be quoted as in RFC 4180.
+ * only when our scorers give the same. Header: the feature names in order, then margin; in a bundle with arms a
+ * column margin.<arm> for each arm in order. A missing value is empty; categories are text, booleans true or
+ * false (or 1 and 0); fields may be quoted as in RFC 4180.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_GOLDEN_H
 #define TACT_MODELS_GOLDEN_H
@@ -9,15 +10,16 @@
 enum { GOLDEN_ROWS_MAX = 10000, GOLDEN_FILE_MAX = 8 * 1024 * 1024 };
 
 struct golden {
-    size_t n, features;
+    size_t n, features, arms;
     float *rows;          /* n × features; NaN is missing; a category is its code */
-    float *margins;       /* n */
-    int *lines, *columns; /* where each margin stands */
+    float *margins;       /* n × arms */
+    int *lines, *columns; /* where each margin stands; n × arms */
 };
 
 /* False after findings at their place; file is the name in messages. All of out lives in the arena. */
 bool golden_read(struct golden *out, const char *file, struct str text, const struct bundle_spec *spec,
                  struct arena *arena, struct diags *d);
+/* margins: n × the spec's arms. */
 void golden_write(struct buf *out, const struct bundle_spec *spec, const float *rows, const float *margins,
                   size_t n);
 

@@ -94,9 +94,14 @@ static void factors(double priority, const Tact__V1__Factors *f, FILE *out)
     number(priority, out);
     if (!f)
         return;
-    fputs(" = propensity ", out);
+    fputs(f->baseline != 0 ? " = (propensity " : " = propensity ", out);
     number(f->propensity, out);
     fputs(f->propensity_from_model ? "" : " (no model)", out);
+    if (f->baseline != 0) {
+        fputs(" − baseline ", out);
+        number(f->baseline, out);
+        fputc(')', out);
+    }
     fputs(" × value ", out);
     number(f->value, out);
     fputs(" × weight ", out);

@@ -62,16 +62,16 @@ static double number_of(struct expr_eval *ev, expr_id id, double when_unknown)
     return isfinite(v.number) ? v.number : 0;
 }
 
-/* Fills in propensity, factors and priority of the candidates listed. */
+/* Fills in factors and priority of the candidates listed. */
 static int score(const struct decide_input *in, struct expr_eval *ev, struct arena *arena,
                  struct candidate *candidates, const uint32_t *actions, size_t count, struct error *e)
 {
     const struct policy *p = in->policy;
-    double *propensity = arena_alloc(arena, count * sizeof *propensity);
-    if (!propensity)
+    struct model_score *scores = arena_zalloc(arena, count * sizeof *scores);
+    if (!scores)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     if (in->scorer && count) {
-        int rc = in->scorer->score(in->scorer->ctx, ev, actions, count, arena, propensity, e);
+        int rc = in->scorer->score(in->scorer->ctx, ev, actions, count, arena, scores, e);
         if (rc)
             return rc;
     }
@@ -80,15 +80,17 @@ static int score(const struct decide_input *in, struct expr_eval *ev, struct are
         struct candidate *c = &candidates[actions[i]];
         expr_eval_vary(ev, actions[i]);
         c->factors = (struct factors){
-            .propensity = in->scorer ? propensity[i] : a->starting_propensity,
-            .from_model = in->scorer != NULL,
+            .propensity = scores[i].known ? scores[i].propensity : a->starting_propensity,
+            .baseline = scores[i].known ? scores[i].baseline : 0,
+            .from_model = scores[i].known,
             /* What a response is worth must be known; a weight or lever that is not known changes nothing. */
             .value = number_of(ev, a->value, 0),
             .context_weight = number_of(ev, a->context_weight, 1),
             .lever = number_of(ev, a->lever, 1),
             .contact_cost = p->channels[in->request->channel].cost,
         };
-        double gain = c->factors.propensity * c->factors.value * c->factors.context_weight * c->factors.lever;
+        double gain = (c->factors.propensity - c->factors.baseline) * c->factors.value *
+                      c->factors.context_weight * c->factors.lever;
         /* What left the range of doubles cannot be ranked (a NaN compares with nothing): worth nothing. */
         c->priority = (isfinite(gain) ? gain : 0) - c->factors.contact_cost;
         c->scored = true;

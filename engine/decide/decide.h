@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_DECIDE_DECIDE_H
 #define TACT_DECIDE_DECIDE_H
+#include "models/model_score.h"
 #include "policy/policy.h"
 #include "state/state.h"
 
@@ -39,13 +40,13 @@ struct decide_request {
     int64_t as_of_ms; /* 0: not given */
 };
 
-/* Propensities from a model; models/binding.h is one. */
+/* Scores from a model; models/binding.h is one. */
 struct scorer {
     const char *model_id; /* content hash of the bundle; "" for none */
     void *ctx;
-    /* propensity[i] of actions[i], in [0,1]. Reads customer features through ev. */
+    /* out[i] of actions[i], all numbers finite. Reads features through ev; leaves ev's action (expr_eval_vary) anywhere. */
     int (*score)(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count, struct arena *arena,
-                 double *propensity, struct error *e);
+                 struct model_score *out, struct error *e);
 };
 
 struct decide_input {
@@ -60,8 +61,9 @@ struct decide_input {
     struct id128 decision_id;
 };
 
+/* priority = (propensity − baseline) × value × context_weight × lever − contact_cost */
 struct factors {
-    double propensity, value, context_weight, lever, contact_cost;
+    double propensity, baseline, value, context_weight, lever, contact_cost;
     bool from_model;
 };
 

@@ -49,6 +49,7 @@ static Tact__V1__Factors *factors_message(struct packer *p, const struct factors
         return NULL;
     tact__v1__factors__init(m);
     m->propensity = f->propensity;
+    m->baseline = f->baseline;
     m->propensity_from_model = f->from_model;
     m->value = f->value;
     m->context_weight = f->context_weight;

@@ -16,11 +16,11 @@ struct snapshot *snapshot_of_policy_take(struct policy *policy)
 
 /* binding_score, with the time that it takes. */
 static int timed_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count,
-                       struct arena *arena, double *propensity, struct error *e)
+                       struct arena *arena, struct model_score *out, struct error *e)
 {
     const struct snapshot *s = ctx;
     int64_t start = s->score_ns ? clock_mono_ns() : 0;
-    int rc = binding_score(s->binding, ev, actions, count, arena, propensity, e);
+    int rc = binding_score(s->binding, ev, actions, count, arena, out, e);
     if (s->score_ns)
         *s->score_ns += (uint64_t)(clock_mono_ns() - start);
     return rc;

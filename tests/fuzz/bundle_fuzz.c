@@ -6,10 +6,24 @@
 
 static struct arena arena;
 
+static void assert_same_arm(const struct bundle_arm *a, const struct bundle_arm *b)
+{
+    const struct calibration *c = &a->calibration, *k = &b->calibration;
+    ASSERT(str_eq(a->arm, b->arm) && str_eq(a->file, b->file) && a->has_model_hash == b->has_model_hash);
+    ASSERT(id128_eq(a->model_hash, b->model_hash));
+    ASSERT(c->kind == k->kind && c->a == k->a && c->b == k->b && c->count == k->count);
+    for (size_t i = 0; i < c->count; i++)
+        ASSERT(c->x[i] == k->x[i] && c->y[i] == k->y[i]);
+}
+
 static void assert_same(const struct bundle_spec *a, const struct bundle_spec *b)
 {
     ASSERT(str_eq(a->name, b->name) && str_eq(a->version, b->version) && str_eq(a->label, b->label));
-    ASSERT(a->platt == b->platt && a->platt_a == b->platt_a && a->platt_b == b->platt_b);
+    ASSERT(a->kind == b->kind && a->label_type == b->label_type && a->link == b->link);
+    ASSERT(str_eq(a->objective, b->objective) && str_eq(a->silence, b->silence));
+    ASSERT(a->arm_count == b->arm_count && a->arm_count > 0);
+    for (size_t i = 0; i < a->arm_count; i++)
+        assert_same_arm(&a->arms[i], &b->arms[i]);
     ASSERT(a->training_rows == b->training_rows && a->training_seed == b->training_seed);
     ASSERT(str_eq(a->training_from, b->training_from) && str_eq(a->training_to, b->training_to));
     ASSERT(a->metric_count == b->metric_count && a->feature_count == b->feature_count);

@@ -381,7 +381,12 @@ static int fit(struct data *d, const struct features *f, const struct side *side
         if (!names[i])
             return error_set(e, ERR_NOSPACE, "the data do not fit the memory");
     }
-    struct trainer_data t = {side->rows, side->labels, NULL, side->n, f->count, names, categorical};
+    struct trainer_data t = {.rows = side->rows,
+                             .labels = side->labels,
+                             .n = side->n,
+                             .features = f->count,
+                             .names = names,
+                             .categorical = categorical};
     return trainer_fit(&t, params, sizeof params / sizeof *params, rounds, seed, model, e);
 }
 
@@ -399,9 +404,10 @@ static int measure(struct data *d, const struct features *f, const struct side *
     booster_free(&booster);
     if (rc)
         return rc;
-    struct bundle_spec plain = {.platt = false, .platt_a = 1};
+    struct bundle_arm arm = {0};
+    const struct bundle_spec plain = {.link = LINK_LOGISTIC, .arms = &arm, .arm_count = 1};
     for (size_t i = 0; i < side->n; i++)
-        p[i] = (float)bundle_probability(&plain, p[i]);
+        p[i] = (float)bundle_predict(&plain, 0, p[i]);
     out[0] = (struct bundle_metric){STR("auc"), trainer_auc(p, side->labels, side->n)};
     out[1] = (struct bundle_metric){STR("log_loss"), trainer_log_loss(p, side->labels, side->n)};
     out[2] = (struct bundle_metric){STR("auc_of_truth"), trainer_auc(side->truths, side->labels, side->n)};
@@ -429,12 +435,14 @@ static int write_bundle(const struct job *job, struct data *d, struct features *
     char long_library[40];
     booster_library(library);
     snprintf(long_library, sizeof long_library, "xgboost %s", library);
+    struct bundle_arm arm = {0};
     struct bundle_spec spec = {.name = str_from(job->name),
                                .version = job->version ? str_from(job->version) : str_from(d->to),
                                .kind = BUNDLE_PROPENSITY,
                                .objective = STR("binary:logistic"),
                                .label = str_from(label),
-                               .platt_a = 1,
+                               .arms = &arm,
+                               .arm_count = 1,
                                .training_rows = (int64_t)trained,
                                .training_seed = job->seed,
                                .training_from = str_from(d->from),
@@ -445,7 +453,7 @@ static int write_bundle(const struct job *job, struct data *d, struct features *
                                .features = f->list,
                                .feature_count = f->count};
     size_t golden = test->n < GOLDEN_ROWS ? test->n : GOLDEN_ROWS;
-    return bundle_write(job->out, &spec, model, test->rows, NULL, golden, e);
+    return bundle_write(job->out, &spec, &model, test->rows, NULL, golden, e);
 }
 
 static void report(const struct job *job, const struct data *d, size_t features, size_t trained,

@@ -356,20 +356,20 @@ static void not_worth_it(void **state)
 }
 
 struct fake_scorer {
-    double propensity;
+    double propensity, baseline;
     size_t calls;
     int rc;
 };
 
 static int fake_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count,
-                      struct arena *arena, double *propensity, struct error *e)
+                      struct arena *arena, struct model_score *out, struct error *e)
 {
     struct fake_scorer *s = ctx;
     (void)ev;
     (void)arena;
     s->calls++;
     for (size_t i = 0; i < count; i++)
-        propensity[i] = s->propensity / (double)(actions[i] + 1);
+        out[i] = (struct model_score){true, s->propensity / (double)(actions[i] + 1), s->baseline};
     return s->rc ? error_set(e, s->rc, "broken scorer") : 0;
 }
 

@@ -30,13 +30,13 @@ static struct bundle_feature features[COLUMNS] = {
      .categories = cities,
      .category_count = 3}};
 static struct bundle_metric metrics[] = {{STR("auc"), 0.75}, {STR("log loss"), 1e-7}};
+static struct bundle_arm arm = {.calibration = {.kind = CALIBRATION_PLATT, .a = 0.5, .b = 0.1}};
 static const struct bundle_spec spec = {.name = STR("retail: \"x\""),
                                         .version = STR("1"),
                                         .objective = STR("binary:logistic"),
                                         .label = STR("clicked \\ within 7 days"),
-                                        .platt = true,
-                                        .platt_a = 0.5,
-                                        .platt_b = 0.1,
+                                        .arms = &arm,
+                                        .arm_count = 1,
                                         .training_rows = ROWS,
                                         .training_seed = 5,
                                         .training_from = STR("2025-01-01"),
@@ -67,7 +67,12 @@ static int make_all(void **state)
     }
     const char *names[COLUMNS] = {"cart_value_24h", "profile.spend", "member", "city"};
     const bool categorical[COLUMNS] = {false, false, false, true};
-    struct trainer_data data = {rows, labels, NULL, ROWS, COLUMNS, names, categorical};
+    struct trainer_data data = {.rows = rows,
+                                .labels = labels,
+                                .n = ROWS,
+                                .features = COLUMNS,
+                                .names = names,
+                                .categorical = categorical};
     struct error e = {0};
     buf_init(&model, 4 << 20);
     if (trainer_fit(&data, NULL, 0, 5, 1, &model, &e))
@@ -85,9 +90,11 @@ static int remove_all(void **state)
     return system(command);
 }
 
-static struct str model_bytes(void)
+static const struct str *model_bytes(void)
 {
-    return (struct str){(char *)model.p, model.n};
+    static struct str bytes;
+    bytes = (struct str){(char *)model.p, model.n};
+    return &bytes;
 }
 
 /* A fresh good bundle for each test. */
@@ -185,8 +192,10 @@ static void test_round_trip(void **state)
     assert_true(str_eq(s->version, spec.version));
     assert_true(str_eq(s->label, spec.label));
     assert_int_equal(s->kind, BUNDLE_PROPENSITY);
-    assert_true(s->platt && s->platt_a == 0.5 && s->platt_b == 0.1);
-    assert_float_equal(bundle_probability(s, 2), 1 / (1 + exp(-1.1)), 1e-15);
+    assert_int_equal(s->arm_count, 1);
+    const struct calibration *c = &s->arms[0].calibration;
+    assert_true(c->kind == CALIBRATION_PLATT && c->a == 0.5 && c->b == 0.1);
+    assert_float_equal(bundle_predict(s, 0, 2), 1 / (1 + exp(-1.1)), 1e-15);
     assert_int_equal(s->training_rows, ROWS);
     assert_int_equal(s->training_seed, 5);
     assert_true(str_is(s->training_from, "2025-01-01") && str_is(s->training_to, "2025-01-31"));
@@ -207,7 +216,7 @@ static void test_round_trip(void **state)
     assert_int_equal(g->n, GOLDEN);
     for (size_t i = 0; i < GOLDEN * COLUMNS; i++)
         assert_true(g->rows[i] == rows[i] || (isnan(g->rows[i]) && isnan(rows[i])));
-    assert_true(str_eq(bundle_model(b), model_bytes()));
+    assert_true(str_eq(bundle_model(b, 0), *model_bytes()));
     assert_int_equal(bundle_trees(b), 5);
     assert_string_equal(bundle_folder(b), folder);
     bundle_free(&b);
@@ -269,17 +278,15 @@ static void test_write_refusals(void **state)
 static void test_missing_files(void **state)
 {
     (void)state;
-    unlink(path_of("golden.csv"));
-    unlink(path_of("bundle.yaml"));
-    assert_refused(ERR_NOTFOUND, "/bundle.yaml:0:0: cannot open: No such file or directory\n"
-                                 "/golden.csv:0:0: cannot open: No such file or directory\n");
-    write_file("golden.csv", "", 0);
-    write_file("bundle.yaml", "", 0);
     unlink(path_of("model.ubj"));
     assert_refused(ERR_NOTFOUND, ":0:0: no model.ubj or model.json\n");
     write_file("model.json", "{}", 2);
     write_file("model.ubj", "{}", 2);
     assert_refused(ERR_NOTFOUND, ":0:0: both model.ubj and model.json; keep one\n");
+    unlink(path_of("golden.csv"));
+    unlink(path_of("bundle.yaml"));
+    assert_refused(ERR_NOTFOUND, "/bundle.yaml:0:0: cannot open: No such file or directory\n"
+                                 "/golden.csv:0:0: cannot open: No such file or directory\n");
     strcat(folder, "x");
     assert_refused(ERR_NOTFOUND, ":0:0: no such folder\n");
 }
@@ -400,14 +407,14 @@ static void test_yaml_refusals(void **state)
     } bad[] = {
         {"label: clicked\n", "lable: clicked\n",
          "5:1: unknown key 'lable' in a bundle; did you mean label? allowed: name, version, kind, objective, "
-         "label, "
-         "calibration, training, metrics, model_hash, features\n/bundle.yaml:1:1: a bundle needs 'label'"},
-        {"propensity", "s_learner", "3:7: kind s_learner is not served by this version; served: propensity"},
+         "label, label_type, silence, calibration, training, metrics, model_hash, arms, "
+         "features\n/bundle.yaml:1:1: a bundle needs 'label'"},
         {"propensity", "propensty",
          "3:7: expected propensity, s_learner, t_learner or transformed, got 'propensty'; did you mean "
          "propensity?"},
         {"binary:logistic", "rank:ndcg",
-         "4:12: objective rank:ndcg is not served by this version; served: binary:logistic"},
+         "4:12: expected binary:logistic, reg:squarederror, count:poisson, reg:tweedie or reg:gamma, got "
+         "'rank:ndcg'"},
         {"number}", "number, categories: [a]}", "7:45: categories are for type category only"},
         {"number}", "category}",
          "7:5: a feature of type category needs 'categories', in the order of their codes"},
@@ -418,8 +425,6 @@ static void test_yaml_refusals(void **state)
         {"number}", "number, units: EUR}",
          "7:45: unknown key 'units' in feature; did you mean unit? allowed: name, from, type, categories, "
          "unit"},
-        {"from: customer", "from: pair",
-         "7:21: pair features are not served by this version; served: customer and action"},
         {"from: customer, ", "", "7:5: a feature needs 'from'"},
         {"number}\n", "number}\n  - {name: a, from: action, type: bool}\n",
          "8:12: duplicate feature 'a'; it stands at line 7 already"},
@@ -427,11 +432,11 @@ static void test_yaml_refusals(void **state)
         {"name: x", "name: \"a\\nb\"", "1:8: expected 1 to 256 bytes of text on one line"},
         {"name: x", "name:", "1:6: expected text, got nothing"},
         {"label:", "calibration: platt\nlabel:",
-         "5:14: expected none or {platt: {a: …, b: …}} for calibration"},
+         "5:14: expected none, {platt: {a: …, b: …}} or {isotonic: {x: […], y: […]}} for calibration"},
         {"label:", "calibration: {platt: {a: 1}}\nlabel:", "5:22: platt needs 'b'"},
-        {"label:", "calibration: {isotonic: {}}\nlabel:",
-         "5:15: unknown key 'isotonic' in calibration; allowed: platt\n/bundle.yaml:5:14: calibration needs "
-         "'platt'"},
+        {"label:", "calibration: {isotonc: {}}\nlabel:",
+         "5:15: unknown key 'isotonc' in calibration; did you mean isotonic? allowed: platt, isotonic\n"
+         "/bundle.yaml:5:14: calibration needs either 'platt' or 'isotonic'"},
         {"label:", "metrics: {auc: high}\nlabel:", "5:16: expected a number, got 'high'"},
         {"label:", "training: {rows: -1, from: 2025-1-1}\nlabel:",
          "5:18: expected a whole number of at least 0, got '-1'\n/bundle.yaml:5:28: expected a date as "

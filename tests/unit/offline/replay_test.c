@@ -104,25 +104,34 @@ static void make_model(struct brand *b)
     buf_init(&model, 4 << 20);
     const char *names[COLUMNS] = {"cart_value_24h", "discount", "category"};
     const bool categorical[COLUMNS] = {false, false, true};
-    struct trainer_data data = {rows, labels, NULL, ROWS, COLUMNS, names, categorical};
+    struct trainer_data data = {.rows = rows,
+                                .labels = labels,
+                                .n = ROWS,
+                                .features = COLUMNS,
+                                .names = names,
+                                .categorical = categorical};
+    struct bundle_arm arm = {0};
     struct bundle_spec spec = {.name = STR("test"),
                                .version = STR("1"),
                                .objective = STR("binary:logistic"),
                                .label = STR("responded"),
-                               .platt_a = 1,
+                               .arms = &arm,
+                               .arm_count = 1,
                                .training_rows = -1,
                                .training_seed = -1,
                                .features = features,
                                .feature_count = COLUMNS};
     char path[4096], id[ID128_TEXT];
     snprintf(path, sizeof path, "%s/bundle", b->log);
+    struct str bytes;
     struct arena arena;
     struct diags diags;
     arena_init(&arena, 64 << 20);
     diags_init(&diags, &arena);
-    if (trainer_fit(&data, NULL, 0, 8, 1, &model, &e) ||
-        bundle_write(path, &spec, (struct str){(const char *)model.p, model.n}, rows, NULL, 10, &e) ||
-        bundle_load(&b->bundle, path, &diags, &e))
+    if (trainer_fit(&data, NULL, 0, 8, 1, &model, &e))
+        fail_msg("%s", e.text);
+    bytes = (struct str){(const char *)model.p, model.n};
+    if (bundle_write(path, &spec, &bytes, rows, NULL, 10, &e) || bundle_load(&b->bundle, path, &diags, &e))
         fail_msg("%s", e.text);
     id128_text(bundle_id(b->bundle), id);
     if (archive_put_folder(b->log, "model", id, path, &e))
