@@ -96,6 +96,28 @@ static int by_name(const void *a, const void *b)
     return order ? order : x->order < y->order ? -1 : x->order > y->order;
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* All that a string is in some action, each once, so that comparing it with anything else can be warned of. */
+static void gather_values(struct loader *l, const struct entry *entries, size_t count, struct loader_field *f)
+{
+    struct str *values = loader_alloc(l, count * sizeof *values);
+    size_t n = 0;
+    for (size_t i = 0; values && i < count; i++)
+        if (entries[i].value || entries[i].constant.n)
+            values[n++] = value_str(entries[i].constant);
+    if (n == 0)
+        return;
+    qsort(values, n, sizeof *values, by_text);
+    f->values = values;
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || !str_eq(values[i], values[i - 1]))
+            f->values[f->value_count++] = values[i];
+}
+
 static void make_field(struct loader *l, const struct entry *entries, size_t count, struct loader_field *f)
 {
     *f = (struct loader_field){.name = entries[0].name,
@@ -109,10 +131,8 @@ static void make_field(struct loader *l, const struct entry *entries, size_t cou
     }
     if (f->odd)
         f->type = VALUE_UNKNOWN;
-    f->values = f->type == VALUE_STRING ? loader_alloc(l, count * sizeof *f->values) : NULL;
-    for (size_t i = 0; f->values && i < count; i++)
-        if (entries[i].constant.n)
-            f->values[f->value_count++] = value_str(entries[i].constant);
+    if (f->type == VALUE_STRING)
+        gather_values(l, entries, count, f);
 }
 
 void action_fields_read(struct loader *l)

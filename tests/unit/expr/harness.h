@@ -1,4 +1,5 @@
-/* A small host for the tests of expr: slots from a table, findings kept, loads counted.
+/* A small host for the tests of expr: slots from a table (those called action.x vary), findings kept, loads
+ * counted.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_EXPR_HARNESS_H
 #define TESTS_EXPR_HARNESS_H
@@ -140,7 +141,8 @@ static inline void harness_init(struct harness *h, const struct test_slot *slots
     for (size_t i = 0; i < count; i++) {
         struct expr_slot slot = {.name = str_from(slots[i].name),
                                  .type = {slots[i].kind, slots[i].element},
-                                 .motion = slots[i].motion};
+                                 .motion = slots[i].motion,
+                                 .varies = str_starts(str_from(slots[i].name), STR("action."))};
         if (str_is(slot.name, "profile.tier")) {
             slot.domain = harness_tiers;
             slot.domain_count = 3;
