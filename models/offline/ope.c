@@ -69,14 +69,17 @@ const char *ope_estimator_name(enum ope_estimator k)
 
 const char *ope_warning_name(enum ope_warning w)
 {
+    const char *name = NULL;
     switch (w) {
-#define X(name, bit, text)                                                                                   \
-    case name:                                                                                               \
-        return text;
+#define X(warning, bit, text)                                                                                \
+    case warning:                                                                                            \
+        name = text;                                                                                         \
+        break;
         OPE_WARNINGS(X)
 #undef X
     }
-    ASSERT(!"one warning");
+    ASSERT(name);
+    return name;
 }
 
 static bool has_sequence(const struct ope *x)
