@@ -8,7 +8,7 @@
 
 static const struct command *const commands[] = {&command_serve,    &command_check,   &command_decide,
                                                  &command_signal,   &command_outcome, &command_import,
-                                                 &command_simulate, &command_evaluate, &command_replay,  NULL};
+                                                 &command_simulate, &command_replay,  NULL};
 
 static int help(FILE *out, int code)
 {
