@@ -172,6 +172,9 @@ static int load(struct booster *b, const void *bytes, size_t n, struct error *e)
     rc = row ? booster_margins(b, row, 1, b->features, &margin, e)
              : error_set(e, ERR_NOSPACE, "out of memory");
     free(row);
+    if (!rc && !isfinite(margin))
+        rc = error_set(e, ERR_INVALID, "the model's margins are not finite; its base_score is %.9g for %.*s",
+                       b->base_score, STR_ARG(b->objective));
     return rc;
 }
 

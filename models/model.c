@@ -142,6 +142,9 @@ static int check_nodes(struct tree_check *t, struct arena *scratch, size_t *deep
         if (depth[node] > *deepest)
             *deepest = depth[node];
         int64_t children[2] = {whole_at(t->left, node), whole_at(t->right, node)};
+        double leaf;
+        if (children[0] < 0 && (!doc_number_at(t->condition, node, &leaf) || !isfinite(leaf)))
+            return wrong(t, node, "a leaf whose value is no finite number");
         for (int i = 0; i < 2 && children[i] > 0; i++) {
             depth[children[i]] = depth[node] + 1;
             queue[tail++] = (uint32_t)children[i];
