@@ -93,7 +93,7 @@ static void put_decimal(FILE *out, int units, int scale, int digits)
     fprintf(out, "%s%d.%0*d", units < 0 ? "-" : "", abs(units) / scale, digits, abs(units) % scale);
 }
 
-enum array { CHILD_LEFT, CHILD_RIGHT, PARENT, FEATURE, CONDITION, MISSING, ZERO, COVER };
+enum array { CHILD_LEFT, CHILD_RIGHT, PARENT, FEATURE, CONDITION, MISSING, ZERO, NOTHING, COVER };
 
 /* One number of a node. Trees are full, so nodes are numbered as a heap: children of i are 2i + 1 and 2i + 2. */
 static void put_number(FILE *out, const struct tree *t, enum array array, int node)
@@ -121,12 +121,13 @@ static void put_number(FILE *out, const struct tree *t, enum array array, int no
         fprintf(out, "%d", !leaf && t->missing_left[node]);
         break;
     case ZERO:
-        fputs("0", out);
+    case NOTHING:
+        fputs(array == ZERO ? "0" : "0E0", out);
         break;
     case COVER: /* rows that passed: halved at each split */
         for (int i = node; i > 0; i = (i - 1) / 2)
             cover /= 2;
-        fprintf(out, "%d", cover);
+        fprintf(out, "%d.0", cover);
         break;
     }
 }
@@ -137,8 +138,8 @@ static void put_tree(FILE *out, const struct tree *t, size_t id)
         const char *name;
         enum array array;
     } arrays[] = {
-        {"base_weights", ZERO},          {"default_left", MISSING},  {"left_children", CHILD_LEFT},
-        {"loss_changes", ZERO},          {"parents", PARENT},        {"right_children", CHILD_RIGHT},
+        {"base_weights", NOTHING},       {"default_left", MISSING},  {"left_children", CHILD_LEFT},
+        {"loss_changes", NOTHING},       {"parents", PARENT},        {"right_children", CHILD_RIGHT},
         {"split_conditions", CONDITION}, {"split_indices", FEATURE}, {"split_type", ZERO},
         {"sum_hessian", COVER}};
     fprintf(out,

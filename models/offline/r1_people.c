@@ -65,7 +65,7 @@ static void upsert(FILE *out, struct rng *r, const char *id)
     for (size_t i = 0; i < sizeof consents / sizeof *consents; i++)
         fprintf(out,
                 "%s{\"channel\":\"%s\",\"purpose\":\"%s\",\"granted\":true,\"time_ms\":%" PRId64
-                ",\"source\":\"web form\"}",
+                ",\"source\":\"account settings\"}",
                 i ? "," : "", consents[i][0], consents[i][1], LOADED_MS - between(r, 1, 300) * DAY_MS);
     fprintf(out, "],\"as_of_ms\":%" PRId64 "}}\n", LOADED_MS);
 }
@@ -103,27 +103,27 @@ static void put_category(struct history *h, const char *mine)
 static void shopping(struct history *h, const char *mine)
 {
     struct rng *r = h->rng;
-    for (int n = between(r, 4, 10); n > 0; n--) {
-        begin(h, "page_view", some_time(r, 5 * MINUTE_MS, 40 * DAY_MS));
+    for (int n = between(r, 12, 24); n > 0; n--) {
+        begin(h, "page_view", some_time(r, 5 * MINUTE_MS, 80 * DAY_MS));
         put_category(h, mine);
         fprintf(h->out, ",\"seconds\":{\"number_value\":%d}}}", between(r, 5, 240));
     }
-    for (int n = between(r, 0, 3); n > 0; n--) {
-        begin(h, "search", some_time(r, 5 * MINUTE_MS, 45 * DAY_MS));
+    for (int n = between(r, 2, 6); n > 0; n--) {
+        begin(h, "search", some_time(r, 5 * MINUTE_MS, 80 * DAY_MS));
         put_category(h, mine);
         fputs("}}", h->out);
     }
-    for (int n = between(r, 1, 4); n > 0; n--) {
-        begin(h, "cart_add", some_time(r, 20 * MINUTE_MS, 60 * DAY_MS));
+    for (int n = between(r, 4, 9); n > 0; n--) {
+        begin(h, "cart_add", some_time(r, 20 * MINUTE_MS, 90 * DAY_MS));
         put_category(h, mine);
         fprintf(h->out, ",\"price\":{\"number_value\":%d.%02d}}}", between(r, 5, 180), between(r, 0, 99));
     }
-    for (int n = between(r, 1, 4); n > 0; n--) {
+    for (int n = between(r, 3, 8); n > 0; n--) {
         begin(h, "purchase", some_time(r, DAY_MS, 360 * DAY_MS));
         put_category(h, mine);
         fprintf(h->out, ",\"amount\":{\"number_value\":%d.%02d}}}", between(r, 8, 240), between(r, 0, 99));
     }
-    for (int n = between(r, 0, 4); n > 0; n--) {
+    for (int n = between(r, 2, 8); n > 0; n--) {
         begin(h, "email_open", some_time(r, HOUR_MS, 60 * DAY_MS));
         fprintf(h->out, "\"campaign\":{\"string_value\":\"week%d\"}}}", between(r, 1, 9));
     }

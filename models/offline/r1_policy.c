@@ -132,7 +132,7 @@ static void eligibility(FILE *out, struct rng *r)
                 between(r, 22, 34) * 50);
         break;
     default:
-        fprintf(out, "profile.tenure_days > %d", between(r, 6, 16) * 100);
+        fprintf(out, "profile.tenure_days > %d", between(r, 9, 20) * 100);
         break;
     }
 }
@@ -153,7 +153,7 @@ static void applicability(FILE *out, struct rng *r, const char *category)
         fprintf(out, "view_age < %dh", between(r, 60, 160));
         break;
     case 4:
-        fprintf(out, "spend_90d < %d.0 && purchases_365d < %d", between(r, 10, 40) * 10, between(r, 3, 5));
+        fprintf(out, "spend_90d < %d.0 && purchases_365d < %d", between(r, 15, 50) * 10, between(r, 4, 8));
         break;
     default:
         fprintf(out, "views_30d >= %d", between(r, 3, 6));
@@ -180,7 +180,7 @@ static void suitability(FILE *out, struct rng *r, const char *category)
         fprintf(out, "spend_pace < %d.%d", between(r, 0, 1), between(r, 5, 9));
         break;
     default:
-        fprintf(out, "opens_30d < %d", between(r, 2, 4));
+        fprintf(out, "opens_30d < %d", between(r, 3, 4));
         break;
     }
 }

@@ -1,0 +1,254 @@
+/* Reading a workload; see workload.h. SPDX-License-Identifier: Apache-2.0 */
+#include "tools/workload.h"
+#include "decide/request_wire.h"
+#include "net/proto_check.h"
+#include "net/proto_json.h"
+#include "state/codec.h"
+#include <errno.h>
+#include <stdlib.h>
+
+enum { LINE_MAX_BYTES = 1 << 20, LINE_MEMORY_MAX = 16 << 20, DEPTH_MAX = 8 };
+
+/* ---- lines ---- */
+
+const char *workload_path(enum workload_kind kind)
+{
+    static const char *const paths[] = {"/tact.v1.Decisions/Decide", "/tact.v1.Customers/Upsert",
+                                        "/tact.v1.Customers/Signal"};
+    return paths[kind];
+}
+
+static const ProtobufCMessageDescriptor *descriptor(enum workload_kind kind)
+{
+    const ProtobufCMessageDescriptor *const all[] = {&tact__v1__decide_request__descriptor,
+                                                     &tact__v1__upsert_request__descriptor,
+                                                     &tact__v1__signal_request__descriptor};
+    return all[kind];
+}
+
+/* Takes the wrapper off a line: {"upsert":{…}} is an UpsertRequest. */
+static enum workload_kind unwrap(struct str *line)
+{
+    static const struct {
+        struct str head;
+        enum workload_kind kind;
+    } heads[] = {{{"{\"upsert\":", 10}, WORKLOAD_UPSERT}, {{"{\"signal\":", 10}, WORKLOAD_SIGNAL}};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        if (str_starts(*line, heads[i].head) && line->p[line->n - 1] == '}') {
+            *line = (struct str){line->p + heads[i].head.n, line->n - heads[i].head.n - 1};
+            return heads[i].kind;
+        }
+    return WORKLOAD_DECIDE;
+}
+
+static int read_line(struct workload_call *out, struct str line, struct arena *scratch, struct arena *arena,
+                     struct error *e)
+{
+    *out = (struct workload_call){.kind = unwrap(&line)};
+    ProtobufCMessage *m = proto_from_json(descriptor(out->kind), line, scratch, e);
+    if (!m)
+        return e->code ? e->code : ERR_INVALID;
+    const char *customer;
+    if (out->kind == WORKLOAD_DECIDE) {
+        customer = ((const Tact__V1__DecideRequest *)m)->customer_id;
+        out->as_of_ms = ((const Tact__V1__DecideRequest *)m)->as_of_ms;
+    } else if (out->kind == WORKLOAD_UPSERT) {
+        customer = ((const Tact__V1__UpsertRequest *)m)->customer_id;
+        out->as_of_ms = ((const Tact__V1__UpsertRequest *)m)->as_of_ms;
+    } else {
+        customer = ((const Tact__V1__SignalRequest *)m)->customer_id;
+        out->as_of_ms = ((const Tact__V1__SignalRequest *)m)->as_of_ms;
+    }
+    uint8_t *bytes = arena_alloc(arena, protobuf_c_message_get_packed_size(m));
+    out->customer = arena_str(arena, str_from(customer));
+    if (!bytes || !out->customer.p)
+        return error_set(e, ERR_NOSPACE, "the file does not fit the memory");
+    out->message = (struct str){(const char *)bytes, protobuf_c_message_pack(m, bytes)};
+    return 0;
+}
+
+static struct workload_call *next_call(struct workload_calls *c)
+{
+    if (c->count == c->capacity) {
+        size_t capacity = c->capacity ? 2 * c->capacity : 1024;
+        struct workload_call *items = realloc(c->items, capacity * sizeof *items);
+        if (!items)
+            return NULL;
+        c->items = items;
+        c->capacity = capacity;
+    }
+    return &c->items[c->count++];
+}
+
+int workload_read(struct workload_calls *out, const char *file, struct arena *arena, struct error *e)
+{
+    struct arena scratch;
+    char *text = NULL;
+    size_t capacity = 0, number = 0;
+    int rc = 0;
+    *out = (struct workload_calls){0};
+    FILE *in = fopen(file, "rbe");
+    if (!in)
+        return error_set(e, ERR_IO, "%s: %s", file, strerror(errno));
+    arena_init(&scratch, LINE_MEMORY_MAX);
+    for (ssize_t n; !rc && (n = getline(&text, &capacity, in)) >= 0;) {
+        number++;
+        while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+            n--;
+        if (n == 0)
+            continue;
+        struct workload_call *call = next_call(out);
+        arena_reset(&scratch);
+        rc = call ? read_line(call, (struct str){text, (size_t)n}, &scratch, arena, e)
+                  : error_set(e, ERR_NOSPACE, "the file does not fit the memory");
+    }
+    if (rc)
+        error_prefix(e, "%s:%zu", file, number);
+    else if (ferror(in))
+        rc = error_set(e, ERR_IO, "%s: %s", file, strerror(errno));
+    fclose(in);
+    free(text);
+    arena_free(&scratch);
+    if (rc)
+        workload_calls_free(out);
+    return rc;
+}
+
+void workload_calls_free(struct workload_calls *c)
+{
+    free(c->items);
+    *c = (struct workload_calls){0};
+}
+
+/* ---- customers ---- */
+
+struct customer {
+    struct str id, blob;
+};
+
+struct workload_customers {
+    struct customer *items;
+    uint32_t *slots; /* index + 1, by hash of the id */
+    size_t count, mask;
+};
+
+static uint32_t *slot_of(const struct workload_customers *c, struct str id)
+{
+    size_t at = hash64(id.p, id.n) & c->mask;
+    while (c->slots[at] && !str_eq(c->items[c->slots[at] - 1].id, id))
+        at = (at + 1) & c->mask;
+    return &c->slots[at];
+}
+
+static int apply(const struct workload_call *call, const struct policy *p, struct state *s,
+                 struct arena *arena, struct error *e)
+{
+    static const struct proto_limits limits = {DEPTH_MAX, LINE_MEMORY_MAX};
+    ProtobufCMessage *m = proto_decode(descriptor(call->kind), call->message, &limits, arena, e);
+    if (!m)
+        return ERR_INVALID;
+    if (call->kind == WORKLOAD_UPSERT) {
+        struct upsert u;
+        int rc = request_upsert((const Tact__V1__UpsertRequest *)m, p, call->as_of_ms, arena, &u, e);
+        return rc ? rc : upsert_apply(&u, s, e);
+    }
+    if (call->kind != WORKLOAD_SIGNAL)
+        return error_set(e, ERR_INVALID, "a decision among the customers");
+    struct decide_request r = {.signal_count = ((const Tact__V1__SignalRequest *)m)->n_signals};
+    int rc = request_signals((const Tact__V1__SignalRequest *)m, p, call->as_of_ms, arena, &r.signals, e);
+    if (!rc && decide_apply_signals(s, &r, call->as_of_ms) < 0)
+        rc = error_set(e, ERR_NOSPACE, "the customer's state does not fit the memory");
+    return rc;
+}
+
+/* One call as a server does it: decode, apply, prune, encode. */
+static int commit(const struct workload_call *call, const struct policy *p, struct customer *c,
+                  struct arena *scratch, struct buf *bytes, struct arena *arena, struct error *e)
+{
+    struct state s;
+    arena_reset(scratch);
+    buf_clear(bytes);
+    int rc = state_decode(&s, &p->schema, c->blob, scratch, e);
+    if (!rc)
+        rc = apply(call, p, &s, scratch, e);
+    if (rc)
+        return rc;
+    state_prune(&s, call->as_of_ms);
+    rc = state_encode(&s, state_version_make(call->as_of_ms, hash64(c->id.p, c->id.n)), bytes, e);
+    if (rc)
+        return rc;
+    c->blob = arena_str(arena, (struct str){(const char *)bytes->p, bytes->n});
+    return c->blob.p ? 0 : error_set(e, ERR_NOSPACE, "the customers do not fit the memory");
+}
+
+static int apply_all(struct workload_customers *c, const struct policy *p, const struct workload_calls *calls,
+                     struct arena *arena, struct error *e)
+{
+    struct arena scratch;
+    struct buf bytes;
+    int rc = 0;
+    arena_init(&scratch, LINE_MEMORY_MAX);
+    buf_init(&bytes, STATE_BLOB_MAX);
+    for (size_t i = 0; i < calls->count && !rc; i++) {
+        uint32_t *slot = slot_of(c, calls->items[i].customer);
+        if (!*slot) {
+            c->items[c->count].id = calls->items[i].customer;
+            *slot = (uint32_t)++c->count;
+        }
+        struct customer *customer = &c->items[*slot - 1];
+        rc = commit(&calls->items[i], p, customer, &scratch, &bytes, arena, e);
+        if (rc)
+            error_prefix(e, "customer %.*s", STR_ARG(customer->id));
+    }
+    buf_free(&bytes);
+    arena_free(&scratch);
+    return rc;
+}
+
+int workload_customers_make(struct workload_customers **out, const struct policy *p,
+                            const struct workload_calls *calls, struct arena *arena, struct error *e)
+{
+    struct workload_customers *c = calloc(1, sizeof *c);
+    size_t size = 16;
+    while (size < 2 * calls->count)
+        size *= 2;
+    if (c) {
+        c->mask = size - 1;
+        c->slots = calloc(size, sizeof *c->slots);
+        c->items = calloc(calls->count + 1, sizeof *c->items);
+    }
+    int rc = c && c->slots && c->items ? apply_all(c, p, calls, arena, e)
+                                       : error_set(e, ERR_NOSPACE, "the customers do not fit the memory");
+    if (rc)
+        workload_customers_free(&c);
+    else
+        *out = c;
+    return rc;
+}
+
+void workload_customers_free(struct workload_customers **c)
+{
+    if (!*c)
+        return;
+    free((*c)->slots);
+    free((*c)->items);
+    free(*c);
+    *c = NULL;
+}
+
+size_t workload_customers_count(const struct workload_customers *c)
+{
+    return c->count;
+}
+
+struct str workload_customers_blob(const struct workload_customers *c, size_t index)
+{
+    ASSERT(index < c->count);
+    return c->items[index].blob;
+}
+
+struct str workload_customers_find(const struct workload_customers *c, struct str customer)
+{
+    uint32_t at = *slot_of(c, customer);
+    return at ? c->items[at - 1].blob : (struct str){0};
+}

@@ -1,0 +1,49 @@
+/* Reading a workload's folder as `tact simulate --workload` writes it (models/offline/r1.h): its lines as calls of
+ * tact.v1, and its customers as the blobs that a server would keep, made by the same functions. For benchmarks and
+ * tests. One thread.
+ *
+ *   customers.jsonl, requests.jsonl --workload_read--> calls --workload_customers--> a blob a customer
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_TOOLS_WORKLOAD_H
+#define TACT_TOOLS_WORKLOAD_H
+#include "policy/policy.h"
+
+enum workload_kind { WORKLOAD_DECIDE, WORKLOAD_UPSERT, WORKLOAD_SIGNAL };
+
+struct workload_call {
+    enum workload_kind kind;
+    struct str customer;
+    int64_t as_of_ms;
+    struct str message; /* packed tact.v1 request */
+};
+
+struct workload_calls {
+    struct workload_call *items;
+    size_t count, capacity;
+};
+
+/* "/tact.v1.Decisions/Decide" and so on. */
+const char *workload_path(enum workload_kind kind);
+
+/* All lines of a file, in the arena (items: freed by workload_calls_free). A line is {"upsert": {…}}, {"signal": {…}}
+ * or a DecideRequest. ERR_IO, ERR_NOSPACE, or ERR_INVALID with file and line. */
+int workload_read(struct workload_calls *out, const char *file, struct arena *arena,
+                  struct error *e) MUST_CHECK;
+void workload_calls_free(struct workload_calls *c);
+
+struct workload_customers;
+
+/* Applies the calls (no decisions) in order to customers never seen before, under a bound policy; blobs are written as
+ * of each call's as_of_ms. The arena keeps them. */
+int workload_customers_make(struct workload_customers **out, const struct policy *p,
+                            const struct workload_calls *calls, struct arena *arena,
+                            struct error *e) MUST_CHECK;
+void workload_customers_free(struct workload_customers **c);
+size_t workload_customers_count(const struct workload_customers *c);
+/* In order of first appearance. */
+struct str workload_customers_blob(const struct workload_customers *c, size_t index);
+/* Empty for one that is not there. */
+struct str workload_customers_find(const struct workload_customers *c, struct str customer);
+
+#endif
