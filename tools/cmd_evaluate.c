@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/client.h"
 #include "tools/commands.h"
-#include "tools/evaluate.h"
+#include "tools/evaluate_figures.h"
+#include "tools/evaluate_input.h"
 #include <stdlib.h>
 
 static int run(int argc, char **argv);
@@ -44,8 +45,12 @@ static void job_free(struct evaluate_job *j)
         free(j->tables[i]);
     free(j->expected_owned[0]);
     free(j->choices);
+    free(j->column_choices);
+    free(j->of_policy);
     if (j->snapshot)
         snapshot_release(&j->snapshot);
+    if (j->names)
+        names_free(&j->names);
     if (j->zones)
         tzdb_free(&j->zones);
     if (j->rows.n)
@@ -62,15 +67,17 @@ static const char *wrong_options(const struct evaluate_options *o)
         return "rows come from --csv or from --log; give one of them";
     if (o->log &&
         (o->action || o->reward || o->probability || o->position || o->customer || o->target_columns ||
-         o->expected_columns || o->expected_features || o->decisions || o->channel))
+         o->target_choices || o->expected_columns || o->expected_features || o->decisions || o->channel))
         return "with --log, rows and their columns are known; --reward-from and --within say what counts as "
                "reward";
     if (o->csv && (o->reward_from || o->within))
         return "--reward-from and --within go with --log";
     if (o->csv && (!o->action || !o->reward || !o->probability))
         return "--action, --reward and --probability say what the columns are; one is missing";
-    if (!o->arms.count && !o->uniform && !o->target_table && !o->target_columns && !o->policy)
-        return "no target; give --policy, --target-columns, --target-table, --uniform or --arm";
+    if (!o->arms.count && !o->uniform && !o->target_table && !o->target_columns && !o->target_choices &&
+        !o->policy)
+        return "no target; give --policy, --target-choices, --target-columns, --target-table, --uniform or "
+               "--arm";
     if (o->model && !o->policy)
         return "--model goes with --policy";
     if (o->policy && o->csv && !o->channel)
@@ -85,6 +92,10 @@ static const char *wrong_options(const struct evaluate_options *o)
         return "--separator: one of , ; | and tab";
     if (o->decisions && !o->policy)
         return "--decisions goes with --policy";
+    if (o->costs && (!o->csv || o->cost || o->silences.count == 0))
+        return "--costs takes the place of --cost, and needs --csv and --silence";
+    if (o->svg && !o->costs)
+        return "--svg draws --costs; give both";
     return NULL;
 }
 
@@ -155,6 +166,10 @@ static int run(int argc, char **argv)
          .value = "FILE",
          .help = "write what the policy decides: line,action",
          .text = &o.decisions},
+        {.name = "target-choices",
+         .value = "COLUMN",
+         .help = "target: the action that this column names",
+         .text = &o.target_choices},
         {.name = "target-columns",
          .value = "PREFIX",
          .help = "target: columns <PREFIX><action> hold its probabilities",
@@ -187,6 +202,11 @@ static int run(int argc, char **argv)
          .low = 2,
          .high = 100},
         {.name = "cost", .value = "X", .help = "of a contact, taken off the reward (0)", .text = &o.cost},
+        {.name = "costs",
+         .value = "LIST",
+         .help = "net values over these costs, 0,0.05,0.1 or 0:0.2:0.02; the policy decides anew at each",
+         .text = &o.costs},
+        {.name = "svg", .value = "FILE", .help = "draw them", .text = &o.svg},
         {.name = "clip", .value = "X", .help = "of clipped IPS (10)", .text = &o.clip},
         {.name = "switch",
          .value = "X",
@@ -220,6 +240,7 @@ static int run(int argc, char **argv)
          .text = &o.estimator},
         {.name = "gate", .help = "exit 1 unless the lower bound beats the reference", .flag = &o.gate},
         {.name = "anytime", .help = "the gate uses the bound that holds at any time", .flag = &o.anytime},
+        {.name = "brief", .help = "one line a target, by the estimator to compare by", .flag = &o.brief},
         {.name = "json", .help = "one JSON object a line", .flag = &o.json},
         {0},
     };
@@ -235,11 +256,9 @@ static int run(int argc, char **argv)
     ASSERT(j != NULL);
     j->o = &o;
     arena_init(&j->arena, EVALUATE_MEMORY);
-    double *of_policy = NULL;
-    rc = evaluate_input(j, &of_policy, &e);
+    rc = evaluate_input(j, &e);
     if (!rc)
-        rc = evaluate_figures(j, of_policy, &passed, &e);
-    free(of_policy);
+        rc = evaluate_figures(j, &passed, &e);
     job_free(j);
     free(j);
     if (rc)

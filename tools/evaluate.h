@@ -2,6 +2,7 @@
  *
  *   evaluate_input.c     rows from a CSV or a log; the policy on each of them
  *   evaluate_figures.c   targets and expected rewards laid out by action, the estimators, the report, the gate
+ *   evaluate_curve.c     the same over the cost of a contact
  *
  * All names of actions are gathered before anything is laid out by action, since a table of a target may name actions that the
  * rows lack.
@@ -23,7 +24,8 @@ struct evaluate_options {
     /* targets */
     struct option_list arms;
     bool uniform;
-    const char *target_table, *target_columns, *policy, *model, *channel, *placement, *locale, *as_of;
+    const char *target_table, *target_columns, *target_choices, *policy, *model, *channel, *placement,
+        *locale, *as_of;
     struct option_list consents, columns;
     /* expected rewards */
     const char *expected_table, *expected_columns, *expected_features;
@@ -32,7 +34,8 @@ struct evaluate_options {
     /* figures */
     const char *cost, *clip, *switch_at, *level, *reward_range, *reference, *estimator, *decisions;
     int64_t resamples, seed;
-    bool gate, anytime, by_position, json;
+    const char *costs, *svg;
+    bool gate, anytime, by_position, brief, json;
 };
 
 struct evaluate_job {
@@ -40,29 +43,21 @@ struct evaluate_job {
     struct arena arena;
     struct eval_rows rows;
     struct frame extra; /* columns of targets, of expected rewards, of features: in this order */
-    size_t target_count, expected_count, feature_count;
+    size_t target_count, expected_count, feature_count; /* and after them the column of --target-choices */
     char separator;
     double cost, reference_value;
     struct ope_options ope;
+    struct names *names; /* that the policy is bound to */
     struct tzdb *zones;
     struct snapshot *snapshot;
     struct eval_target targets[EVALUATE_TARGETS_MAX];
     size_t targets_used, main; /* main: the one that --gate looks at */
     double *tables[3], *expected_owned[2];
-    uint32_t *choices;
+    uint32_t *choices;        /* of the policy */
+    uint32_t *column_choices; /* of --target-choices */
+    double *of_policy;        /* what the policy's model expects of every action, or NULL */
     struct eval_rewards rewards;
     struct progress progress;
 };
-
-/* The rows, and what the policy decides on them; of_policy: what its model expects of every action, or NULL (malloc). */
-int evaluate_input(struct evaluate_job *j, double **of_policy, struct error *e) MUST_CHECK;
-/* Makes known to the rows all actions that any target names. Nothing may be laid out by action before. */
-int evaluate_actions(struct evaluate_job *j, struct error *e) MUST_CHECK;
-/* Everything that is printed. passed: what --gate says, true without it. */
-int evaluate_figures(struct evaluate_job *j, double *of_policy, bool *passed, struct error *e) MUST_CHECK;
-
-/* "--cost: '…' is no number from 0 to …". Nothing is done without a text. */
-int evaluate_number(const char *option, const char *text, double low, double high, double *out,
-                    struct error *e) MUST_CHECK;
 
 #endif

@@ -1,8 +1,9 @@
-/* Targets, expected rewards, figures and the gate of `tact evaluate`; see evaluate.h.
+/* Targets, expected rewards, figures and the gate of `tact evaluate`; see evaluate_figures.h.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "base/number.h"
+#include "tools/evaluate_figures.h"
 #include "base/csv.h"
-#include "tools/evaluate.h"
+#include "base/number.h"
+#include "tools/evaluate_curve.h"
 #include "tools/evaluate_report.h"
 #include "tools/evaluate_targets.h"
 #include <errno.h>
@@ -54,6 +55,11 @@ static int read_numbers(struct evaluate_job *j, struct error *e)
 
 /* ---- names ---- */
 
+static const struct frame_column *choices_column(const struct evaluate_job *j)
+{
+    return &j->extra.columns[j->target_count + j->expected_count + j->feature_count];
+}
+
 /* All actions that any target names, before anything is laid out. */
 int evaluate_actions(struct evaluate_job *j, struct error *e)
 {
@@ -73,6 +79,10 @@ int evaluate_actions(struct evaluate_job *j, struct error *e)
         struct str name = j->extra.columns[i].name;
         name = (struct str){name.p + strlen(prefix), name.n - strlen(prefix)};
         rc = eval_actions_add(&j->rows, &name, 1, e);
+    }
+    if (o->target_choices && !rc) {
+        const struct frame_column *c = choices_column(j);
+        rc = eval_actions_add(&j->rows, c->categories, c->category_count, e);
     }
     for (int i = 0; i < o->arms.count && !rc; i++) {
         struct str name = str_from(o->arms.items[i]);
@@ -117,6 +127,21 @@ static int uniform_table(struct evaluate_job *j, struct error *e)
     return 0;
 }
 
+/* The action that a column names in each row. */
+static int column_choices(struct evaluate_job *j, struct error *e)
+{
+    const struct frame_column *c = choices_column(j);
+    uint32_t *places = malloc((c->category_count + 1) * sizeof *places);
+    j->column_choices = malloc((j->rows.n + 1) * sizeof *j->column_choices);
+    int rc = places && j->column_choices ? 0 : error_set(e, ERR_NOSPACE, "out of memory");
+    for (size_t i = 0; i < c->category_count && !rc; i++)
+        places[i] = (uint32_t)eval_action(&j->rows, c->categories[i]);
+    for (size_t i = 0; i < j->rows.n && !rc; i++)
+        j->column_choices[i] = places[c->codes[i]];
+    free(places);
+    return rc;
+}
+
 static int make_targets(struct evaluate_job *j, struct error *e)
 {
     const struct evaluate_options *o = j->o;
@@ -125,7 +150,13 @@ static int make_targets(struct evaluate_job *j, struct error *e)
         add_target(j, (struct eval_target){.name = arena_printf(&j->arena, "policy %s", o->policy),
                                            .kind = TARGET_CHOICES,
                                            .choices = j->choices});
-    if (o->target_columns) {
+    if (o->target_choices) {
+        rc = column_choices(j, e);
+        add_target(j, (struct eval_target){.name = arena_printf(&j->arena, "column %s", o->target_choices),
+                                           .kind = TARGET_CHOICES,
+                                           .choices = j->column_choices});
+    }
+    if (!rc && o->target_columns) {
         rc = targets_columns(&j->tables[0], &j->rows, &j->extra, 0, j->target_count, o->target_columns, true,
                              e);
         add_target(j, (struct eval_target){.name = arena_printf(&j->arena, "columns %s*", o->target_columns),
@@ -193,7 +224,7 @@ static int fitted_rewards(struct evaluate_job *j, double **out, struct error *e)
     return rc;
 }
 
-static int make_rewards(struct evaluate_job *j, double *of_policy, struct error *e)
+static int make_rewards(struct evaluate_job *j, struct error *e)
 {
     const struct evaluate_options *o = j->o;
     int rc = 0;
@@ -210,7 +241,7 @@ static int make_rewards(struct evaluate_job *j, double *of_policy, struct error 
         rc = fitted_rewards(j, &j->expected_owned[0], e);
         j->rewards.matrix = j->expected_owned[0];
     } else {
-        j->rewards.matrix = of_policy;
+        j->rewards.matrix = j->of_policy;
     }
     return rc;
 }
@@ -257,7 +288,7 @@ static int find_reference(struct evaluate_job *j, struct eval_target *arm, bool 
     return 0;
 }
 
-static int find_estimator(const struct evaluate_job *j, enum ope_estimator *out, struct error *e)
+int evaluate_estimator(const struct evaluate_job *j, enum ope_estimator *out, struct error *e)
 {
     bool model = j->rewards.matrix || j->rewards.table;
     *out = model ? OPE_DR : OPE_SNIPS;
@@ -313,12 +344,13 @@ static int report(struct evaluate_job *j, bool *passed, struct error *e)
     struct ope *reference = NULL;
     int rc = find_reference(j, &arm, &is_arm, e);
     if (!rc)
-        rc = find_estimator(j, &k, e);
+        rc = evaluate_estimator(j, &k, e);
     if (!rc && is_arm)
         rc = evaluate(&reference, &j->rows, &arm, &j->rewards, j->cost, j->ope, e);
     struct evaluate_report r = {.rows = &j->rows,
                                 .json = j->o->json,
                                 .by_position = j->o->by_position,
+                                .brief = j->o->brief,
                                 .level = j->ope.level,
                                 .reference = is_arm ? arm.name : "as logged",
                                 .estimator = k};
@@ -342,14 +374,16 @@ static int report(struct evaluate_job *j, bool *passed, struct error *e)
 
 /* ---- all ---- */
 
-int evaluate_figures(struct evaluate_job *j, double *of_policy, bool *passed, struct error *e)
+int evaluate_figures(struct evaluate_job *j, bool *passed, struct error *e)
 {
     int rc = read_numbers(j, e);
     if (!rc)
         rc = make_targets(j, e);
     if (!rc)
-        rc = make_rewards(j, of_policy, e);
+        rc = make_rewards(j, e);
     if (!rc && j->o->decisions)
         rc = write_decisions(j, e);
-    return rc ? rc : report(j, passed, e);
+    if (!rc)
+        rc = report(j, passed, e);
+    return rc || !j->o->costs ? rc : evaluate_curve(j, e);
 }

@@ -1,12 +1,14 @@
-/* Rows for `tact evaluate`; see evaluate.h.
+/* Rows for `tact evaluate`; see evaluate_input.h.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "tools/evaluate_input.h"
 #include "base/clock.h"
 #include "base/number.h"
 #include "models/offline/eval_log.h"
-#include "tools/evaluate.h"
+#include "tools/evaluate_figures.h"
 #include "tools/evaluate_policy.h"
 #include "tools/evaluate_targets.h"
 #include "tools/value_text.h"
+#include <math.h>
 #include <stdlib.h>
 
 /* ---- rows from a CSV ---- */
@@ -79,7 +81,8 @@ static int gather_wants(struct evaluate_job *j, struct frame_want **out, size_t 
         return rc;
     struct frame_want *targets = NULL, *expected = NULL;
     struct frame_want *features = arena_alloc(&j->arena, EVALUATE_FEATURES_MAX * sizeof *features);
-    struct frame_want *all = arena_alloc(&j->arena, (2 * header_count + EVALUATE_FEATURES_MAX) * sizeof *all);
+    struct frame_want *all =
+        arena_alloc(&j->arena, (2 * header_count + EVALUATE_FEATURES_MAX + 1) * sizeof *all);
     if (!features || !all)
         return error_set(e, ERR_NOSPACE, "out of memory");
     if (o->target_columns)
@@ -99,6 +102,9 @@ static int gather_wants(struct evaluate_job *j, struct frame_want **out, size_t 
         all[n++] = expected[i];
     for (size_t i = 0; i < j->feature_count; i++)
         all[n++] = features[i];
+    if (o->target_choices)
+        all[n++] = (struct frame_want){
+            .column = str_from(o->target_choices), .type = FRAME_CATEGORY, .required = true, .low = 1};
     *out = all;
     *count = n;
     return 0;
@@ -159,12 +165,23 @@ static int load_policy(struct evaluate_job *j, struct error *e)
     return j->snapshot ? 0 : error_set(e, ERR_INVALID, "the policy or the model is refused");
 }
 
-static int decide_rows(struct evaluate_job *j, double **expected, struct error *e)
+static int bind_policy(struct evaluate_job *j, struct error *e)
+{
+    j->names = names_new();
+    int rc = load_policy(j, e);
+    if (!rc)
+        rc = policy_bind_interning(j->snapshot->policy, j->names, e);
+    if (!rc && policy_channel_find(j->snapshot->policy, str_from(j->o->channel)) < 0)
+        rc = error_set(e, ERR_INVALID, "--channel: the policy has no channel '%.60s'", j->o->channel);
+    return rc;
+}
+
+int evaluate_decide(struct evaluate_job *j, double cost, struct error *e)
 {
     const struct evaluate_options *o = j->o;
     struct str missing[OPTION_LIST_MAX];
-    struct names *names = names_new();
-    struct policy_rows_options p = {.csv = o->csv,
+    struct policy_rows_options p = {.snapshot = j->snapshot,
+                                    .csv = o->csv,
                                     .separator = j->separator,
                                     .channel = o->channel,
                                     .placement = o->placement,
@@ -175,23 +192,24 @@ static int decide_rows(struct evaluate_job *j, double **expected, struct error *
                                                .consent_source = "tact evaluate"},
                                     .missing = missing,
                                     .missing_count = (size_t)o->missing.count,
+                                    .now_ms = clock_wall_ms(),
                                     .progress = show,
                                     .user = &j->progress};
     for (int i = 0; i < o->missing.count; i++)
         missing[i] = str_from(o->missing.items[i]);
-    p.now_ms = clock_wall_ms();
     int rc = o->as_of ? time_text_parse(str_from(o->as_of), &p.now_ms, e) : 0;
-    if (!rc)
-        rc = load_policy(j, e);
-    if (!rc)
-        rc = policy_bind_interning(j->snapshot->policy, names, e);
-    p.snapshot = j->snapshot;
+    if (rc)
+        return rc;
     p.import.consent_time_ms = p.now_ms;
+    if (!isnan(cost)) {
+        struct policy *policy = j->snapshot->policy;
+        policy->channels[policy_channel_find(policy, str_from(o->channel))].cost = cost;
+    }
+    free(j->choices);
+    free(j->of_policy);
     progress_begin(&j->progress, "rows");
-    if (!rc)
-        rc = policy_rows(&p, &j->rows, &j->choices, expected, e);
+    rc = policy_rows(&p, &j->rows, &j->choices, &j->of_policy, e);
     progress_clear(&j->progress);
-    names_free(&names);
     return rc;
 }
 
@@ -241,7 +259,7 @@ static void show_log(void *user, uint64_t done, uint64_t total)
     progress_at(&j->progress, done >> 10, total >> 10);
 }
 
-static int read_log(struct evaluate_job *j, double **expected, struct error *e)
+static int read_log(struct evaluate_job *j, struct error *e)
 {
     const struct evaluate_options *o = j->o;
     struct eval_log_options options = {.log = o->log,
@@ -264,7 +282,7 @@ static int read_log(struct evaluate_job *j, double **expected, struct error *e)
         options.world_id = j->snapshot->world_id;
     }
     progress_begin(&j->progress, "KiB");
-    rc = eval_log_read(&j->rows, &options, &j->choices, expected, &counts, e);
+    rc = eval_log_read(&j->rows, &options, &j->choices, &j->of_policy, &counts, e);
     progress_clear(&j->progress);
     if (!rc && counts.undecidable)
         fprintf(stderr,
@@ -283,11 +301,13 @@ static int read_log(struct evaluate_job *j, double **expected, struct error *e)
 
 /* ---- all ---- */
 
-int evaluate_input(struct evaluate_job *j, double **of_policy, struct error *e)
+int evaluate_input(struct evaluate_job *j, struct error *e)
 {
-    *of_policy = NULL;
-    int rc = j->o->log ? read_log(j, of_policy, e) : read_csv(j, e);
+    int rc = j->o->log ? read_log(j, e) : read_csv(j, e);
     if (!rc)
         rc = evaluate_actions(j, e);
-    return rc || j->o->log || !j->o->policy ? rc : decide_rows(j, of_policy, e);
+    if (rc || j->o->log || !j->o->policy)
+        return rc;
+    rc = bind_policy(j, e);
+    return rc ? rc : evaluate_decide(j, NAN, e);
 }

@@ -70,6 +70,9 @@ void evaluate_report_rows(const struct evaluate_report *r)
                 printf("%s%.*s %.1f %%", shown++ ? ", " : ": ", STR_ARG(x->actions[i]),
                        100 * (double)counts[i] / (double)x->n);
         printf("\n");
+        if (r->brief)
+            printf("  %-32s %s, against %s (%s, %g %% intervals)\n", "", "value", r->reference,
+                   ope_estimator_name(r->estimator), 100 * r->level);
     }
     free(counts);
 }
@@ -153,6 +156,23 @@ static void print_diagnostics(const struct ope_result *x)
 #undef X
 }
 
+/* Everything in one line; the reasons for distrust are in the long form. */
+static void print_line(const struct evaluate_report *r, const char *name, double silent,
+                       const struct ope_result *x, const struct ope_figure *difference)
+{
+    const struct ope_figure *f = &x->figures[r->estimator];
+    printf("  %-32s %9.5f", name, f->value);
+    if (!isnan(f->bootstrap.low))
+        printf("  [%.5f, %.5f]", f->bootstrap.low, f->bootstrap.high);
+    if (isfinite(difference->value))
+        printf("  %+.5f", difference->value);
+    if (isfinite(difference->value) && !isnan(difference->bootstrap.low))
+        printf(" [%+.5f, %+.5f]", difference->bootstrap.low, difference->bootstrap.high);
+    if (!isnan(silent))
+        printf("  silent %5.1f %%", 100 * silent);
+    printf("%s\n", x->trusted ? "" : "  DO NOT TRUST");
+}
+
 void evaluate_report_target(const struct evaluate_report *r, const char *name, double silent,
                             const struct ope *x, const struct ope *reference)
 {
@@ -163,6 +183,8 @@ void evaluate_report_target(const struct evaluate_report *r, const char *name, d
     ope_difference(x, reference, r->estimator, &difference);
     if (r->json) {
         target_json(r, name, NULL, silent, &result, &difference);
+    } else if (r->brief) {
+        print_line(r, name, silent, &result, &difference);
     } else {
         printf("\n%s", name);
         if (!isnan(silent))
@@ -177,7 +199,8 @@ void evaluate_report_target(const struct evaluate_report *r, const char *name, d
         }
         print_diagnostics(&result);
     }
-    for (size_t p = 0; r->by_position && r->rows->position_count > 1 && p < r->rows->position_count; p++) {
+    for (size_t p = 0;
+         r->by_position && !r->brief && r->rows->position_count > 1 && p < r->rows->position_count; p++) {
         ope_result_at(x, (uint32_t)p, &result);
         snprintf(position, sizeof position, "%.*s", STR_ARG(r->rows->positions[p]));
         if (r->json) {

@@ -6,7 +6,7 @@
 
 struct evaluate_report {
     const struct eval_rows *rows;
-    bool json, by_position;
+    bool json, by_position, brief;
     double level;
     const char *reference;        /* what differences are against: "as logged", "arm silence" */
     enum ope_estimator estimator; /* the one that --gate looks at and that the summary names */
