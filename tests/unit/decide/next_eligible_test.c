@@ -2,7 +2,7 @@
  * quiet hours, caps, cooldowns, schedules, three zones) and random customers; the instant that gate_next_eligible jumps to
  * must be the first of all those looked at at which nothing blocks: every minute of three days, and, to the millisecond, just
  * before, at and just after every instant at which an event or a contact crosses one of the policy's durations, a bucket
- * leaves its window, or a reservation lapses.
+ * leaves its window, or a reservation lapses. Some rules use pair features, which move differently for each action.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 #include "state/aggregate.h"
@@ -23,6 +23,7 @@ struct world {
     size_t n;
     int64_t spans[SPANS_MAX]; /* durations of the policy: thresholds, windows, caps */
     size_t span_count;
+    bool pairs; /* what is put may use pair features */
     int64_t instants[INSTANTS_MAX];
     size_t instant_count;
 };
@@ -61,6 +62,10 @@ static void put_test(struct world *w)
 {
     const char *op = comparisons[below(w, 6)], *order = comparisons[below(w, 4)];
     int signal = (int)below(w, 3);
+    if (w->pairs && below(w, 3) == 0) {
+        put(w, "pair%d", (int)below(w, 2));
+        return;
+    }
     switch (below(w, 12)) {
     case 0:
     case 1:
@@ -159,12 +164,28 @@ static void put_channels(struct world *w)
     put(w, "}\n  web: {direction: inbound}\n");
 }
 
+static void put_features(struct world *w)
+{
+    put(w, "features:\n  pair0: {expr: \"action.kind == 'x' ? ");
+    put_test(w);
+    put(w, " : ");
+    put_test(w);
+    put(w, "\"}\n  pair1: {expr: \"action.id == 'a1' && ");
+    put_test(w);
+    put(w, " || age(s0) %s (action.kind == 'x' ? ", comparisons[below(w, 4)]);
+    put_span(w, false);
+    put(w, " : ");
+    put_span(w, false);
+    put(w, ")\"}\n");
+}
+
 static void put_actions(struct world *w)
 {
     static const char *const purposes[] = {"promotional", "service", "ask"}, *const kinds[] = {
                                                                                  "eligibility",
                                                                                  "applicability",
                                                                                  "suitability"};
+    w->pairs = true;
     put(w, "actions:\n");
     for (int a = 0; a < 3; a++) {
         put(w, "  - {id: a%d, issue: i%d, group: g%d, purpose: %s, value: %d, ", a, a % 2,
@@ -186,8 +207,10 @@ static void put_actions(struct world *w)
                 put_condition(w, 2);
                 put(w, "\", on_unknown: %s}, ", answer(w));
             }
-        put(w, "treatments: [{channel: mail, body: x}, {channel: web, body: x}]}\n");
+        static const char *const constants[] = {"features: {kind: y}, ", "features: {kind: x}, ", ""};
+        put(w, "%streatments: [{channel: mail, body: x}, {channel: web, body: x}]}\n", constants[a]);
     }
+    w->pairs = false;
 }
 
 static void put_rules(struct world *w)
@@ -230,6 +253,7 @@ static void random_policy(struct world *w)
     for (int i = 0; i < 3; i++)
         put(w, "  s%d: {properties: {case: string, n: int}}\n", i);
     put_channels(w);
+    put_features(w);
     put_actions(w);
     put_rules(w);
     use_policy(w->f, w->yaml);
