@@ -1,11 +1,7 @@
 /* Bundles: written and loaded again, ids, and every way to be refused, with the place and words of the
  * finding.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "bundle_folder.h"
 #include "base/rng.h"
 #include "models/booster.h"
 #include "models/bundle_write.h"
@@ -47,10 +43,6 @@ static const struct bundle_spec spec = {.name = STR("retail: \"x\""),
                                         .features = features,
                                         .feature_count = COLUMNS};
 static struct buf model;
-static char top[] = "/tmp/bundle_test.XXXXXX";
-static char folder[64];
-static struct arena arena;
-static struct diags diags;
 
 static int make_all(void **state)
 {
@@ -77,17 +69,14 @@ static int make_all(void **state)
     buf_init(&model, 4 << 20);
     if (trainer_fit(&data, NULL, 0, 5, 1, &model, &e))
         fail_msg("%s", e.text);
-    assert_non_null(mkdtemp(top));
-    return 0;
+    return bundle_top_make();
 }
 
 static int remove_all(void **state)
 {
     (void)state;
     buf_free(&model);
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", top);
-    return system(command);
+    return bundle_top_remove();
 }
 
 static const struct str *model_bytes(void)
@@ -116,71 +105,6 @@ static int teardown(void **state)
     (void)state;
     arena_free(&arena);
     return 0;
-}
-
-static const char *path_of(const char *name)
-{
-    return arena_printf(&arena, "%s/%s", folder, name);
-}
-
-static char *read_file(const char *name, size_t *n)
-{
-    char *bytes = arena_zalloc(&arena, 1 << 20);
-    FILE *in = fopen(path_of(name), "rb");
-    assert_non_null(in);
-    *n = fread(bytes, 1, (1 << 20) - 1, in);
-    fclose(in);
-    return bytes;
-}
-
-static void write_file(const char *name, const char *bytes, size_t n)
-{
-    FILE *out = fopen(path_of(name), "wb");
-    assert_non_null(out);
-    assert_int_equal(fwrite(bytes, 1, n, out), n);
-    assert_int_equal(fclose(out), 0);
-}
-
-/* Replaces the first occurrence in a file of the bundle. */
-static void edit(const char *name, const char *from, const char *to)
-{
-    size_t n;
-    char *text = read_file(name, &n), *at = strstr(text, from);
-    if (!at)
-        fail_msg("'%s' is not in %s:\n%s", from, name, text);
-    char *fresh = arena_printf(&arena, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-    write_file(name, fresh, strlen(fresh));
-}
-
-/* The bundle must be refused with exactly these findings, each "file:line:column: text", the folder left out.
- */
-static void assert_refused(int code, const char *expected)
-{
-    struct bundle *b = NULL;
-    struct error e = {0};
-    diags_init(&diags, &arena);
-    assert_int_equal(bundle_load(&b, folder, &diags, &e), code);
-    assert_null(b);
-    assert_int_equal(e.code, code);
-    assert_non_null(strstr(e.text, "is refused: "));
-    char *all = arena_strdup(&arena, "");
-    for (size_t i = 0; i < diags.count; i++) {
-        const struct diag *d = &diags.items[i];
-        const char *file = strncmp(d->file, folder, strlen(folder)) == 0 ? d->file + strlen(folder) : d->file;
-        all = arena_printf(&arena, "%s%s:%d:%d: %s\n", all, file, d->line, d->column, d->text);
-    }
-    assert_string_equal(all, expected);
-}
-
-static struct bundle *must_load(void)
-{
-    struct bundle *b = NULL;
-    struct error e = {0};
-    diags_init(&diags, &arena);
-    if (bundle_load(&b, folder, &diags, &e))
-        fail_msg("%s", e.text);
-    assert_int_equal(diags.count, 0);
-    return b;
 }
 
 static void test_round_trip(void **state)
