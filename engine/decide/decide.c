@@ -62,6 +62,12 @@ static double number_of(struct expr_eval *ev, expr_id id, double when_unknown)
     return isfinite(v.number) ? v.number : 0;
 }
 
+static inline void probe_at(const struct decide_input *in, enum decide_point point)
+{
+    if (in->probe)
+        in->probe->at(in->probe->ctx, point);
+}
+
 /* Fills in factors and priority of the candidates listed. */
 static int score(const struct decide_input *in, struct expr_eval *ev, struct arena *arena,
                  struct candidate *candidates, const uint32_t *actions, size_t count, struct error *e)
@@ -75,6 +81,7 @@ static int score(const struct decide_input *in, struct expr_eval *ev, struct are
         if (rc)
             return rc;
     }
+    probe_at(in, DECIDE_SCORED);
     for (size_t i = 0; i < count; i++) {
         const struct policy_action *a = &p->actions[actions[i]];
         struct candidate *c = &candidates[actions[i]];
@@ -306,6 +313,7 @@ int decide(const struct decide_input *in, struct arena *arena, struct decision *
             left[count++] = i;
         c->stage = stage_of(&c->block);
     }
+    probe_at(in, DECIDE_GATED);
     int rc = score(in, &view->ev, arena, out->candidates, left, count, e);
     if (rc)
         return rc;

@@ -49,6 +49,17 @@ struct scorer {
                  struct model_score *out, struct error *e);
 };
 
+/* For benchmarks: told when a stage of decide ends. Whoever calls decide knows where the last one ends. A suppression
+ * scores what it withholds, so DECIDE_SCORED may come twice. */
+enum decide_point {
+    DECIDE_GATED, /* all actions went through the gate */
+    DECIDE_SCORED /* the scorer has answered */
+};
+struct decide_probe {
+    void *ctx;
+    void (*at)(void *ctx, enum decide_point point);
+};
+
 struct decide_input {
     const struct policy *policy;
     const struct scorer *scorer; /* NULL: rules and values only */
@@ -59,6 +70,7 @@ struct decide_input {
     int64_t now_ms;
     uint64_t seed;
     struct id128 decision_id;
+    const struct decide_probe *probe; /* NULL in production */
 };
 
 /* priority = (propensity − baseline) × value × context_weight × lever − contact_cost */
