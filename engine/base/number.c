@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/number.h"
 #include "base/error.h"
+#include "base/excerpt.h"
 #include "base/number_powers.h"
 #include <limits.h>
 #include <math.h>
@@ -217,22 +218,7 @@ bool number_read(struct str text, double *out)
 
 /* ---- what is wrong ---- */
 
-enum { SHOWN = 40, CLEAN_MAX = 64 };
-
-/* At most SHOWN bytes of the text, whole characters, in quotes. */
-static void show(struct str text, char out[SHOWN + 8])
-{
-    size_t n = text.n;
-    if (n > SHOWN)
-        for (n = SHOWN; n > 0 && ((uint8_t)text.p[n] & 0xC0) == 0x80; n--) {
-        }
-    char *p = out;
-    *p++ = '\'';
-    for (size_t i = 0; i < n; i++)
-        *p++ = (uint8_t)text.p[i] < 0x20 || text.p[i] == 0x7F ? '?' : text.p[i];
-    *p = 0;
-    strcat(out, n < text.n ? "…'" : "'");
-}
+enum { CLEAN_MAX = 64 };
 
 /* A character, or several bytes that are one, and what a number has in its place. */
 struct foreign {
@@ -435,9 +421,9 @@ static bool dress_trouble(struct str text, const char *shown, char *room, size_t
 const char *number_trouble(struct str text, char *room, size_t n)
 {
     ASSERT(n >= NUMBER_TROUBLE);
-    char shown[SHOWN + 8];
+    char shown[EXCERPT];
     struct decimal d;
-    show(text, shown);
+    excerpt(text, shown);
     if (take_decimal(text, &d))
         snprintf(room, n, "%s is too large for a number (the largest is about 1.8e308)", shown);
     else if (text.n == 0)

@@ -23,7 +23,7 @@ bool number_read(struct str text, double *out);
 
 /* What is wrong with a text that number_read refuses, and what to write instead, for messages: "'1,5' has a decimal
  * comma; write 1.5", "'1 000' has spaces inside; write 1000", "'n/a' is no number". In room, n bytes (at least
- * NUMBER_TROUBLE); long texts are cut, control characters shown as '?'. The text is UTF-8. */
+ * NUMBER_TROUBLE); the text is shown as excerpt.h says and must be UTF-8. */
 enum { NUMBER_TROUBLE = 256 };
 const char *number_trouble(struct str text, char *room, size_t n);
 
