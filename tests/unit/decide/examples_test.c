@@ -68,6 +68,15 @@ static void test_design(void **state)
     policy_free(&p);
 }
 
+static void test_pair(void **state)
+{
+    (void)state;
+    struct policy *p = load("tests/cases/policies/pair", 0);
+    assert_int_equal(p->test_count, 5);
+    assert_int_equal(tests_failed(p), 0);
+    policy_free(&p);
+}
+
 static bool has_treatment(const struct policy_action *a, const struct policy_treatment *like,
                           struct str locale)
 {
@@ -144,7 +153,7 @@ static void test_tests_can_fail(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_design), cmocka_unit_test(test_retail),
-                                       cmocka_unit_test(test_tests_can_fail)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_design), cmocka_unit_test(test_pair),
+                                       cmocka_unit_test(test_retail), cmocka_unit_test(test_tests_can_fail)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -265,6 +265,38 @@ static void test_refused(void **state)
     }
 }
 
+/* ---- pair features ---- */
+
+/* Each row has what its own action's constants make of them, as written beside them. */
+static void test_pair_features(void **state)
+{
+    struct simulate_result result;
+    struct policy *p = changed(*state, "  busy: {",
+                               "  same: {expr: \"last_category == action.category\"}\n"
+                               "  gain: {expr: \"action.discount\"}\n"
+                               "  who: {expr: \"action.id\"}\n"
+                               "  busy: {");
+    struct str csv = run(p, 60, 30, 5, &result);
+    char *save, *header[FIELDS_MAX], *f[FIELDS_MAX];
+    size_t columns = split(strtok_r((char *)(uintptr_t)csv.p, "\n", &save), header);
+    size_t same = column(header, columns, "same"), gain = column(header, columns, "gain"),
+           who = column(header, columns, "who"), last = column(header, columns, "last_category"),
+           discount = column(header, columns, "action.discount"),
+           category = column(header, columns, "action.category"), rows = 0, answers[3] = {0};
+    for (char *line; (line = strtok_r(NULL, "\n", &save)); rows++) {
+        assert_true(split(line, f) >= columns); /* one action has a comma in a constant behind these */
+        assert_string_equal(f[who], f[2]);
+        assert_string_equal(f[gain], f[discount]);
+        bool known = f[last][0] && f[category][0], equal = strcmp(f[last], f[category]) == 0;
+        assert_string_equal(f[same], !known ? "" : equal ? "true" : "false");
+        answers[known ? equal : 2]++;
+    }
+    assert_int_equal(rows, result.rows);
+    assert_true(answers[0] > 50 && answers[1] > 20 && answers[2] > 5);
+    free_text(csv);
+    policy_free(&p);
+}
+
 /* ---- the truth ---- */
 
 /* Noon, 2025-01-15 UTC; the small policy's brand lives by UTC. */
@@ -342,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test_setup_teardown(test_quoted_text, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(test_refused, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_pair_features, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(test_truth, scratch_make, scratch_remove),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
