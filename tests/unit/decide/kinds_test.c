@@ -46,7 +46,7 @@ static void remove_folder(const char *folder)
 }
 
 static void load_bundle(struct fixture *f, struct bound *b, const struct bundle_spec *spec,
-                        const struct buf models[ARMS_MAX])
+                        const struct buf *models)
 {
     struct error e = {0};
     struct str bytes[ARMS_MAX];
@@ -219,7 +219,7 @@ static void s_learner(void **state)
     model(&bytes, "reg:squarederror", "0E0", 4, stumps, 5);
     load_bundle(f, &b, &spec, &bytes);
     assert_string_equal(findings(&b),
-                        "bundle.yaml:12:5: warning: the bundle does not know 1 of the policy's 3 "
+                        "bundle.yaml:13:5: warning: the bundle does not know 1 of the policy's 3 "
                         "actions, which count with their starting propensity: gift\n");
     set_profile(f, "spend", value_double(5));
     set_profile(f, "likes", value_string(STR("shirt")));
@@ -270,7 +270,7 @@ static void t_learner(void **state)
     struct bundle_arm arms[] = {
         {.arm = STR("mens"), .calibration = {.kind = CALIBRATION_PLATT, .a = 2, .b = 1}},
         {.arm = STR("silence")},
-        {.arm = STR("woman")}};
+        {.arm = STR("womns")}};
     struct bundle_spec spec = spec_of(BUNDLE_T_LEARNER, "binary:logistic", BUNDLE_BINARY, arms, 3, &spend, 1);
     use_policy(f, policy_text);
     for (int i = 0; i < 3; i++) {
@@ -281,7 +281,7 @@ static void t_learner(void **state)
     assert_string_equal(findings(&b), "bundle.yaml:8:5: warning: the bundle does not know 2 of the policy's "
                                       "3 actions, which count with their "
                                       "starting propensity: womens, gift\n"
-                                      "bundle.yaml:10:5: warning: arm woman: the policy has no action of "
+                                      "bundle.yaml:10:5: warning: arm womns: the policy has no action of "
                                       "this name; did you mean womens?\n");
     struct decide_input in = input_of(f);
     in.scorer = &b.scorer;
@@ -433,20 +433,20 @@ static void refused_features(void **state)
         const char *finding;
     } bad[] = {
         {{.name = STR("liked"), .from = BUNDLE_CUSTOMER, .type = BUNDLE_BOOL},
-         "bundle.yaml:9:5: error: feature liked: the policy's feature looks at the action, so it comes from: "
+         "bundle.yaml:10:5: error: feature liked: the policy's feature looks at the action, so it comes from: "
          "pair\n"},
         {{.name = STR("spend"), .from = BUNDLE_PAIR, .type = BUNDLE_NUMBER},
-         "bundle.yaml:9:5: error: feature spend: the policy's feature does not look at the action, so it "
+         "bundle.yaml:10:5: error: feature spend: the policy's feature does not look at the action, so it "
          "comes from: "
          "customer\n"},
         {{.name = STR("lked"), .from = BUNDLE_PAIR, .type = BUNDLE_BOOL},
-         "bundle.yaml:9:5: error: feature lked: the policy has no feature of this name; did you mean "
+         "bundle.yaml:10:5: error: feature lked: the policy has no feature of this name; did you mean "
          "liked?\n"},
         {{.name = STR("liked"), .from = BUNDLE_PAIR, .type = BUNDLE_NUMBER},
-         "bundle.yaml:9:5: error: feature liked: the policy's feature is no number (int, double or "
+         "bundle.yaml:10:5: error: feature liked: the policy's feature is no number (int, double or "
          "duration)\n"},
         {{.name = STR("colour"), .from = BUNDLE_ACTION, .type = BUNDLE_NUMBER},
-         "bundle.yaml:9:5: error: feature colour: no action of the policy has this attribute\n"},
+         "bundle.yaml:10:5: error: feature colour: no action of the policy has this attribute\n"},
     };
     struct fixture *f = *state;
     const struct stump stump = {0, 0, 0, 1, true};
@@ -492,10 +492,10 @@ static void many_unknown_actions_are_one_line(void **state)
     model(&bytes, "reg:squarederror", "0E0", 1, &stump, 1);
     load_bundle(f, &b, &spec, &bytes);
     assert_string_equal(findings(&b),
-                        "bundle.yaml:8:5: warning: the bundle does not know 11 of the policy's 11 actions, "
+                        "bundle.yaml:9:5: warning: the bundle does not know 11 of the policy's 11 actions, "
                         "which count with their "
                         "starting propensity: a0, a1, a2, a3, a4, a5, a6, a7 and 3 more\n"
-                        "bundle.yaml:8:5: warning: arm x: the policy has no action of this name\n");
+                        "bundle.yaml:9:5: warning: arm x: the policy has no action of this name\n");
     struct decide_input in = input_of(f);
     in.scorer = &b.scorer;
     run(f, &in);
