@@ -91,7 +91,8 @@ def model():
     quiet = dict(check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     subprocess.run([os.path.join(BUILD, "tact"), "simulate", "--policy", os.path.join(ROOT, "tools/examples/retail"),
                     "--customers", "1000", "--days", "30", "--seed", "7", "--out", data], **quiet)
-    subprocess.run([os.path.join(BUILD, "tact-demo-train"), "--data", data, "--out", bundle], **quiet)
+    subprocess.run([os.path.join(BUILD, "tact"), "train", "--csv", data, "--config",
+                    os.path.join(ROOT, "tools/examples/retail/training/train.yaml"), "--out", bundle], **quiet)
     return bundle
 
 

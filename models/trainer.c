@@ -1,6 +1,8 @@
-/* Training and its measures; see trainer.h.
- * Why base_score is set: XGBoost 1.7 starts binary:logistic at 0.5, later versions estimate it from the
- * labels, and the same call would give different models.
+/* Training; see trainer.h.
+ *
+ * The watched matrix is given to the booster at its creation, beside the training one: XGBoost then keeps its
+ * margins between rounds and adds only the new trees. The best rounds are cut out with XGBoosterSlice, which
+ * keeps base score and objective but not the features' names, so those are set again.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/trainer.h"
 #include "models/booster.h"
@@ -9,21 +11,34 @@
 #include <stdlib.h>
 #include <xgboost/c_api.h>
 
+enum { MATRIX_TRAIN, MATRIX_WATCH, MATRICES };
+
+struct training {
+    const struct trainer_data *data;
+    const struct trainer_options *o;
+    DMatrixHandle matrices[MATRICES];
+    BoosterHandle booster, best; /* best: cut out of booster, or NULL */
+    struct error *e;
+};
+
 /* The matrix needs the types to train, the booster both to save them with the model. */
-static int set_features(DMatrixHandle matrix, BoosterHandle booster, const struct trainer_data *data,
-                        struct error *e)
+static int set_features(struct training *t, BoosterHandle booster)
 {
+    const struct trainer_data *data = t->data;
     const char **texts = calloc(data->features, sizeof *texts);
-    int rc = texts ? 0 : error_set(e, ERR_NOSPACE, "out of memory");
+    int rc = texts ? 0 : error_set(t->e, ERR_NOSPACE, "out of memory");
     for (int which = 0; which < 2 && !rc; which++) {
         if (which == 0 ? !data->names : !data->categorical)
             continue;
         for (size_t i = 0; i < data->features; i++)
             texts[i] = which == 0 ? data->names[i] : data->categorical[i] ? "c" : "float";
         const char *field = which == 0 ? "feature_name" : "feature_type";
-        if (XGDMatrixSetStrFeatureInfo(matrix, field, texts, data->features) != 0 ||
-            XGBoosterSetStrFeatureInfo(booster, field, texts, data->features) != 0)
-            rc = xgboost_failed(ERR_INVALID, "cannot name the features", e);
+        for (int m = 0; m < MATRICES; m++)
+            if (t->matrices[m] &&
+                XGDMatrixSetStrFeatureInfo(t->matrices[m], field, texts, data->features) != 0)
+                rc = xgboost_failed(ERR_INVALID, "cannot name the features", t->e);
+        if (!rc && XGBoosterSetStrFeatureInfo(booster, field, texts, data->features) != 0)
+            rc = xgboost_failed(ERR_INVALID, "cannot name the features", t->e);
     }
     free(texts);
     return rc;
@@ -42,114 +57,233 @@ static int make_matrix(DMatrixHandle *out, const struct trainer_data *data, stru
     return 0;
 }
 
-static int set_params(BoosterHandle booster, const struct trainer_param *params, size_t count, uint64_t seed,
-                      struct error *e)
+/* ---- parameters ---- */
+
+static double weight_of(const struct trainer_data *data, size_t i)
 {
-    char seed_text[24];
-    snprintf(seed_text, sizeof seed_text, "%" PRIu64, seed & INT64_MAX);
-    const struct trainer_param ours[] = {{"objective", "binary:logistic"},
-                                         {"tree_method", "hist"},
-                                         {"base_score", "0.5"},
-                                         {"nthread", "1"},
-                                         {"seed", seed_text}};
-    size_t own = sizeof ours / sizeof *ours;
-    for (size_t i = 0; i < own + count; i++) {
-        const struct trainer_param *p = i < own ? &ours[i] : &params[i - own];
-        if (i >= own && (strcmp(p->key, "nthread") == 0 || strcmp(p->key, "n_jobs") == 0))
-            return error_set(e, ERR_INVALID, "%s cannot be set: training uses one thread, to be repeatable",
-                             p->key);
-        if (XGBoosterSetParam(booster, p->key, p->value) != 0)
-            return xgboost_failed(ERR_INVALID, p->key, e);
+    return data->weights ? (double)data->weights[i] : 1;
+}
+
+static double base_score(const struct trainer_data *data, const char *objective)
+{
+    double sum = 0, weights = 0;
+    if (strcmp(objective, "binary:logistic") == 0)
+        return 0.5;
+    for (size_t i = 0; i < data->n; i++) {
+        sum += weight_of(data, i) * (double)data->labels[i];
+        weights += weight_of(data, i);
     }
+    return weights > 0 ? sum / weights : 0.5;
+}
+
+/* "(0,1,-1)", to be freed; NULL without memory. */
+static char *monotone_text(const struct trainer_data *data)
+{
+    char *text = malloc(data->features * 3 + 3), *at = text;
+    if (!text)
+        return NULL;
+    for (size_t i = 0; i < data->features; i++)
+        at += sprintf(at, "%c%d", i ? ',' : '(', (data->monotone[i] > 0) - (data->monotone[i] < 0));
+    strcpy(at, ")");
+    return text;
+}
+
+static int set_param(struct training *t, const char *key, const char *value)
+{
+    return XGBoosterSetParam(t->booster, key, value) == 0 ? 0 : xgboost_failed(ERR_INVALID, key, t->e);
+}
+
+static int set_params(struct training *t)
+{
+    const struct trainer_options *o = t->o;
+    const char *objective = o->objective ? o->objective : "binary:logistic";
+    char seed[24], base[32];
+    snprintf(seed, sizeof seed, "%" PRIu64, o->seed & INT64_MAX);
+    snprintf(base, sizeof base, "%.9g", base_score(t->data, objective));
+    const struct trainer_param ours[] = {{"objective", objective},
+                                         {"tree_method", "hist"},
+                                         {"base_score", base},
+                                         {"nthread", "1"},
+                                         {"seed", seed}};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours && !rc; i++)
+        rc = set_param(t, ours[i].key, ours[i].value);
+    for (size_t i = 0; i < o->param_count && !rc; i++) {
+        const char *key = o->params[i].key;
+        if (strcmp(key, "nthread") == 0 || strcmp(key, "n_jobs") == 0)
+            return error_set(t->e, ERR_INVALID,
+                             "%s cannot be set: training uses one thread, to be repeatable", key);
+        rc = set_param(t, key, o->params[i].value);
+    }
+    if (!rc && t->data->monotone) {
+        char *text = monotone_text(t->data);
+        rc =
+            text ? set_param(t, "monotone_constraints", text) : error_set(t->e, ERR_NOSPACE, "out of memory");
+        free(text);
+    }
+    return rc;
+}
+
+/* ---- watching ---- */
+
+/* The objective's loss of one row, from the margin, without the parts that depend on the label alone where that
+ * keeps it finite. rho: Tweedie's variance power. */
+static double loss_of(const char *objective, double rho, double margin, double y)
+{
+    if (strcmp(objective, "binary:logistic") == 0) /* log(1 + exp(m)) − y m, without overflow */
+        return (margin > 0 ? margin : 0) + log1p(exp(-fabs(margin))) - y * margin;
+    if (strcmp(objective, "count:poisson") == 0)
+        return exp(margin) - y * margin;
+    if (strcmp(objective, "reg:gamma") == 0)
+        return margin + y * exp(-margin);
+    if (strcmp(objective, "reg:tweedie") == 0)
+        return exp((2 - rho) * margin) / (2 - rho) - y * exp((1 - rho) * margin) / (1 - rho);
+    return (margin - y) * (margin - y);
+}
+
+static double tweedie_power(const struct trainer_options *o)
+{
+    double rho = 1.5;
+    for (size_t i = 0; i < o->param_count; i++)
+        if (strcmp(o->params[i].key, "tweedie_variance_power") == 0)
+            rho = strtod(o->params[i].value, NULL);
+    return rho;
+}
+
+static int watched_loss(struct training *t, double rho, double *out)
+{
+    static const char config[] = "{\"type\":1,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,"
+                                 "\"strict_shape\":false}";
+    const struct trainer_data *watch = t->o->watch;
+    const char *objective = t->o->objective ? t->o->objective : "binary:logistic";
+    const bst_ulong *shape;
+    bst_ulong dimensions;
+    const float *margins;
+    if (XGBoosterPredictFromDMatrix(t->booster, t->matrices[MATRIX_WATCH], config, &shape, &dimensions,
+                                    &margins) != 0)
+        return xgboost_failed(ERR_INTERNAL, "cannot predict the rows kept aside", t->e);
+    double sum = 0, weights = 0;
+    for (size_t i = 0; i < watch->n; i++) {
+        double w = weight_of(watch, i);
+        sum += w * loss_of(objective, rho, (double)margins[i], (double)watch->labels[i]);
+        weights += w;
+    }
+    *out = sum / weights;
+    return isfinite(*out)
+               ? 0
+               : error_set(t->e, ERR_INVALID, "the loss of the rows kept aside is not a number; lower eta");
+}
+
+/* ---- rounds ---- */
+
+/* Trains; *kept is how many rounds the model shall have. */
+static int boost(struct training *t, int *kept, double *loss)
+{
+    const struct trainer_options *o = t->o;
+    double rho = tweedie_power(o);
+    *kept = 0;
+    *loss = INFINITY;
+    for (int i = 0; i < o->rounds; i++) {
+        if (o->cancel && *o->cancel)
+            return error_set(t->e, ERR_UNAVAILABLE, "stopped before the training was done");
+        if (XGBoosterUpdateOneIter(t->booster, i, t->matrices[MATRIX_TRAIN]) != 0)
+            return xgboost_failed(ERR_INVALID, "cannot train", t->e);
+        if (o->progress)
+            o->progress(o->user, i + 1, o->rounds);
+        if (!o->watch)
+            continue;
+        double now;
+        int rc = watched_loss(t, rho, &now);
+        if (rc)
+            return rc;
+        if (now < *loss) {
+            *loss = now;
+            *kept = i + 1;
+        } else if (i + 1 - *kept >= o->patience) {
+            break;
+        }
+    }
+    if (!o->watch)
+        *kept = o->rounds;
     return 0;
+}
+
+static int cut(struct training *t, int kept)
+{
+    int trained = 0;
+    if (XGBoosterBoostedRounds(t->booster, &trained) != 0)
+        return xgboost_failed(ERR_INTERNAL, "cannot count the rounds", t->e);
+    if (kept == trained)
+        return 0;
+    if (XGBoosterSlice(t->booster, 0, kept, 1, &t->best) != 0)
+        return xgboost_failed(ERR_INTERNAL, "cannot keep the best rounds", t->e);
+    return set_features(t, t->best);
+}
+
+static int save(struct training *t, struct buf *out)
+{
+    bst_ulong n = 0;
+    const char *bytes = NULL;
+    BoosterHandle booster = t->best ? t->best : t->booster;
+    if (XGBoosterSaveModelToBuffer(booster, "{\"format\":\"ubj\"}", &n, &bytes) != 0)
+        return xgboost_failed(ERR_INTERNAL, "cannot save the model", t->e);
+    buf_append(out, bytes, n);
+    return buf_ok(out) ? 0
+                       : error_set(t->e, ERR_NOSPACE,
+                                   "the model is larger than %zu bytes; train fewer rounds", out->limit);
+}
+
+static int check(const struct trainer_data *data, const struct trainer_options *o, struct error *e)
+{
+    if (data->n == 0 || data->features == 0)
+        return error_set(e, ERR_INVALID, "no training rows");
+    if (o->rounds < 1 || o->rounds > TRAINER_ROUNDS_MAX)
+        return error_set(e, ERR_INVALID, "%d rounds; allowed: 1 to %d", o->rounds, TRAINER_ROUNDS_MAX);
+    if (o->watch && o->watch->n == 0)
+        return error_set(e, ERR_INVALID, "no rows are kept aside to stop by");
+    ASSERT(!o->watch || (o->patience > 0 && o->watch->features == data->features));
+    return 0;
+}
+
+int trainer_run(const struct trainer_data *data, const struct trainer_options *o, struct buf *out,
+                struct trainer_result *result, struct error *e)
+{
+    struct training t = {.data = data, .o = o, .e = e};
+    int kept = 0, rc = check(data, o, e);
+    double loss = NAN;
+    if (rc)
+        return rc;
+    XGBSetGlobalConfig("{\"verbosity\":0}");
+    rc = make_matrix(&t.matrices[MATRIX_TRAIN], data, e);
+    if (!rc && o->watch)
+        rc = make_matrix(&t.matrices[MATRIX_WATCH], o->watch, e);
+    if (!rc && XGBoosterCreate(t.matrices, o->watch ? 2 : 1, &t.booster) != 0)
+        rc = xgboost_failed(ERR_INTERNAL, "cannot make a booster", e);
+    if (!rc)
+        rc = set_features(&t, t.booster);
+    if (!rc)
+        rc = set_params(&t);
+    if (!rc)
+        rc = boost(&t, &kept, &loss);
+    if (!rc)
+        rc = cut(&t, kept);
+    if (!rc)
+        rc = save(&t, out);
+    if (!rc && result)
+        *result = (struct trainer_result){kept, o->watch ? loss : (double)NAN};
+    if (t.best)
+        XGBoosterFree(t.best);
+    if (t.booster)
+        XGBoosterFree(t.booster);
+    for (int i = 0; i < MATRICES; i++)
+        if (t.matrices[i])
+            XGDMatrixFree(t.matrices[i]);
+    return rc;
 }
 
 int trainer_fit(const struct trainer_data *data, const struct trainer_param *params, size_t count, int rounds,
                 uint64_t seed, struct buf *out, struct error *e)
 {
-    if (data->n == 0 || data->features == 0)
-        return error_set(e, ERR_INVALID, "no training rows");
-    if (rounds < 1 || rounds > TRAINER_ROUNDS_MAX)
-        return error_set(e, ERR_INVALID, "%d rounds; allowed: 1 to %d", rounds, TRAINER_ROUNDS_MAX);
-    DMatrixHandle matrix = NULL;
-    BoosterHandle booster = NULL;
-    XGBSetGlobalConfig("{\"verbosity\":0}");
-    int rc = make_matrix(&matrix, data, e);
-    if (rc)
-        goto out;
-    if (XGBoosterCreate(&matrix, 1, &booster) != 0) {
-        rc = xgboost_failed(ERR_INTERNAL, "cannot make a booster", e);
-        goto out;
-    }
-    rc = set_features(matrix, booster, data, e);
-    if (!rc)
-        rc = set_params(booster, params, count, seed, e);
-    for (int i = 0; i < rounds && !rc; i++)
-        if (XGBoosterUpdateOneIter(booster, i, matrix) != 0)
-            rc = xgboost_failed(ERR_INVALID, "cannot train", e);
-    if (rc)
-        goto out;
-    bst_ulong n = 0;
-    const char *bytes = NULL;
-    if (XGBoosterSaveModelToBuffer(booster, "{\"format\":\"ubj\"}", &n, &bytes) != 0) {
-        rc = xgboost_failed(ERR_INTERNAL, "cannot save the model", e);
-        goto out;
-    }
-    buf_append(out, bytes, n);
-    if (!buf_ok(out))
-        rc = error_set(e, ERR_NOSPACE, "the model is larger than %zu bytes", out->limit);
-out:
-    if (booster)
-        XGBoosterFree(booster);
-    if (matrix)
-        XGDMatrixFree(matrix);
-    return rc;
-}
-
-struct scored {
-    float score;
-    bool positive;
-};
-
-static int by_score(const void *a, const void *b)
-{
-    float x = ((const struct scored *)a)->score, y = ((const struct scored *)b)->score;
-    return (x > y) - (x < y);
-}
-
-double trainer_auc(const float *scores, const float *labels, size_t n)
-{
-    struct scored *s = malloc((n ? n : 1) * sizeof *s);
-    if (!s)
-        return NAN;
-    for (size_t i = 0; i < n; i++)
-        s[i] = (struct scored){scores[i], labels[i] > 0.5f};
-    qsort(s, n, sizeof *s, by_score);
-    /* Counts double and stay whole, so that nothing is rounded: pairs won count 2, ties 1. */
-    uint64_t positives = 0, negatives = 0, won = 0;
-    for (size_t i = 0; i < n;) {
-        uint64_t p = 0, q = 0;
-        float score = s[i].score;
-        do {
-            p += s[i].positive;
-            q += !s[i].positive;
-        } while (++i < n && s[i].score == score);
-        won += 2 * p * negatives + p * q;
-        positives += p;
-        negatives += q;
-    }
-    free(s);
-    return positives && negatives ? (double)won / (2.0 * (double)positives * (double)negatives) : (double)NAN;
-}
-
-double trainer_log_loss(const float *probabilities, const float *labels, size_t n)
-{
-    const double edge = 1e-15;
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        double p = (double)probabilities[i];
-        p = p < edge ? edge : p > 1 - edge ? 1 - edge : p;
-        sum -= labels[i] > 0.5f ? log(p) : log1p(-p);
-    }
-    return n ? sum / (double)n : (double)NAN;
+    const struct trainer_options o = {.params = params, .param_count = count, .rounds = rounds, .seed = seed};
+    return trainer_run(data, &o, out, NULL, e);
 }

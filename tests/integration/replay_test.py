@@ -16,7 +16,8 @@ shutil.copytree(os.path.join(ROOT, "tools/examples/retail"), POLICY)
 data, bundle = os.path.join(WORK, "data.csv"), os.path.join(WORK, "bundle")
 subprocess.run([TACT, "simulate", "--policy", POLICY, "--customers", "300", "--days", "20", "--seed", "3", "--out", data], check=True,
                stdout=subprocess.DEVNULL)
-subprocess.run([os.path.join(os.path.dirname(TACT), "tact-demo-train"), "--data", data, "--out", bundle], check=True, stdout=subprocess.DEVNULL)
+subprocess.run([TACT, "train", "--csv", data, "--config", os.path.join(POLICY, "training/train.yaml"), "--out", bundle], check=True,
+               stdout=subprocess.DEVNULL)
 
 server = Server(POLICY, extra=["--model", bundle, "--allow-as-of", "--name", "replayed"])
 DAY = 86400000

@@ -6,9 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&command_serve,    &command_check,   &command_decide,
-                                                 &command_signal,   &command_outcome, &command_import,
-                                                 &command_simulate, &command_replay,  NULL};
+static const struct command *const commands[] = {&command_serve,
+                                                 &command_check,
+                                                 &command_decide,
+                                                 &command_signal,
+                                                 &command_outcome,
+                                                 &command_import,
+                                                 &command_simulate,
+                                                 &command_train,
+                                                 &command_evaluate,
+                                                 &command_replay,
+                                                 NULL};
 
 static int help(FILE *out, int code)
 {
