@@ -17,7 +17,8 @@ struct simulation {
     struct buf row;
     struct str *attributes; /* of actions: all names */
     size_t attribute_count;
-    long device; /* context field, or -1 */
+    struct life life;
+    struct state state;
     struct rng draws;
     struct simulate_result *result;
     struct error *e;
@@ -142,13 +143,13 @@ static int write_header(struct simulation *s)
     return put_row(s);
 }
 
-static int write_row(struct simulation *s, const struct life *l, struct view *v, uint32_t action,
+static int write_row(struct simulation *s, int64_t now_ms, struct view *v, uint32_t action,
                      double probability, double truth, bool responded)
 {
     const struct policy *p = s->o->policy;
     const struct policy_action *a = &p->actions[action];
-    buf_printf(&s->row, "%s,", l->person->id);
-    value_format(value_timestamp(l->now_ms), &s->row);
+    buf_printf(&s->row, "%s,", s->life.person.id);
+    value_format(value_timestamp(now_ms), &s->row);
     buf_printf(&s->row, ",%.*s", STR_ARG(a->word.name));
     expr_eval_vary(&v->ev, action); /* pair features are those of the row's action */
     for (size_t i = 0; i < p->feature_count; i++) {
@@ -219,65 +220,114 @@ static bool draw(struct simulation *s, const struct choices *c, uint32_t *action
     return true;
 }
 
-static int keep_contact(struct simulation *s, struct life *l, const struct gate *g, uint32_t action,
-                        bool responded)
+static int keep_contact(struct simulation *s, const struct gate *g, uint32_t action, int64_t now_ms)
 {
     uint64_t random[2] = {rng_u64(&s->draws), rng_u64(&s->draws)};
     struct id128 id = hash128(random, sizeof random);
-    struct contact k = gate_contact(g, action, id, l->now_ms);
+    struct contact k = gate_contact(g, action, id, now_ms);
     k.expires_ms = 0;
-    k.outcomes = (g->outbound ? CONTACT_SENT : CONTACT_IMPRESSION) | (responded ? CONTACT_RESPONSE : 0);
-    int rc = state_contact_add(l->state, &k, l->now_ms);
-    return rc ? error_set(s->e, rc, "the contacts of %s do not fit", l->person->id) : 0;
+    k.outcomes = g->outbound ? CONTACT_SENT : CONTACT_IMPRESSION;
+    int rc = state_contact_add(&s->state, &k, now_ms);
+    return rc ? error_set(s->e, rc, "the contacts of %s do not fit", s->life.person.id) : 0;
 }
 
-static struct decide_request request_of(struct simulation *s, struct life *l, uint32_t channel)
+static struct decide_request request_of(struct simulation *s, const struct act *m)
 {
     const struct policy *p = s->o->policy;
-    const struct policy_channel *c = &p->channels[channel];
-    struct decide_request r = {.customer = str_from(l->person->id), .channel = channel, .max_actions = 1};
-    if (c->placement_count) {
-        r.placements = &c->placements[rng_below(&l->person->rng, c->placement_count)];
+    struct decide_request r = {
+        .customer = str_from(s->life.person.id), .channel = m->channel, .max_actions = 1};
+    if (m->placement >= 0) {
+        r.placements = &p->channels[m->channel].placements[m->placement];
         r.placement_count = 1;
     }
     r.context = arena_zalloc(&s->of_moment, (p->context_count + 1) * sizeof *r.context);
-    if (r.context && s->device >= 0) {
-        const struct schema_field *f = &p->context[s->device];
-        r.context[s->device] = value_string(f->domain[rng_below(&l->person->rng, f->domain_count)]);
-    }
+    if (r.context && m->device >= 0)
+        r.context[s->world.device] = value_string(p->context[s->world.device].domain[m->device]);
     return r;
 }
 
-static int on_moment(void *ctx, struct life *l, uint32_t channel, uint32_t *action, bool *responded)
+static int on_moment(struct simulation *s, const struct act *m)
 {
-    struct simulation *s = ctx;
     struct view v;
     struct gate g;
     struct choices c;
-    double probability;
+    uint32_t action;
+    double probability, truth;
     arena_reset(&s->of_moment);
-    struct decide_request r = request_of(s, l, channel);
+    struct decide_request r = request_of(s, m);
     if (!r.context ||
-        view_init(&v, s->o->policy, l->state, r.context, channel, false, l->now_ms, &s->of_moment))
+        view_init(&v, s->o->policy, &s->state, r.context, m->channel, false, m->time_ms, &s->of_moment))
         return error_set(s->e, ERR_NOSPACE, "the memory of a moment is full");
     gate_init(&g, &v, &r, false);
     if (!find_choices(&c, &g, &s->of_moment))
         return error_set(s->e, ERR_NOSPACE, "the memory of a moment is full");
-    if (!draw(s, &c, action, &probability))
+    if (!draw(s, &c, &action, &probability))
         return 0;
-    double truth = world_propensity(&s->world, l->person, *action, l->now_ms);
-    *responded = rng_double(&l->person->rng) < truth;
-    int rc = write_row(s, l, &v, *action, probability, truth, *responded);
-    if (!rc)
-        rc = keep_contact(s, l, &g, *action, *responded);
-    return rc ? rc : 1;
+    bool responds = life_shown(&s->life, m, action, &truth);
+    int rc = write_row(s, m->time_ms, &v, action, probability, truth, responds);
+    return rc ? rc : keep_contact(s, &g, action, m->time_ms);
 }
 
 /* ---- lives ---- */
 
-/* Writes the state and reads it again, so that a long life needs no more memory than a short one. */
-static int turn_over(struct simulation *s, struct state *state, int64_t now_ms)
+static int set_text(struct state *s, long attribute, const char *text)
 {
+    return attribute < 0 ? 0 : state_set_attribute(s, (size_t)attribute, value_string(str_from(text)));
+}
+
+/* Profile and consents into an empty state. */
+static int set_profile(struct simulation *s)
+{
+    static const char *const tiers[] = {"basic", "silver", "gold"};
+    const struct world *w = &s->world;
+    const struct person *p = &s->life.person;
+    int rc = 0;
+    if (p->known) {
+        rc = set_text(&s->state, w->first_name, p->first_name);
+        if (!rc)
+            rc = set_text(&s->state, w->tier, tiers[p->tier]);
+        if (!rc)
+            rc = set_text(&s->state, w->locale, p->persian ? "fa" : "en");
+        if (!rc && w->spend >= 0)
+            rc = state_set_attribute(&s->state, (size_t)w->spend, value_double(p->spend_365d));
+    }
+    for (size_t i = 0; i < w->policy->channel_count; i++)
+        for (int purpose = 0; !rc && purpose < PURPOSE_COUNT; purpose++) {
+            struct consent given = {.channel = w->policy->channels[i].word.id,
+                                    .purpose = w->policy->purposes[purpose].id,
+                                    .granted = p->consents[i][purpose],
+                                    .time_ms = s->life.now_ms};
+            if (w->policy->channels[i].consent[purpose])
+                rc = state_set_consent(&s->state, &given);
+        }
+    return rc ? error_set(s->e, ERR_NOSPACE, "the state of %s does not fit its memory", p->id) : 0;
+}
+
+static int on_signal(struct simulation *s, const struct act *a)
+{
+    const struct world_signal_map *map = &s->world.signals[a->signal];
+    const struct schema_signal *def = &s->o->policy->schema.signals[map->index];
+    struct value values[SCHEMA_PROPERTIES_MAX] = {0};
+    char id[LIFE_ID_MAX];
+    const char *types = world_signal_types(a->signal);
+    for (size_t i = 0; types[i]; i++) {
+        const struct act_property *given = &a->properties[i];
+        uint32_t at = map->property[i];
+        values[at] = given->is_text                          ? value_string(str_from(given->text))
+                     : def->properties[at].type == VALUE_INT ? value_int((int64_t)given->number)
+                                                             : value_double(given->number);
+    }
+    life_id(&s->life, a->number, id);
+    struct signal signal = {
+        .index = map->index, .event = hash64(id, strlen(id)), .time_ms = a->time_ms, .properties = values};
+    int rc = state_apply(&s->state, &signal, a->time_ms);
+    return rc < 0 ? error_set(s->e, rc, "the state of %s does not fit its memory", s->life.person.id) : 0;
+}
+
+/* Writes the state and reads it again, so that a long life needs no more memory than a short one. */
+static int turn_over(struct simulation *s, int64_t now_ms)
+{
+    struct state *state = &s->state;
     struct buf *old = &s->blobs[0], *fresh = &s->blobs[1];
     buf_clear(fresh);
     state_prune(state, now_ms);
@@ -292,50 +342,34 @@ static int turn_over(struct simulation *s, struct state *state, int64_t now_ms)
     return rc;
 }
 
-static int64_t start_of(const struct policy *p)
-{
-    struct civil first = {.year = 2025, .month = 1, .day = 1};
-    return tz_utc(p->zone, &first);
-}
-
 static int live(struct simulation *s, uint32_t number)
 {
-    struct person *person = arena_alloc(&s->fixed, sizeof *person);
-    struct state state;
-    int64_t start_ms = start_of(s->o->policy);
-    if (!person)
-        return error_set(s->e, ERR_NOSPACE, "out of memory");
-    person_init(person, s->o->seed, number);
+    const struct act *a;
     uint64_t key[3] = {s->o->seed, number, 1};
+    int64_t turn_ms = world_day_ms(s->o->policy, 2);
     rng_seed(&s->draws, hash64(key, sizeof key));
     arena_reset(&s->of_state);
-    int rc = state_decode(&state, &s->o->policy->schema, (struct str){0}, &s->of_state, s->e);
-    if (!rc && person_profile(&s->world, person, start_ms, &state))
-        rc = error_set(s->e, ERR_NOSPACE, "the state of %s does not fit its memory", person->id);
-    struct life life = {
-        .world = &s->world, .person = person, .state = &state, .moment = on_moment, .ctx = s, .e = s->e};
+    life_begin(&s->life, &s->world, s->o->seed, number, s->o->days);
+    int rc = state_decode(&s->state, &s->o->policy->schema, (struct str){0}, &s->of_state, s->e);
     if (!rc)
-        rc = life_before(&life, start_ms);
-    for (uint32_t hour = 0; !rc && hour < s->o->days * 24; hour++) {
-        int64_t now_ms = start_ms + hour * WORLD_HOUR_MS;
-        rc = life_hour(&life, now_ms);
-        if (!rc && hour % 24 == 23)
-            rc = turn_over(s, &state, life.now_ms);
+        rc = set_profile(s);
+    while (!rc && life_next(&s->life, &a)) {
+        if (a->time_ms >= turn_ms) {
+            rc = turn_over(s, a->time_ms);
+            turn_ms = a->time_ms + WORLD_DAY_MS;
+        }
+        if (!rc && a->kind == ACT_SIGNAL)
+            rc = on_signal(s, a);
+        else if (!rc && a->kind == ACT_MOMENT)
+            rc = on_moment(s, a);
     }
     return rc;
-}
-
-static long device_field(const struct policy *p)
-{
-    for (size_t i = 0; i < p->context_count; i++)
-        if (str_is(p->context[i].name, "device") && p->context[i].domain_count)
-            return (long)i;
-    return -1;
 }
 
 int simulate(const struct simulate_options *o, struct simulate_result *out, struct error *e)
 {
     struct simulation s = {.o = o, .result = out, .e = e};
+    int64_t shift_ms = o->shift_day ? world_day_ms(o->policy, o->shift_day) : INT64_MAX;
     *out = (struct simulate_result){0};
     arena_init(&s.fixed, STATE_MEMORY);
     arena_init(&s.of_state, STATE_MEMORY);
@@ -343,16 +377,13 @@ int simulate(const struct simulate_options *o, struct simulate_result *out, stru
     buf_init(&s.blobs[0], STATE_BLOB_MAX);
     buf_init(&s.blobs[1], STATE_BLOB_MAX);
     buf_init(&s.row, ROW_MAX);
-    s.device = device_field(o->policy);
-    int rc = world_open(&s.world, o->policy, &s.fixed, e);
+    int rc = world_open(&s.world, o->policy, shift_ms, &s.fixed, e);
     if (!rc)
         rc = collect_attributes(&s);
     if (!rc)
         rc = write_header(&s);
     for (uint32_t i = 0; !rc && i < o->customers; i++) {
-        struct arena_mark mark = arena_mark(&s.fixed);
         rc = live(&s, i);
-        arena_rewind(&s.fixed, mark);
         if (o->progress)
             o->progress(o->user, i + 1, o->customers);
     }

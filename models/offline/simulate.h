@@ -5,8 +5,8 @@
  * Columns: customer, time, action; the policy's features by name, in its order, as a model sees them (numbers
  * as floats, durations in hours, true or false, text; empty: unknown), pair features for the row's action;
  * action.id and action.<name> for every constant that an action has; action_probability (of the draw),
- * true_propensity (the world's truth), label (1: responded). A row a moment, in order of customer, then time. One customer's rows do not depend on how
- * many others there are.
+ * true_propensity (the world's truth), label (1: responded in the end, however late). A row a moment, in order of
+ * customer, then time. One customer's rows do not depend on how many others there are.
  *
  * On inbound channels, in a share of the moments (SIMULATE_EXPLORE) suppression rules are set aside for the
  * draw, so that a model can learn from the data what they know: that a promotion fails while a case is open.
@@ -24,6 +24,7 @@ enum { SIMULATE_CUSTOMERS_MAX = 999999, SIMULATE_DAYS_MAX = 365 };
 struct simulate_options {
     const struct policy *policy; /* bound to a dictionary */
     uint32_t customers, days;    /* days from 2025-01-01 in the brand's zone */
+    uint32_t shift_day;          /* the world's shift, at the start of that day counted from 1; 0: none */
     uint64_t seed;
     FILE *out;
     void (*progress)(void *user, uint64_t done, uint64_t total); /* customers; may be NULL */

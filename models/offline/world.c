@@ -1,4 +1,4 @@
-/* People, and what is true of them; see world.h.
+/* What the world makes of a policy, and the truth; see world.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/world.h"
 
@@ -116,9 +116,18 @@ static int map_signal(struct world *w, enum world_signal k, struct error *e)
     return 0;
 }
 
-int world_open(struct world *w, const struct policy *p, struct arena *arena, struct error *e)
+static long device_field(const struct policy *p)
 {
-    *w = (struct world){.policy = p};
+    for (size_t i = 0; i < p->context_count; i++)
+        if (str_is(p->context[i].name, "device") && p->context[i].domain_count)
+            return (long)i;
+    return -1;
+}
+
+int world_open(struct world *w, const struct policy *p, int64_t shift_ms, struct arena *arena,
+               struct error *e)
+{
+    *w = (struct world){.policy = p, .shift_ms = shift_ms};
     w->actions = arena_zalloc(arena, (p->action_count + 1) * sizeof *w->actions);
     if (!w->actions)
         return error_set(e, ERR_NOSPACE, "out of memory");
@@ -134,82 +143,50 @@ int world_open(struct world *w, const struct policy *p, struct arena *arena, str
     w->spend = attribute_find(p, "spend_365d", VALUE_DOUBLE);
     w->locale = p->locale_attribute;
     w->zone = p->zone_attribute;
+    w->device = device_field(p);
     return 0;
 }
 
-/* ---- people ---- */
-
-static bool chance(struct person *p, double share)
+const char *world_signal_name(enum world_signal s)
 {
-    return rng_double(&p->rng) < share;
+    return wanted_signals[s].name;
 }
 
-void person_init(struct person *p, uint64_t seed, uint32_t number)
+const char *world_signal_types(enum world_signal s)
 {
-    uint64_t key[2] = {seed, number};
-    *p = (struct person){
-        .cart_ms = INT64_MIN, .bought_ms = INT64_MIN, .resolved_ms = INT64_MIN, .misfit_ms = INT64_MIN};
-    snprintf(p->id, sizeof p->id, "c%06u", number);
-    rng_seed(&p->rng, hash64(key, sizeof key));
-    for (int i = 0; i < CATEGORY_COUNT; i++) {
-        double u = rng_double(&p->rng);
-        p->taste[i] = 0.2 + (i == CATEGORY_FASHION ? 2.8 : 1.8) * u * u;
-    }
-    p->sensitivity = rng_double(&p->rng);
-    p->mood = 0.7 + 0.6 * rng_double(&p->rng);
-    p->activity = 0.15 + 0.75 * rng_double(&p->rng);
-    p->tier = chance(p, 0.6) ? 0 : chance(p, 0.65) ? 1 : 2;
-    p->persian = chance(p, 0.75);
-    p->known = chance(p, 0.8);
-    /* In cents, so that the profile and the CSV show the same number. */
-    p->spend_365d = (double)rng_below(&p->rng, (uint64_t)(p->tier + 1) * 120000) / 100.0;
+    return wanted_signals[s].types;
 }
 
-static int set_text(struct state *s, long attribute, const char *text)
+const char *world_property_name(enum world_signal s, size_t property)
 {
-    return attribute < 0 ? 0 : state_set_attribute(s, (size_t)attribute, value_string(str_from(text)));
+    ASSERT(property < WORLD_PROPERTIES_MAX);
+    return wanted_signals[s].properties[property];
 }
 
-int person_profile(const struct world *w, struct person *p, int64_t now_ms, struct state *s)
+int64_t world_day_ms(const struct policy *p, uint32_t day)
 {
-    static const char *const tiers[] = {"basic", "silver", "gold"};
-    static const char *const names[2][4] = {{"Emma", "Noah", "Mia", "Liam"}, {"سارا", "رضا", "مریم", "امیر"}};
-    const struct policy *policy = w->policy;
-    const char *name = names[p->persian][rng_below(&p->rng, 4)];
-    int rc = 0;
-    if (p->known)
-        rc = set_text(s, w->first_name, name);
-    if (!rc && p->known)
-        rc = set_text(s, w->tier, tiers[p->tier]);
-    if (!rc && p->known)
-        rc = set_text(s, w->locale, p->persian ? "fa" : "en");
-    if (!rc && p->known && w->spend >= 0)
-        rc = state_set_attribute(s, (size_t)w->spend, value_double(p->spend_365d));
-    for (size_t i = 0; !rc && i < policy->channel_count; i++) {
-        const struct policy_channel *c = &policy->channels[i];
-        for (int purpose = 0; !rc && purpose < PURPOSE_COUNT; purpose++) {
-            if (!c->consent[purpose])
-                continue;
-            struct consent given = {.channel = c->word.id,
-                                    .purpose = policy->purposes[purpose].id,
-                                    .granted = chance(p, 0.7),
-                                    .time_ms = now_ms};
-            rc = state_set_consent(s, &given);
-        }
-    }
-    return rc;
+    struct civil first = {.year = 2025, .month = 1, .day = 1};
+    return tz_utc(p->zone, &first) + ((int64_t)day - 1) * WORLD_DAY_MS;
 }
 
-void person_expect(struct person *p, const struct pending *what)
+/* ---- the delay ---- */
+
+/* Shares add up to 1; spans in seconds. */
+static const struct delay_band {
+    double share;
+    int64_t from_s, to_s;
+} delays[2][4] = {
+    {{0.85, 10, 600}, {0.12, 600, 86400}, {0, 0, 0}, {0.03, 8 * 86400, 14 * 86400}},
+    {{0.4, 120, 3600}, {0.4, 3600, 86400}, {0.14, 86400, 6 * 86400}, {0.06, 8 * 86400, 14 * 86400}},
+};
+
+int64_t world_delay_ms(bool outbound, struct rng *rng)
 {
-    if (p->pending_count == WORLD_PENDING_MAX)
-        return;
-    uint32_t at = p->pending_count++;
-    while (at > 0 && p->pending[at - 1].time_ms > what->time_ms) {
-        p->pending[at] = p->pending[at - 1];
-        at--;
-    }
-    p->pending[at] = *what;
+    const struct delay_band *band = delays[outbound];
+    double at = rng_double(rng);
+    for (int i = 0; i < 3 && at >= band->share; i++)
+        at -= (band++)->share;
+    return (band->from_s + (int64_t)rng_below(rng, (uint64_t)(band->to_s - band->from_s))) * 1000;
 }
 
 /* ---- the truth ---- */
@@ -252,6 +229,23 @@ static double trouble(const struct person *p, int category, int64_t now_ms)
     return factor;
 }
 
+double world_taste(const struct world *w, const struct person *p, int category, int64_t now_ms)
+{
+    return p->taste[world_shifted(w, now_ms) ? (category + 1) % CATEGORY_COUNT : category];
+}
+
+static double season(const struct world *w, int category, int64_t now_ms)
+{
+    static const double after[CATEGORY_COUNT] = {0.7, 1.4, 1.3, 0.8};
+    return category >= 0 && world_shifted(w, now_ms) ? after[category] : 1;
+}
+
+static double lure(const struct world *w, const struct person *p, double discount, int64_t now_ms)
+{
+    double sensitivity = p->sensitivity + (world_shifted(w, now_ms) ? 0.3 : 0);
+    return 1 + 5 * discount * (sensitivity < 1 ? sensitivity : 1);
+}
+
 /* The fit of what sells. */
 static double commercial(const struct world *w, const struct person *p, const struct world_action *a,
                          int64_t now_ms)
@@ -272,12 +266,11 @@ static double commercial(const struct world *w, const struct person *p, const st
         fit = within(p->bought_ms, now_ms, 45 * WORLD_DAY_MS) ? 0.5 : 1.3;
         break;
     default:
-        fit = a->category < 0 ? 1 : p->taste[a->category];
-        fit *= a->theme == THEME_FOLLOW_UP ? 1.1 : 1;
+        fit = a->category < 0 ? 1 : world_taste(w, p, a->category, now_ms);
+        fit *= season(w, a->category, now_ms) * (a->theme == THEME_FOLLOW_UP ? 1.1 : 1);
         break;
     }
-    double lure = 1 + 5 * a->discount * p->sensitivity;
-    return fit * lure * hour_factor(w, now_ms) * trouble(p, a->category, now_ms);
+    return fit * lure(w, p, a->discount, now_ms) * hour_factor(w, now_ms) * trouble(p, a->category, now_ms);
 }
 
 double world_propensity(const struct world *w, const struct person *p, uint32_t action, int64_t now_ms)
@@ -310,6 +303,7 @@ double world_propensity(const struct world *w, const struct person *p, uint32_t 
         fit = commercial(w, p, a, now_ms);
         break;
     }
-    double chance_of = w->policy->actions[action].starting_propensity * p->mood * fit;
+    double ease = 1 / (1 + 0.25 * person_load(p, now_ms));
+    double chance_of = w->policy->actions[action].starting_propensity * person_mood(p, now_ms) * ease * fit;
     return chance_of < 0.002 ? 0.002 : chance_of > 0.95 ? 0.95 : chance_of;
 }

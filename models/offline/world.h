@@ -1,17 +1,18 @@
-/* The simulated world of the retail example: people with tastes and moods, and what is true of them. Training
- * and evaluation are judged against it, so it is known exactly and is not read from the policy's features: a
- * person knows their own cart, cases and orders.
+/* The simulated world of the retail example, and what is true in it. Training and evaluation are judged against
+ * it, so it is known exactly and is not read from the policy's features: a person (person.h) knows their own
+ * cart, cases and orders.
  *
- * THE TRUTH: the chance that a person responds to an action now is
+ * THE TRUTH: the chance that a person responds, in the end, to an action that is shown now is
  *
- *   p = clamp(starting_propensity × mood × fit, 0.002, 0.95)
+ *   p = clamp(starting_propensity × mood × ease × fit, 0.002, 0.95)
  *
  * where starting_propensity is the action's in the policy: whoever wrote the policy knows the average person,
- * but not who, nor when.
+ * but not who, nor when; mood is the person's (person.h); and ease = 1 / (1 + 0.25 × load), load being that of
+ * recent contacts (person.h): the tenth message in a week finds no reader.
  *
  *   theme      fit
- *   promotion  taste × lure × hour × trouble
- *   follow_up  1.1 × taste × lure × hour × trouble
+ *   promotion  taste × season × lure × hour × trouble
+ *   follow_up  1.1 × taste × season × lure × hour × trouble
  *   cart       2.2 × warmth × lure × hour × trouble
  *   loyalty    (basic 0.6, silver 1.6, gold 1.8) × lure × hour × trouble
  *   welcome    0.6 × lure × hour × trouble
@@ -24,6 +25,7 @@
  *
  *   taste      the person's, for the action's category, 0.2 to 3 (mean 1.2 for fashion, 0.8 for others); 1 for a
  *              category that the world does not know
+ *   season     1; after the shift fashion 0.7, electronics 1.4, home 1.3, beauty 0.8, others 1
  *   lure       1 + 5 × discount × price sensitivity (0 to 1)
  *   warmth     1 up to an hour after the last item went into the cart, then in a straight line to 0.3 at 24 hours;
  *              0.05 without a cart
@@ -32,24 +34,27 @@
  *              the last 7 days and not to their satisfaction (below 3 of 5) 0.3; bought in the last 24 hours 0.5; sent
  *              back because of size in the last 14 days 0.12 for that category, 0.8 for others
  *
- * Which theme an action has is told by world_theme. All of it is +, −, × and ÷ of doubles, with no function
- * of libm, so that the same seed gives the same bytes on every machine. A world is immutable once open; any
- * thread.
+ * Which theme an action has is told by world_theme.
+ *
+ * THE SHIFT: from an instant on, if there is one, the world is another, so that what was learned before misleads:
+ * a person's taste for a category is what it was for the next one (fashion, electronics, home, beauty, and round);
+ * all prices are 1.25 times what they were, and price sensitivity is 0.3 more, at most 1; season as above.
+ *
+ * THE DELAY: the response to a contact comes after a time that is uniform within one of these bands. Most outcome
+ * windows are of 7 days; so some come too late for them.
+ *
+ *   inbound    85% 10 s to 10 min     12% 10 min to 1 day                     3% 8 to 14 days
+ *   outbound   40% 2 min to 1 hour    40% 1 to 24 hours    14% 1 to 6 days    6% 8 to 14 days
+ *
+ * All of it is +, −, × and ÷ of doubles, with no function of libm, so that the same seed gives the same bytes on
+ * every machine. A world is immutable once open; any thread.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_OFFLINE_WORLD_H
 #define TACT_OFFLINE_WORLD_H
-#include "base/rng.h"
-#include "policy/policy.h"
-#include "state/state.h"
+#include "models/offline/person.h"
 
-enum {
-    WORLD_PROPERTIES_MAX = 4,
-    WORLD_PENDING_MAX =
-        64 /* things that will happen to one person; what comes on top of them does not happen */
-};
-#define WORLD_HOUR_MS INT64_C(3600000)
-#define WORLD_DAY_MS INT64_C(86400000)
+enum { WORLD_PROPERTIES_MAX = 4 };
 
 /* The signals that the policy must declare: name, types of its properties (s: string, n: number or int),
  * properties. */
@@ -67,18 +72,6 @@ enum world_signal {
     WORLD_SIGNALS(X)
 #undef X
         WORLD_SIGNAL_COUNT
-};
-
-#define WORLD_CATEGORIES(X)                                                                                  \
-    X(CATEGORY_FASHION, "fashion", 60)                                                                       \
-    X(CATEGORY_ELECTRONICS, "electronics", 240)                                                              \
-    X(CATEGORY_HOME, "home", 90)                                                                             \
-    X(CATEGORY_BEAUTY, "beauty", 30)
-enum world_category {
-#define X(name, text, price) name,
-    WORLD_CATEGORIES(X)
-#undef X
-        CATEGORY_COUNT
 };
 
 enum world_theme {
@@ -109,59 +102,35 @@ struct world_signal_map {
 
 struct world {
     const struct policy *policy;
+    int64_t shift_ms; /* INT64_MAX: no shift */
     struct world_signal_map signals[WORLD_SIGNAL_COUNT];
     struct world_action *actions;               /* [policy->action_count] */
     long first_name, tier, spend, locale, zone; /* attributes, or -1 */
-};
-
-/* Something that will happen. */
-enum pending_kind { PENDING_DELAY, PENDING_DELIVER, PENDING_CONTACT, PENDING_RESOLVE, PENDING_RETURN };
-struct pending {
-    int64_t time_ms;
-    enum pending_kind kind;
-    int category;    /* of the order or item */
-    uint64_t number; /* of the order or case */
-    double amount;
-    bool late; /* PENDING_DELIVER: it was told that the order is late; PENDING_CONTACT: that is what it is
-                  about */
-};
-
-struct person {
-    char id[16]; /* "c000042" */
-    struct rng rng;
-    double taste[CATEGORY_COUNT];
-    double sensitivity, mood, activity; /* activity: visits a day */
-    bool known;                         /* has a profile */
-    int tier;                           /* 0 basic, 1 silver, 2 gold */
-    bool persian;
-    double spend_365d;
-    /* What is true now; times are INT64_MIN for never. */
-    int64_t cart_ms, bought_ms, resolved_ms, misfit_ms;
-    double cart_value;
-    int cart_category, misfit_category;
-    int csat; /* of the case resolved last, 1 to 5 */
-    uint32_t open_cases, late_orders;
-    uint64_t numbers;                          /* of orders, cases and events so far */
-    struct pending pending[WORLD_PENDING_MAX]; /* by time */
-    uint32_t pending_count;
+    long device;                                /* a context field with a list of values, or -1 */
 };
 
 /* ERR_INVALID names the signal, property or type that the policy lacks. The policy outlives the world. */
-int world_open(struct world *w, const struct policy *p, struct arena *arena, struct error *e) MUST_CHECK;
+int world_open(struct world *w, const struct policy *p, int64_t shift_ms, struct arena *arena,
+               struct error *e) MUST_CHECK;
 /* By purpose and a word in the action's id. promotional: cart, win_back, loyalty, welcome, accessories or
  * complete (follow-up to a purchase), any other is a promotion; service: size, delay (apology), help or case
  * (help); ask; all others inform. */
 enum world_theme world_theme(const struct policy_action *a);
+const char *world_signal_name(enum world_signal s);
+const char *world_signal_types(enum world_signal s); /* a letter a property, as in WORLD_SIGNALS */
+const char *world_property_name(enum world_signal s, size_t property);
 const char *world_category_name(int category);
-double world_category_price(int category); /* of a typical item */
+double world_category_price(int category); /* of a typical item, before the shift */
+/* The first instant of a day of the simulation, counted from 1: 2025-01-01 in the brand's zone. */
+int64_t world_day_ms(const struct policy *p, uint32_t day);
 
-void person_init(struct person *p, uint64_t seed, uint32_t number);
-/* Profile and consents into an empty state of the world's policy. */
-int person_profile(const struct world *w, struct person *p, int64_t now_ms, struct state *s) MUST_CHECK;
-/* Keeps the list in order of time. */
-void person_expect(struct person *p, const struct pending *what);
-
-/* The truth, as above. */
+/* The truth, the shift and the delay, as above. */
 double world_propensity(const struct world *w, const struct person *p, uint32_t action, int64_t now_ms);
+double world_taste(const struct world *w, const struct person *p, int category, int64_t now_ms);
+int64_t world_delay_ms(bool outbound, struct rng *rng);
+static inline bool world_shifted(const struct world *w, int64_t now_ms)
+{
+    return now_ms >= w->shift_ms;
+}
 
 #endif

@@ -1,6 +1,7 @@
 /* The simulated world: its truth as world.h states it, its data as simulate.h states them, the same bytes every time.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "offline_files.h"
+#include "small_policy.h"
 #include "base/rng.h"
 #include "models/offline/simulate.h"
 #include "models/offline/world.h"
@@ -74,56 +75,6 @@ static void test_same_bytes(void **state)
     policy_free(&p);
 }
 
-/* A policy of the test's own, so that the expected bytes change only with the world. */
-static const char small_policy[] =
-    "brand: {name: Test, time_zone: UTC, locales: [en], week_start: monday}\n"
-    "profile: {tier: {type: string, values: [basic, silver, gold]}, spend_365d: number}\n"
-    "signals:\n"
-    "  page_view: {properties: {category: string}}\n"
-    "  cart_add: {properties: {sku: string, category: string, price: number}}\n"
-    "  purchase: {properties: {order: string, category: string, amount: number}}\n"
-    "  order_delayed: {properties: {order: string, days: int}}\n"
-    "  order_delivered: {properties: {order: string}}\n"
-    "  support_contact: {properties: {case: string, topic: string, sentiment: number}}\n"
-    "  support_resolved: {properties: {case: string, csat: number}}\n"
-    "  item_returned: {properties: {sku: string, category: string, reason: string, amount: number}}\n"
-    "channels:\n"
-    "  web: {direction: inbound, content: [title]}\n"
-    "features:\n"
-    "  views_7d: {count: page_view, window: 7d}\n"
-    "  cart_value_24h: {sum: cart_add.price, window: 24h}\n"
-    "  cart_age: {age: cart_add}\n"
-    "  support_open: {open: [support_contact.case, support_resolved.case], window: 90d}\n"
-    "  last_category: {last: page_view.category}\n"
-    "  busy: {expr: \"views_7d > 3\"}\n"
-    "actions:\n"
-    "  - id: cart_reminder\n"
-    "    issue: conversion\n"
-    "    group: cart\n"
-    "    purpose: promotional\n"
-    "    value: 3\n"
-    "    starting_propensity: 0.12\n"
-    "    features: {discount: 0.1, category: any}\n"
-    "    treatments: [{channel: web, title: a}]\n"
-    "  - id: fashion\n"
-    "    issue: growth\n"
-    "    group: fashion\n"
-    "    purpose: promotional\n"
-    "    value: 3\n"
-    "    starting_propensity: 0.05\n"
-    "    features: {discount: 0.2, category: fashion, kind: \"one, two\"}\n"
-    "    treatments: [{channel: web, title: b}]\n"
-    "  - id: case_help\n"
-    "    issue: service\n"
-    "    group: care\n"
-    "    purpose: service\n"
-    "    value: 3\n"
-    "    starting_propensity: 0.3\n"
-    "    applicability: \"support_open > 0\"\n"
-    "    treatments: [{channel: web, title: c}]\n"
-    "suppressions:\n"
-    "  - {id: open_case, when: \"support_open > 0\", block: {purpose: promotional}}\n";
-
 static struct policy *small(const char *folder)
 {
     write_text_file(folder, "policy.yaml", small_policy);
@@ -136,8 +87,8 @@ static void test_golden_hash(void **state)
     struct simulate_result result;
     struct policy *p = small(*state);
     struct str a = run(p, 40, 30, 7, &result);
-    assert_int_equal(result.rows, 550);
-    assert_int_equal(hash64(a.p, a.n), UINT64_C(0x25514612e61d2b74));
+    assert_int_equal(result.rows, 515);
+    assert_int_equal(hash64(a.p, a.n), UINT64_C(0x79cf47226bef519d));
     free_text(a);
     policy_free(&p);
 }
@@ -297,73 +248,27 @@ static void test_pair_features(void **state)
     policy_free(&p);
 }
 
-/* ---- the truth ---- */
+/* ---- the shift ---- */
 
-/* Noon, 2025-01-15 UTC; the small policy's brand lives by UTC. */
-static const int64_t noon_ms = INT64_C(1736942400000);
-
-static double truth(const struct world *w, const struct person *p, const char *action, int64_t now_ms)
+/* The days before it are those of a world without. Line 1 is the header. */
+static void test_shift(void **state)
 {
-    long at = policy_action_find(w->policy, str_from(action));
-    assert_true(at >= 0);
-    return world_propensity(w, p, (uint32_t)at, now_ms);
-}
-
-static void near(double got, double wanted)
-{
-    assert_true(fabs(got - wanted) < 1e-12);
-}
-
-static void test_truth(void **state)
-{
+    (void)state;
     struct error e = {0};
-    struct arena arena;
-    struct world w;
-    struct person p;
-    struct policy *policy = small(*state);
-    arena_init(&arena, 1 << 20);
-    assert_int_equal(world_open(&w, policy, &arena, &e), 0);
-    person_init(&p, 1, 1);
-    p.mood = 1;
-    p.sensitivity = 0.5;
-    p.taste[CATEGORY_FASHION] = 2;
-    const double promo = 0.05 * 2 * 1.5; /* starting propensity × taste × lure: 1 + 5 × 0.2 × 0.5 */
-    near(truth(&w, &p, "fashion", noon_ms), promo);
-    near(truth(&w, &p, "fashion", noon_ms + 7 * WORLD_HOUR_MS), promo * 1.3);
-    near(truth(&w, &p, "fashion", noon_ms + 13 * WORLD_HOUR_MS), promo * 0.6);
-    p.open_cases = 1;
-    near(truth(&w, &p, "fashion", noon_ms), promo * 0.06);
-    near(truth(&w, &p, "case_help", noon_ms), 0.3 * 1.3);
-    p.open_cases = 0;
-    near(truth(&w, &p, "case_help", noon_ms), 0.3 * 0.1);
-    p.late_orders = 1;
-    near(truth(&w, &p, "fashion", noon_ms), promo * 0.25);
-    p.late_orders = 0;
-    p.misfit_ms = noon_ms - 13 * WORLD_DAY_MS;
-    p.misfit_category = CATEGORY_FASHION;
-    near(truth(&w, &p, "fashion", noon_ms), promo * 0.12);
-    near(truth(&w, &p, "fashion", noon_ms + 2 * WORLD_DAY_MS), promo);
-    p.misfit_ms = INT64_MIN;
-    p.resolved_ms = noon_ms - 2 * WORLD_HOUR_MS;
-    p.csat = 5;
-    near(truth(&w, &p, "fashion", noon_ms), promo * 0.6);
-    p.csat = 2;
-    near(truth(&w, &p, "fashion", noon_ms), promo * 0.6 * 0.3);
-    p.resolved_ms = INT64_MIN;
-    const double cart = 0.12 * 2.2 * 1.25;
-    near(truth(&w, &p, "cart_reminder", noon_ms), cart * 0.05);
-    p.cart_ms = noon_ms - WORLD_HOUR_MS;
-    near(truth(&w, &p, "cart_reminder", noon_ms), cart);
-    p.cart_ms = noon_ms - 12 * WORLD_HOUR_MS;
-    near(truth(&w, &p, "cart_reminder", noon_ms), cart * (1 - 0.7 * 11 / 23));
-    p.bought_ms = noon_ms - WORLD_HOUR_MS;
-    near(truth(&w, &p, "cart_reminder", noon_ms), cart * (1 - 0.7 * 11 / 23) * 0.5);
-    p.mood = 100;
-    near(truth(&w, &p, "case_help", noon_ms), 0.95);
-    p.mood = 0;
-    near(truth(&w, &p, "case_help", noon_ms), 0.002);
-    arena_free(&arena);
-    policy_free(&policy);
+    struct simulate_result result;
+    struct policy *p = bound(RETAIL);
+    char *text = NULL;
+    size_t n = 0;
+    struct simulate_options o = {.policy = p, .customers = 1, .days = 60, .seed = 7, .shift_day = 31};
+    struct str plain = run(p, 1, 60, 7, &result), before = run(p, 1, 30, 7, &result);
+    o.out = open_memstream(&text, &n);
+    assert_int_equal(simulate(&o, &result, &e), 0);
+    fclose(o.out);
+    assert_true(before.n > 2000 && n > before.n);
+    assert_memory_equal(text, before.p, before.n);
+    assert_false(str_eq(plain, (struct str){text, n}));
+    free(text), free_text(plain), free_text(before);
+    policy_free(&p);
 }
 
 int main(void)
@@ -375,7 +280,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_quoted_text, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(test_refused, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(test_pair_features, scratch_make, scratch_remove),
-        cmocka_unit_test_setup_teardown(test_truth, scratch_make, scratch_remove),
+        cmocka_unit_test(test_shift),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
