@@ -52,10 +52,44 @@ static inline uint64_t load_bytes(const char *p, size_t n)
     return v;
 }
 
+/* The number that the lowest n bytes of v write, all digits, 1 <= n <= 8. They move to the top, so that those missing
+ * count as zeros in front; then pairs are summed, fours, all. */
+static inline uint64_t value_of(uint64_t v, unsigned n)
+{
+    v = (v - UINT64_C(0x3030303030303030)) << (64 - 8 * n);
+    v = v * 10 + (v >> 8);
+    return ((v & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064) +
+            ((v >> 16) & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001)) >>
+           32;
+}
+
+/* Most numbers at once: up to eight bytes of digits and at most one point, n of them at p. Their integer is below
+ * 10^8, so that one division rounds right. False: something else, perhaps a number all the same. */
+static inline bool read_short(const char *p, size_t n, double *out)
+{
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
+    if (n - 1 > 7)
+        return false;
+    uint64_t v = load_bytes(p, n), x = v ^ UINT64_C(0x3030303030303030);
+    /* the sign bit of each byte that is no digit, exactly: low seven bits over 9, or the eighth */
+    uint64_t other = (((x & UINT64_C(0x7F7F7F7F7F7F7F7F)) + UINT64_C(0x7676767676767676)) | x) &
+                     (UINT64_C(0x8080808080808080) >> (64 - 8 * n));
+    if (other == 0) {
+        *out = (double)(int64_t)value_of(v, (unsigned)n);
+        return true;
+    }
+    unsigned at = (unsigned)__builtin_ctzll(other) / 8;
+    if ((other & (other - 1)) || n == 1 || p[at] != '.')
+        return false;
+    uint64_t below = (UINT64_C(1) << (8 * at)) - 1;
+    v = (v & below) | (v >> 8 & ~below);
+    *out = (double)(int64_t)value_of(v, (unsigned)n - 1) / powers[n - 1 - at];
+    return true;
+}
+
 /* Over the digits at p; *w takes them in (and overflows where there are too many, which the caller counts). Eight at
  * a time, without a branch for each: the sign bits of `other` mark bytes that are no digits, exactly so up to the
- * first one; digits move to the top, so that those missing count as zeros in front; then pairs are summed, fours,
- * all. */
+ * first one. */
 static inline const char *take_digits(const char *p, const char *end, uint64_t *w)
 {
     static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
@@ -66,18 +100,19 @@ static inline const char *take_digits(const char *p, const char *end, uint64_t *
         unsigned n = other ? (unsigned)__builtin_ctzll(other) / 8 : 8;
         if (n == 0)
             return p;
-        v = (v - UINT64_C(0x3030303030303030)) << (64 - 8 * n);
-        v = v * 10 + (v >> 8);
-        v = ((v & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064) +
-             ((v >> 16) & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001)) >>
-            32;
-        *w = *w * powers[n] + v;
+        *w = *w * powers[n] + value_of(v, n);
         p += n;
         if (n < 8)
             return p;
     }
 }
 #else
+static inline bool read_short(const char *p, size_t n, double *out)
+{
+    (void)p, (void)n, (void)out;
+    return false;
+}
+
 static inline const char *take_digits(const char *p, const char *end, uint64_t *w)
 {
     for (; p < end && is_digit(*p); p++)
@@ -192,7 +227,7 @@ static double by_strtod(const struct decimal *d)
     return strtod(text, NULL);
 }
 
-bool number_read(struct str text, double *out)
+static bool read_any(struct str text, double *out)
 {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -213,6 +248,18 @@ bool number_read(struct str text, double *out)
     if (isinf(value))
         return false;
     *out = d.negative ? -value : value;
+    return true;
+}
+
+bool number_read(struct str text, double *out)
+{
+    if (text.n == 0)
+        return false;
+    size_t sign = *text.p == '-';
+    double value;
+    if (!read_short(text.p + sign, text.n - sign, &value))
+        return read_any(text, out);
+    *out = sign ? -value : value;
     return true;
 }
 

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/frame_cell.h"
 #include "base/excerpt.h"
-#include "base/number.h"
 #include "models/offline/frame_time.h"
 #include <float.h>
 #include <math.h>
@@ -36,10 +35,11 @@ static uint64_t lengths_of(const struct str *words, size_t count)
 void cell_rule_init(struct cell_rule *r, const struct frame_want *want, const struct frame_options *o)
 {
     bool any = !(want->low < want->high);
+    double most = want->type == FRAME_FLOAT ? nextafter(FLOAT_END, 0) : INFINITY;
     *r = (struct cell_rule){.want = want,
                             .options = o,
-                            .low = any ? -INFINITY : want->low,
-                            .high = any ? INFINITY : want->high,
+                            .low = any || want->low < -most ? -most : want->low,
+                            .high = any || want->high > most ? most : want->high,
                             .lengths = lengths_of(o->missing, o->missing_count) |
                                        lengths_of(want->missing, want->missing ? want->missing_count : 0)};
 }
@@ -58,47 +58,25 @@ static const char *missing_hint(struct str cell)
 
 /* ---- numbers ---- */
 
-static const char *number_wrong(struct str cell, char *room)
+const char *cell_number_trouble(const struct cell_rule *r, struct str cell, char room[CELL_TROUBLE])
 {
-    char why[NUMBER_TROUBLE];
-    snprintf(room, CELL_TROUBLE, "%s%s", number_trouble(cell, why, sizeof why), missing_hint(cell));
-    return room;
-}
-
-static const char *outside(const struct cell_rule *r, struct str cell, double v, char *room)
-{
-    char shown[EXCERPT];
-    excerpt(cell, shown);
-    if (v < r->low && r->low == DBL_MIN)
-        snprintf(room, CELL_TROUBLE, "%s is not above 0", shown);
-    else if (v < r->low)
-        snprintf(room, CELL_TROUBLE, "%s is below %.15g, the least allowed", shown, r->low);
-    else
-        snprintf(room, CELL_TROUBLE, "%s is above %.15g, the most allowed", shown, r->high);
-    return room;
-}
-
-const char *cell_double(const struct cell_rule *r, struct str cell, double *out, char room[CELL_TROUBLE])
-{
-    if (!number_read(cell, out))
-        return number_wrong(cell, room);
-    return *out >= r->low && *out <= r->high ? NULL : outside(r, cell, *out, room);
-}
-
-const char *cell_float(const struct cell_rule *r, struct str cell, float *out, char room[CELL_TROUBLE])
-{
+    char shown[EXCERPT], why[NUMBER_TROUBLE];
     double v;
-    const char *why = cell_double(r, cell, &v, room);
-    if (why)
-        return why;
-    if (fabs(v) >= FLOAT_END) {
-        char shown[EXCERPT];
-        snprintf(room, CELL_TROUBLE, "%s is too large for a 32-bit number (the largest is about 3.4e38)",
-                 excerpt(cell, shown));
+    if (!number_read(cell, &v)) {
+        snprintf(room, CELL_TROUBLE, "%s%s", number_trouble(cell, why, sizeof why), missing_hint(cell));
         return room;
     }
-    *out = (float)v;
-    return NULL;
+    excerpt(cell, shown);
+    bool low = v < r->low;
+    if (r->want->type == FRAME_FLOAT && fabs(v) >= FLOAT_END)
+        snprintf(room, CELL_TROUBLE, "%s is too large for a 32-bit number (the largest is about 3.4e38)",
+                 shown);
+    else if (low && r->low == DBL_MIN)
+        snprintf(room, CELL_TROUBLE, "%s is not above 0", shown);
+    else
+        snprintf(room, CELL_TROUBLE, "%s is %s %.15g, the %s allowed", shown, low ? "below" : "above",
+                 low ? r->low : r->high, low ? "least" : "most");
+    return room;
 }
 
 /* ---- others ---- */
