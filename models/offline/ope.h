@@ -27,8 +27,9 @@
  *
  * Confidence sequences hold at every n at once, so one may look after every row and stop when one likes (confseq.h): from below
  * on w·r, from above on w·(1 − r) of rewards scaled to [0,1] by their stated range, each for half of what the level leaves;
- * the running intersection is kept. They need p to be right, rows that are independent or at least have p given the past,
- * and a value that does not drift. They ask nothing of the largest weight.
+ * the running intersection is kept. They ask nothing of the largest weight, but they need p to be right, and a value that is the
+ * same for each row whatever came before: rows are independent, and nothing drifts. Clusters do not enter: where rows of one
+ * customer resemble each other, the sequence is too narrow by as much as the bootstrap by rows would be.
  *
  * One thread an evaluation. Deterministic.
  * SPDX-License-Identifier: Apache-2.0 */
