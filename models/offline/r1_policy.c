@@ -5,7 +5,7 @@
 #include "base/rng.h"
 #include "models/offline/r1_features.h"
 
-enum { POLICY_SEED = 1 };
+enum { POLICY_SEED = 1, CATEGORY_SET = 7 };
 
 static const char *const customer_head =
     "# Workload R1 (tact simulate --workload r1): who speaks, what is known of a customer, the channels.\n"
@@ -111,34 +111,57 @@ static int between(struct rng *r, int low, int high)
     return low + (int)rng_below(r, (uint64_t)(high - low + 1));
 }
 
+/* Seven of the ten categories, in their order. Half of all rules ask for one of such a set, so that the number of actions
+ * that are left differs little from customer to customer, though which ones they are does. */
+static void one_of(FILE *out, struct rng *r, const char *feature)
+{
+    size_t left = CATEGORY_SET;
+    fprintf(out, "%s in [", feature);
+    for (size_t i = 0; i < R1_CATEGORIES; i++) {
+        if (rng_below(r, R1_CATEGORIES - i) >= left)
+            continue;
+        fprintf(out, "%s'%s'", left < CATEGORY_SET ? ", " : "", r1_categories[i]);
+        left--;
+    }
+    fputc(']', out);
+}
+
 static void eligibility(FILE *out, struct rng *r)
 {
+    if (rng_below(r, 2)) {
+        one_of(out, r, "profile.favourite");
+        return;
+    }
     switch (rng_below(r, 6)) {
     case 0:
-        fprintf(out, "profile.tier != 'basic' || profile.tenure_days >= %d", between(r, 15, 32) * 100);
+        fprintf(out, "profile.tier != 'basic' || profile.tenure_days >= %d", between(r, 16, 36) * 100);
         break;
     case 1:
-        fprintf(out, "profile.age_years >= %d && profile.age_years < %d", between(r, 18, 28),
-                between(r, 66, 76));
+        fprintf(out, "profile.age_years >= %d && profile.age_years < %d", between(r, 20, 34),
+                between(r, 58, 70));
         break;
     case 2:
-        fprintf(out, "profile.spend_365d >= %d.0", between(r, 4, 16) * 50);
+        fprintf(out, "profile.spend_365d >= %d.0", between(r, 6, 24) * 50);
         break;
     case 3:
         fprintf(out, "profile.newsletter || profile.tenure_days > %d", between(r, 16, 32) * 100);
         break;
     case 4:
         fprintf(out, "profile.tier in ['silver', 'gold'] || profile.spend_365d > %d.0",
-                between(r, 22, 34) * 50);
+                between(r, 24, 38) * 50);
         break;
     default:
-        fprintf(out, "profile.tenure_days > %d", between(r, 9, 20) * 100);
+        fprintf(out, "profile.tenure_days > %d", between(r, 10, 26) * 100);
         break;
     }
 }
 
 static void applicability(FILE *out, struct rng *r, const char *category)
 {
+    if (rng_below(r, 2)) {
+        one_of(out, r, rng_below(r, 2) ? "last_viewed" : "last_search");
+        return;
+    }
     switch (rng_below(r, 6)) {
     case 0:
         fprintf(out, "views_7d >= %d || last_viewed == '%s'", between(r, 1, 3), category);
@@ -163,6 +186,10 @@ static void applicability(FILE *out, struct rng *r, const char *category)
 
 static void suitability(FILE *out, struct rng *r, const char *category)
 {
+    if (rng_below(r, 2)) {
+        one_of(out, r, rng_below(r, 2) ? "last_bought" : "last_cart");
+        return;
+    }
     switch (rng_below(r, 6)) {
     case 0:
         fprintf(out, "context.device != 'desktop' || context.minutes_on_site > %d.0", between(r, 10, 40));
