@@ -1,7 +1,6 @@
 /* Growing arrays; see frame_array.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/frame_array.h"
-#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,7 +9,8 @@
 
 /* In front of the array. */
 struct head {
-    alignas(64) size_t whole; /* bytes, with this */
+    size_t whole;     /* bytes, with this */
+    size_t unused[7]; /* so that a mapping's array begins at a cache line */
 };
 
 static bool is_mapped(size_t whole)
