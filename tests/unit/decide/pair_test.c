@@ -354,42 +354,39 @@ static void an_action_that_lacks_it(void **state)
     assert_int_equal(candidate_of(f, "c")->stage, STAGE_ARBITRATION);
 }
 
+#define PACED(id, value, constants)                                                                          \
+    "  - {id: " id ", issue: i, group: g, purpose: ask, value: " value ", suitability: calm, " constants     \
+    "treatments: [{channel: web, title: x}]}\n"
+static const char paced[] =
+    "brand: {name: T, time_zone: UTC, locales: [en]}\n"
+    "signals:\n  view: {properties: {}}\n"
+    "channels:\n  web: {direction: inbound}\n  other: {direction: inbound}\n"
+    "features:\n"
+    "  calm: {expr: \"age(view) > (action.pace == 'fast' ? 10h : action.pace == 'slow' ? 50h : 20h)\"}\n"
+    "actions:\n" /* one may be shown now, but elsewhere */
+    "  - {id: elsewhere, issue: i, group: g, purpose: ask, value: 1, features: {pace: fast},\n"
+    "     eligibility: \"age(view) < 100h || calm\", treatments: [{channel: other, title: x}]}\n" PACED(
+        "slow", "2", "features: {pace: slow}, ") PACED("fast", "1", "features: {pace: fast}, ")
+        PACED("usual", "3", "features: {pace: usual}, ") PACED("lost", "9", "");
+
 /* Nothing may be shown now; the instants are each action's own. */
 static void next_eligible_of_each(void **state)
 {
     struct fixture *f = *state;
-    use_policy(
-        f,
-        "brand: {name: T, time_zone: UTC, locales: [en]}\n"
-        "signals:\n  view: {properties: {}}\n"
-        "channels:\n  web: {direction: inbound}\n"
-        "features:\n"
-        "  calm: {expr: \"age(view) > (action.pace == 'fast' ? 10h : action.pace == 'slow' ? 50h : 20h)\"}\n"
-        "actions:\n"
-        "  - {id: slow, issue: i, group: g, purpose: ask, value: 2, suitability: calm, features: {pace: "
-        "slow},\n"
-        "     treatments: [{channel: web, title: x}]}\n"
-        "  - {id: fast, issue: i, group: g, purpose: ask, value: 1, suitability: calm, features: {pace: "
-        "fast},\n"
-        "     treatments: [{channel: web, title: x}]}\n"
-        "  - {id: usual, issue: i, group: g, purpose: ask, value: 3, suitability: calm, features: {pace: "
-        "usual},\n"
-        "     treatments: [{channel: web, title: x}]}\n"
-        "  - {id: lost, issue: i, group: g, purpose: ask, value: 9, suitability: calm,\n"
-        "     treatments: [{channel: web, title: x}]}\n");
-    happen(f, "view", NULL, value_int(0), NOW - HOUR);
+    use_policy(f, paced);
+    happen(f, "view", NULL, value_int(0), NOW - 12 * HOUR);
     struct decide_input in = input_of(f);
+    in.now_ms = NOW - 11 * HOUR;
     run(f, &in);
     assert_suppressed(f, CAUSE_ENGAGEMENT_POLICY, "");
-    assert_int_equal(f->decision.suppression.next_eligible_ms, NOW + 9 * HOUR + 1);
+    assert_int_equal(f->decision.suppression.next_eligible_ms, NOW - 2 * HOUR + 1);
     static const struct {
         const char *id;
         int64_t next_ms;
-    } want[] = {{"slow", NOW + 49 * HOUR + 1},
-                {"fast", NOW + 9 * HOUR + 1},
-                {"usual", NOW + 19 * HOUR + 1},
+    } want[] = {{"slow", NOW + 38 * HOUR + 1},
+                {"usual", NOW + 8 * HOUR + 1},
                 {"lost", 0},
-                {"slow", NOW + 49 * HOUR + 1}};
+                {"slow", NOW + 38 * HOUR + 1}};
     struct view *v = arena_alloc(&f->arena, sizeof *v);
     struct gate g;
     struct blocker last;
@@ -399,21 +396,50 @@ static void next_eligible_of_each(void **state)
         uint32_t action = action_named(f, want[i].id);
         assert_int_equal(gate_next_eligible(&g, action, NOW, GATE_HORIZON, &last), want[i].next_ms);
         assert_int_equal(v->action, action);
-        assert_true(gate_blocked(&g, action_named(f, "usual"), &last)); /* looks elsewhere in between */
         struct blocker own = {BLOCK_ENGAGEMENT, ENGAGEMENT_SUITABILITY,
                               &f->policy->actions[action].rules[ENGAGEMENT_SUITABILITY][0], 0};
+        uint32_t other = action_named(f, "fast"); /* nothing blocks it; looked at in between */
+        assert_false(gate_blocked(&g, other, &last));
+        assert_int_equal(v->action, other);
         assert_int_equal(gate_block_end(&g, action, &own, NOW), want[i].next_ms);
-        assert_true(gate_blocked(&g, action_named(f, "fast"), &last));
+        assert_false(gate_blocked(&g, other, &last));
         int64_t lift = gate_lift(&g, action, &own);
         assert_true(want[i].next_ms ? lift == want[i].next_ms : lift > NOW + WINDOW_MAX_MS);
     }
     /* and when they say so they are free */
-    in.now_ms = NOW + 9 * HOUR + 1;
+    in.now_ms = NOW - 2 * HOUR + 1;
     run(f, &in);
     assert_chosen(f, "fast");
-    in.now_ms = NOW + 19 * HOUR + 1;
+    in.now_ms = NOW + 8 * HOUR + 1;
     run(f, &in);
     assert_chosen(f, "usual");
+}
+
+#define DEAR(id, constants)                                                                                  \
+    "  - {id: " id ", issue: i, group: g, purpose: service, value: gain, features: {" constants "},\n"       \
+    "     treatments: [{channel: mail, title: x}]}\n"
+#define DEAR_HEAD                                                                                            \
+    "brand: {name: T, time_zone: UTC, locales: [en]}\n"                                                      \
+    "channels:\n  mail: {direction: outbound, cost: 1}\n"                                                    \
+    "features: {gain: {expr: \"action.margin\"}}\n"                                                          \
+    "actions:\n"
+
+/* Why the best action is not worth a contact is about that action, whichever was looked at last. */
+static void not_worth_it(void **state)
+{
+    struct fixture *f = *state;
+    for (int known = 0; known < 2; known++) {
+        /* an unknown margin counts as 0: more than -1, less than 0.1 */
+        use_policy(f, known ? DEAR_HEAD DEAR("a", "margin: 0.1") DEAR("z", "other: 1")
+                            : DEAR_HEAD DEAR("a", "other: 1") DEAR("z", "margin: -1"));
+        struct decide_input in = input_of(f);
+        run(f, &in);
+        assert_suppressed(f, CAUSE_NOT_WORTH_IT, "");
+        assert_int_equal(f->decision.suppression.withheld, action_named(f, "a"));
+        const char *why = known ? "its priority is not above" : "is not known";
+        struct str text = f->decision.suppression.text;
+        assert_non_null(memmem(text.p, text.n, why, strlen(why)));
+    }
 }
 
 /* Outside of an action there is none to look at. */
@@ -434,8 +460,13 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(as_if_written_out), TEST(the_same_bytes_again),    TEST(each_action_sees_its_own),
-        TEST(several_choices),   TEST(an_action_that_lacks_it), TEST(next_eligible_of_each),
+        TEST(as_if_written_out),
+        TEST(the_same_bytes_again),
+        TEST(each_action_sees_its_own),
+        TEST(several_choices),
+        TEST(an_action_that_lacks_it),
+        TEST(next_eligible_of_each),
+        TEST(not_worth_it),
         TEST(no_action),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
