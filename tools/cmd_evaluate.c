@@ -94,6 +94,8 @@ static const char *wrong_options(const struct evaluate_options *o)
         return "--decisions goes with --policy";
     if (o->costs && (!o->csv || o->cost || o->silences.count == 0))
         return "--costs takes the place of --cost, and needs --csv and --silence";
+    if (o->costs && o->gate)
+        return "--gate looks at one cost; give --cost";
     if (o->svg && !o->costs)
         return "--svg draws --costs; give both";
     return NULL;

@@ -383,7 +383,7 @@ int evaluate_figures(struct evaluate_job *j, bool *passed, struct error *e)
         rc = make_rewards(j, e);
     if (!rc && j->o->decisions)
         rc = write_decisions(j, e);
-    if (!rc)
-        rc = report(j, passed, e);
-    return rc || !j->o->costs ? rc : evaluate_curve(j, e);
+    if (rc)
+        return rc;
+    return j->o->costs ? evaluate_curve(j, e) : report(j, passed, e);
 }
