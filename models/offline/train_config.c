@@ -55,13 +55,13 @@ static void read_kind(struct reader *r, const struct yaml_node *n)
 
 static void read_separator(struct reader *r, const struct yaml_node *n)
 {
-    static const char *const words[] = {",", ";", "|", "tab", NULL};
-    static const char bytes[] = ",;|\t";
-    size_t index;
-    if (n->kind == YAML_SCALAR && str_is(n->text, "\t"))
+    bool one = n->kind == YAML_SCALAR && n->text.n == 1 && strchr(",;|\t", n->text.p[0]);
+    if (one)
+        r->c->separator = n->text.p[0];
+    else if (n->kind == YAML_SCALAR && str_is(n->text, "tab"))
         r->c->separator = '\t';
-    else if (yaml_choice(r->d, n, words, &index))
-        r->c->separator = bytes[index];
+    else
+        yaml_diag(r->d, DIAG_ERROR, n, "expected \",\", \";\", \"|\" or tab for separator");
 }
 
 static void read_missing(struct reader *r, const struct yaml_node *n)

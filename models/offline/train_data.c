@@ -429,39 +429,44 @@ static void arm_probabilities(struct loading *l)
         d->arms[a].p = (double)(d->arms[a].rows[SIDE_TRAIN] + d->arms[a].rows[SIDE_ASIDE]) / d->arms[a].p;
 }
 
-static void read_probabilities(struct loading *l)
+/* Those of a column; before anything is made of them, so that all wrong cells are found. */
+static int read_probabilities(struct loading *l)
 {
     struct train_data *d = l->d;
-    const double *numbers = l->f->columns[l->p].numbers;
     char text[160];
+    if (l->p < 0)
+        return 0;
+    d->p = malloc(d->n * sizeof *d->p);
+    if (!d->p)
+        return out_of_memory(l);
     for (size_t i = 0; i < d->n; i++) {
-        d->p[i] = numbers[l->rows[i]];
+        d->p[i] = l->f->columns[l->p].numbers[l->rows[i]];
         if (d->p[i] > 0 && d->p[i] <= 1)
             continue;
         snprintf(text, sizeof text, "action probability %.40s is %.15g; allowed: above 0 and at most 1",
                  l->f->columns[l->p].name.p, d->p[i]);
         finding(l, l->rows[i], text);
     }
+    return 0;
 }
 
+/* Those of the arms, and by them of the rows that have none of their own. */
 static int probabilities(struct loading *l)
 {
     struct train_data *d = l->d;
     int rc = 0;
     if (!d->arm_of)
         return 0;
-    d->p = malloc(d->n * sizeof *d->p);
-    if (!d->p)
-        return out_of_memory(l);
-    if (l->p >= 0)
-        read_probabilities(l);
-    if (l->found)
-        return 0;
     if (l->c->p_from == P_BY_ACTION)
         rc = shares_by_action(l);
     else
         arm_probabilities(l);
-    for (size_t i = 0; i < d->n && l->p < 0 && !rc; i++) {
+    if (rc || d->p)
+        return rc;
+    d->p = malloc(d->n * sizeof *d->p);
+    if (!d->p)
+        return out_of_memory(l);
+    for (size_t i = 0; i < d->n && !rc; i++) {
         d->p[i] = d->arms[d->arm_of[i]].p;
         if (!(d->p[i] > 0))
             rc = error_set(l->e, ERR_INVALID,
@@ -593,6 +598,8 @@ static int take_rows(struct loading *l)
         number_labels(l);
     if (!rc)
         rc = weights(l);
+    if (!rc)
+        rc = read_probabilities(l);
     if (!rc && !l->found)
         rc = settle_objective(l);
     if (!rc && !l->found)
