@@ -6,7 +6,8 @@
  *
  * Blocks of requests alternate with the reference: libxgboost alone (in-place prediction) on the very rows that the
  * block's decisions were scored on; its margins are also compared with our propensities (`differing`). A round goes once
- * over all requests; `us` is the median of the rounds' means, so one round that was disturbed does not count. Calls of
+ * over all requests; `us` is the median of all decisions of all rounds, so that those which the machine's other work
+ * interrupted do not count; p99_us tells of them. Calls of
  * malloc within the timed part are counted by standing in for it (glibc's own are behind; not under a sanitizer).
  *
  *   bench_decide --workload FOLDER --requests FILE --variant NAME [--count N] [--rounds N]
@@ -102,7 +103,8 @@ struct bench {
     double *propensities;
     size_t row_counts[BLOCK];
     /* results */
-    double us[STAGES_COUNT + 1][ROUNDS_MAX]; /* last: the reference */
+    double *us[STAGES_COUNT + 1]; /* one a decision and round; the last list is the reference's */
+    size_t us_count;
     uint64_t scored, differing, suppressed, mallocs;
 };
 
@@ -192,6 +194,11 @@ static int load(struct bench *b, const struct options *o, struct error *e)
     b->margins = arena_alloc(&b->memory, most * sizeof *b->margins);
     b->actions = arena_alloc(&b->memory, most * sizeof *b->actions);
     b->propensities = arena_alloc(&b->memory, most * sizeof *b->propensities);
+    for (int s = 0; s <= STAGES_COUNT; s++) {
+        b->us[s] = arena_alloc(&b->memory, b->requests.count * (size_t)o->rounds * sizeof *b->us[s]);
+        if (!b->us[s])
+            return error_set(e, ERR_NOSPACE, "out of memory");
+    }
     return b->rows && b->margins && b->actions && b->propensities
                ? 0
                : error_set(e, ERR_NOSPACE, "out of memory");
@@ -284,19 +291,19 @@ static size_t keep_rows(struct bench *b, size_t at)
 
 /* ---- rounds ---- */
 
-/* The reference on the rows of a block, decision by decision: nanoseconds. */
-static int reference_block(struct bench *b, int64_t *ns, struct error *e)
+/* The reference on the rows of a block, decision by decision. */
+static int reference_block(struct bench *b, struct error *e)
 {
     size_t at = 0, features = binding_features(b->binding);
-    int64_t from = clock_mono_ns();
     for (size_t i = 0; i < BLOCK; i++) {
+        int64_t from = clock_mono_ns();
         int rc = booster_margins(b->reference, b->rows + at * features, b->row_counts[i], features,
                                  b->margins + at, e);
         if (rc)
             return rc;
+        b->us[STAGES_COUNT][b->us_count - BLOCK + i] = (double)(clock_mono_ns() - from) / 1000;
         at += b->row_counts[i];
     }
-    *ns += clock_mono_ns() - from;
     for (size_t i = 0; i < at; i++) {
         double p = 1 / (1 + exact_exp(-(double)b->margins[i]));
         b->differing += !(fabs(p - b->propensities[i]) <= 1e-12);
@@ -305,46 +312,41 @@ static int reference_block(struct bench *b, int64_t *ns, struct error *e)
     return 0;
 }
 
-static int run_block(struct bench *b, size_t from, int64_t *reference_ns, struct error *e)
+static void keep_times(struct bench *b)
 {
-    size_t at = 0;
-    int64_t keep[STAGES_COUNT];
-    uint64_t before = mallocs;
-    for (size_t i = 0; i < BLOCK; i++) {
-        int rc = decide_one(b, from + i, e);
-        if (rc)
-            return rc;
-        b->suppressed += b->decision.suppressed;
-    }
-    b->mallocs += mallocs - before;
-    memcpy(keep, b->stage_ns, sizeof keep);
-    for (size_t i = 0; i < BLOCK; i++) { /* again, for the rows */
-        int rc = decide_one(b, from + i, e);
-        if (rc)
-            return rc;
-        at += b->row_counts[i] = keep_rows(b, at);
-    }
-    memcpy(b->stage_ns, keep, sizeof keep);
-    return reference_block(b, reference_ns, e);
+    for (int s = 0; s < STAGE_ALL; s++)
+        b->stage_ns[STAGE_ALL] += b->stage_ns[s];
+    for (int s = 0; s < STAGES_COUNT; s++)
+        b->us[s][b->us_count] = (double)b->stage_ns[s] / 1000;
+    b->us_count++;
 }
 
-static int run_round(struct bench *b, size_t round, struct error *e)
+static int run_block(struct bench *b, size_t from, struct error *e)
 {
-    int64_t reference_ns = 0, all = 0;
-    memset(b->stage_ns, 0, sizeof b->stage_ns);
+    size_t at = 0;
+    for (size_t i = 0; i < BLOCK; i++) {
+        uint64_t before = mallocs;
+        memset(b->stage_ns, 0, sizeof b->stage_ns);
+        int rc = decide_one(b, from + i, e);
+        if (rc)
+            return rc;
+        b->mallocs += mallocs - before;
+        b->suppressed += b->decision.suppressed;
+        keep_times(b);
+        at += b->row_counts[i] = keep_rows(b, at);
+    }
+    return reference_block(b, e);
+}
+
+/* The sums are those of the last round; times add up over all rounds. */
+static int run_round(struct bench *b, struct error *e)
+{
     b->scored = b->differing = b->suppressed = b->mallocs = 0;
     for (size_t i = 0; i < b->requests.count; i += BLOCK) {
-        int rc = run_block(b, i, &reference_ns, e);
+        int rc = run_block(b, i, e);
         if (rc)
             return rc;
     }
-    for (int s = 0; s < STAGE_ALL; s++)
-        all += b->stage_ns[s];
-    b->stage_ns[STAGE_ALL] = all;
-    double calls = (double)b->requests.count;
-    for (int s = 0; s < STAGES_COUNT; s++)
-        b->us[s][round] = (double)b->stage_ns[s] / 1000 / calls;
-    b->us[STAGES_COUNT][round] = (double)reference_ns / 1000 / calls;
     return 0;
 }
 
@@ -354,10 +356,10 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double *values, size_t n)
+/* Of sorted values; q = 0.5 is the median. */
+static double percentile(const double *values, size_t n, double q)
 {
-    qsort(values, n, sizeof *values, by_number);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    return values[(size_t)(q * (double)(n - 1) + 0.5)];
 }
 
 static void report(struct bench *b, const struct options *o)
@@ -367,19 +369,21 @@ static void report(struct bench *b, const struct options *o)
         STAGES(X)
 #undef X
     };
-    size_t rounds = (size_t)o->rounds;
-    double all = median(b->us[STAGE_ALL], rounds), calls = (double)b->requests.count;
-    double reference = median(b->us[STAGES_COUNT], rounds);
+    for (int s = 0; s <= STAGES_COUNT; s++)
+        qsort(b->us[s], b->us_count, sizeof *b->us[s], by_number);
+    double all = percentile(b->us[STAGE_ALL], b->us_count, 0.5), calls = (double)b->requests.count;
+    double reference = percentile(b->us[STAGES_COUNT], b->us_count, 0.5);
     for (int s = 0; s < STAGES_COUNT; s++) {
-        double us = s == STAGE_ALL ? all : median(b->us[s], rounds);
-        printf("bench=decide workload=r1 variant=%s stage=%s candidates=%g us=%.2f share=%.3f", o->variant,
-               names[s], round(10 * (double)b->scored / calls) / 10, us, us / all);
+        double us = percentile(b->us[s], b->us_count, 0.5);
+        printf("bench=decide workload=r1 variant=%s stage=%s candidates=%g us=%.2f p99_us=%.2f share=%.3f",
+               o->variant, names[s], round(10 * (double)b->scored / calls) / 10, us,
+               percentile(b->us[s], b->us_count, 0.99), us / all);
         if (s == STAGE_SCORE)
             printf(" reference=libxgboost_inplace reference_us=%.2f ratio=%.2f differing=%llu", reference,
                    reference / us, (unsigned long long)b->differing);
         if (s == STAGE_ALL)
-            printf(" requests=%zu customers=%zu rounds=%zu suppressed=%.4f", b->requests.count,
-                   workload_customers_count(b->customers), rounds, (double)b->suppressed / calls);
+            printf(" requests=%zu customers=%zu rounds=%d suppressed=%.4f", b->requests.count,
+                   workload_customers_count(b->customers), (int)o->rounds, (double)b->suppressed / calls);
         if (s == STAGE_ALL && COUNTING)
             printf(" mallocs=%g", (double)b->mallocs / calls);
         printf("\n");
@@ -430,9 +434,10 @@ static int run(int argc, char **argv)
         return EXIT_FAILED;
     rc = load(b, &o, &e);
     if (!rc)
-        rc = run_round(b, 0, &e); /* warm up */
-    for (size_t i = 0; i < (size_t)o.rounds && !rc; i++)
-        rc = run_round(b, i, &e);
+        rc = run_round(b, &e); /* warm up */
+    b->us_count = 0;
+    for (int64_t i = 0; i < o.rounds && !rc; i++)
+        rc = run_round(b, &e);
     if (!rc)
         report(b, &o);
     else
