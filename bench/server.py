@@ -71,6 +71,7 @@ class Load:
     def __init__(self, server, address, args, connections, streams):
         self.server, self.address, self.args, self.connections, self.streams = server, address, args, connections, streams
         self.rates, self.p50, self.p99, self.cpu, self.ok, self.failed, self.model = [], [], [], [], 0, 0, []
+        self.cpu_us = []
 
     def warm_up(self):
         blast(self.address, self.args + ["--seconds", "1"], self.connections, self.streams)
@@ -88,8 +89,9 @@ class Load:
         self.p50.append(r["p50_us"])
         self.p99.append(r["p99_us"])
         self.cpu.append(r["cpu"])
+        cpu = last["cpu_s"] - first["cpu_s"]
+        self.cpu_us.append(cpu * 1e6 / ok)
         if "model_s" in last:
-            cpu = last["cpu_s"] - first["cpu_s"]
             self.model.append((last["model_s"] - first["model_s"]) / cpu if cpu else 0)
 
 
@@ -140,11 +142,12 @@ def line(variant, ours, theirs, reference):
     m = statistics.median
     in_flight = ours.connections * ours.streams
     text = ("bench=server workload=r1 variant=%s state=redis in_flight=%d customers=%d rate=%.0f p50_us=%.0f p99_us=%.0f ok=%d "
-            "failed=%d model_share=%.2f load_cpu=%.2f reference=%s reference_rate=%.0f ratio=%.3f" % (
-                variant, in_flight, CUSTOMERS, m(ours.rates), m(ours.p50), m(ours.p99), ours.ok, ours.failed, m(ours.model),
+            "failed=%d cpu_us=%.1f model_share=%.2f load_cpu=%.2f reference=%s reference_rate=%.0f ratio=%.3f" % (
+                variant, in_flight, CUSTOMERS, m(ours.rates), m(ours.p50), m(ours.p99), ours.ok, ours.failed, m(ours.cpu_us), m(ours.model),
                 m(ours.cpu), reference, m(theirs.rates), m(ours.rates) / m(theirs.rates)))
     if theirs.p50:
-        text += " reference_p50_us=%.0f reference_p99_us=%.0f reference_load_cpu=%.2f" % (m(theirs.p50), m(theirs.p99), m(theirs.cpu))
+        text += " reference_p50_us=%.0f reference_p99_us=%.0f reference_cpu_us=%.1f reference_load_cpu=%.2f" % (
+            m(theirs.p50), m(theirs.p99), m(theirs.cpu_us), m(theirs.cpu))
     print(text, flush=True)
 
 
