@@ -146,7 +146,7 @@ static int read_csv(struct evaluate_job *j, struct error *e)
     progress_begin(&j->progress, "bytes");
     rc = eval_rows_read(&j->rows, o->csv, &c, &options, wants, count, &j->extra, &diags, e);
     progress_clear(&j->progress);
-    if (rc)
+    if (rc && diags.count > 1) /* one finding is the error's own text */
         diags_print(&diags, stderr);
     return rc;
 }
