@@ -146,7 +146,8 @@ static int find_categories(const struct filling *x, const struct train_feature *
                 rc = error_set(x->e, ERR_NOSPACE, "the data do not fit the memory");
             spec->categories[spec->category_count++] = copy;
         }
-        qsort(spec->categories, spec->category_count, sizeof *spec->categories, by_text);
+        if (spec->category_count)
+            qsort(spec->categories, spec->category_count, sizeof *spec->categories, by_text);
     }
     free(seen);
     return rc;
@@ -163,6 +164,8 @@ static float fixed_code(const struct bundle_feature *spec, struct str text)
 
 static float sorted_code(const struct bundle_feature *spec, struct str text)
 {
+    if (spec->category_count == 0)
+        return NAN;
     struct str *at =
         bsearch(&text, spec->categories, spec->category_count, sizeof *spec->categories, by_text);
     return at ? (float)(at - spec->categories) : NAN;
@@ -202,7 +205,8 @@ static int fill_id(const struct filling *x, struct bundle_feature *spec, float *
     for (size_t a = 0; a < d->arm_count; a++)
         if (d->arms[a].rows[SIDE_TRAIN] + d->arms[a].rows[SIDE_ASIDE])
             spec->categories[spec->category_count++] = d->arms[a].name;
-    qsort(spec->categories, spec->category_count, sizeof *spec->categories, by_text);
+    if (spec->category_count)
+        qsort(spec->categories, spec->category_count, sizeof *spec->categories, by_text);
     for (size_t i = 0; i < d->n; i++)
         out[i] = sorted_code(spec, d->arms[d->arm_of[i]].name);
     return 0;

@@ -166,6 +166,45 @@ static double mean_effect(const struct one *o, size_t arm, bool high)
     return sum / (double)n;
 }
 
+/* What a row brings under an arm: the truth of the table. */
+static double truth_of(double x, size_t arm)
+{
+    return 0.3 + (arm == 1 ? (x > 0 ? 0.2 : -0.1) : arm == 2 ? 0.05 : 0);
+}
+
+/* The true value of the policy that takes the best arm by the models. */
+static double truth_of_best(const struct one *o, double cost)
+{
+    const struct train_data *d = &o->r.data;
+    struct error e = {0};
+    uint32_t *rows = malloc(d->n * sizeof *rows);
+    double *q = malloc(d->arm_count * d->n * sizeof *q), sum = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < d->n; i++)
+        if (d->side[i] == SIDE_TEST)
+            rows[n++] = (uint32_t)i;
+    assert_int_equal(train_predict(q, &o->r.models, d, &o->r.config, rows, n, &e), 0);
+    for (size_t k = 0; k < n; k++) {
+        size_t best = 0;
+        for (size_t arm = 1; arm < 3; arm++)
+            if (q[arm * n + k] - cost > q[best * n + k] - (best ? cost : 0))
+                best = arm;
+        sum += truth_of((double)d->rows[rows[k] * d->features], best) - (best ? cost : 0);
+    }
+    free(rows);
+    free(q);
+    return sum / (double)n;
+}
+
+/* Within three standard errors, as the interval tells them. */
+static void assert_covers(struct metric m, double truth)
+{
+    double error = (m.high - m.low) / (2 * 1.96);
+    assert_true(m.low < m.value && m.value < m.high);
+    if (!(fabs(m.value - truth) <= 3 * error))
+        fail_msg("%g [%g, %g] is far from %g", m.value, m.low, m.high, truth);
+}
+
 static void check_effects(struct one *o)
 {
     const struct train_data *d = &o->r.data;
@@ -176,20 +215,21 @@ static void check_effects(struct one *o)
     const struct train_measures *m = &o->r.test;
     assert_int_equal(m->uplift_count, 2);
     assert_true(m->uplifts[0].m.qini.low > 0); /* a's effect differs between people */
-    assert_true(m->uplifts[0].m.ate.low < TRUE_ATE_A && TRUE_ATE_A < m->uplifts[0].m.ate.high);
-    assert_true(m->uplifts[1].m.ate.low < TRUE_ATE_B && TRUE_ATE_B < m->uplifts[1].m.ate.high);
+    assert_covers(m->uplifts[0].m.ate, TRUE_ATE_A);
+    assert_covers(m->uplifts[1].m.ate, TRUE_ATE_B);
     assert_int_equal(m->policy_count, 8);
     const struct train_policy *p = m->policies;
-    double best = 0.3 + 0.5 * 0.2 + 0.5 * 0.05,
-           cheap = 0.3 + 0.5 * 0.17 + 0.5 * 0.02; /* at costs 0 and 0.03 */
-    assert_true(p[0].kind == POLICY_BEST && p[0].cost == 0);
-    assert_float_equal(p[0].value.value, best, 0.03);
-    assert_true(p[0].value.low < best && best < p[0].value.high);
+    assert_true(p[0].kind == POLICY_BEST && p[0].cost == 0 && p[4].kind == POLICY_BEST && p[4].cost == 0.03);
+    assert_covers(p[0].value, truth_of_best(o, 0));
+    assert_covers(p[4].value, truth_of_best(o, 0.03));
+    assert_covers(p[1].value, 0.3 + TRUE_ATE_A);
+    assert_covers(p[2].value, 0.3 + TRUE_ATE_B);
+    assert_true(truth_of_best(o, 0) > 0.4); /* perfect: 0.425; one arm for all: 0.35 */
+    assert_true(p[0].over_nobody.low > 0.05);
     assert_true(p[3].kind == POLICY_NOBODY && p[3].silent == 1);
-    assert_float_equal(p[3].value.value, 0.3, 0.03);
+    assert_covers(p[3].value, 0.3);
     assert_float_equal(p[3].over_nobody.value, 0, 1e-12);
     assert_float_equal(p[0].over_nobody.value, p[0].value.value - p[3].value.value, 1e-9);
-    assert_float_equal(p[4].value.value, cheap, 0.03);
     assert_float_equal(p[5].value.value, p[1].value.value - 0.03, 1e-9); /* everybody pays */
 }
 
