@@ -36,15 +36,8 @@
  *
  * Which theme an action has is told by world_theme.
  *
- * THE SHIFT: from an instant on, if there is one, the world is another, so that what was learned before misleads:
- * a person's taste for a category is what it was for the next one (fashion, electronics, home, beauty, and round);
- * all prices are 1.25 times what they were, and price sensitivity is 0.3 more, at most 1; season as above.
- *
- * THE DELAY: the response to a contact comes after a time that is uniform within one of these bands. Most outcome
- * windows are of 7 days; so some come too late for them.
- *
- *   inbound    85% 10 s to 10 min     12% 10 min to 1 day                     3% 8 to 14 days
- *   outbound   40% 2 min to 1 hour    40% 1 to 24 hours    14% 1 to 6 days    6% 8 to 14 days
+ * From the shift on, if there is one, the world is another (world_shifted); a response takes its time
+ * (world_delay_ms).
  *
  * All of it is +, −, × and ÷ of doubles, with no function of libm, so that the same seed gives the same bytes on
  * every machine. A world is immutable once open; any thread.
@@ -124,10 +117,20 @@ double world_category_price(int category); /* of a typical item, before the shif
 /* The first instant of a day of the simulation, counted from 1: 2025-01-01 in the brand's zone. */
 int64_t world_day_ms(const struct policy *p, uint32_t day);
 
-/* The truth, the shift and the delay, as above. */
+/* The truth, as above. */
 double world_propensity(const struct world *w, const struct person *p, uint32_t action, int64_t now_ms);
 double world_taste(const struct world *w, const struct person *p, int category, int64_t now_ms);
+
+/* How long the response to a contact takes: uniform within one of these bands. Most outcome windows are of 7 days, so
+ * some come too late for them.
+ *
+ *   inbound    85% 10 s to 10 min     12% 10 min to 1 day                     3% 8 to 14 days
+ *   outbound   40% 2 min to 1 hour    40% 1 to 24 hours    14% 1 to 6 days    6% 8 to 14 days */
 int64_t world_delay_ms(bool outbound, struct rng *rng);
+
+/* Whether the shift has come, so that what was learned before misleads: from then on a person's taste for a category
+ * is what it was for the next one (fashion, electronics, home, beauty, and round); all prices are 1.25 times what they
+ * were, and price sensitivity is 0.3 more, at most 1; the season is another, as above. */
 static inline bool world_shifted(const struct world *w, int64_t now_ms)
 {
     return now_ms >= w->shift_ms;
