@@ -17,19 +17,7 @@
  *
  * By position: each row stands at one position; the same figures over the rows of each position, besides all rows.
  *
- * Intervals: percentile bootstrap. Whole clusters are resampled (all rows of a customer stay together), each with a Poisson(1)
- * count drawn from a hash of (seed, cluster, resample) (ope_bootstrap.h), so rows need not be kept or sorted, two evaluations
- * with one seed resample alike, and differences between them have paired intervals. Of B resampled values in order, the ends
- * are the k-th from below and from above, k = floor((B + 1)(1 − level) / 2), at least 1 (Efron and Tibshirani 1993, 13.3).
- * Resamples in which a figure does not exist (no rows, no weight) are left out; were they more than 1%, as with fewer than
- * about five clusters, there is no interval. It cannot know of rare large weights that the log happens not to contain: heed
- * the warnings.
- *
- * Confidence sequences hold at every n at once, so one may look after every row and stop when one likes (confseq.h): from below
- * on w·r, from above on w·(1 − r) of rewards scaled to [0,1] by their stated range, each for half of what the level leaves;
- * the running intersection is kept. They ask nothing of the largest weight, but they need p to be right, and a value that is the
- * same for each row whatever came before: rows are independent, and nothing drifts. Clusters do not enter: where rows of one
- * customer resemble each other, the sequence is too narrow by as much as the bootstrap by rows would be.
+ * Intervals: see struct ope_figure (bootstrap) and struct ope_result (confidence sequence).
  *
  * One thread an evaluation. Deterministic.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -83,6 +71,13 @@ struct ope_interval {
     double low, high;
 };
 
+/* Percentile bootstrap. Whole clusters are resampled (all rows of a customer stay together), each with a Poisson(1)
+ * count drawn from a hash of (seed, cluster, resample) (ope_bootstrap.h), so rows need not be kept or sorted, two evaluations
+ * with one seed resample alike, and differences between them have paired intervals. Of B resampled values in order, the ends
+ * are the k-th from below and from above, k = floor((B + 1)(1 − level) / 2), at least 1 (Efron and Tibshirani 1993).
+ * Resamples in which a figure does not exist (no rows, no weight) are left out; were they more than 1%, as with fewer than
+ * about five clusters, there is no interval. It cannot know of rare large weights that the log happens not to contain: heed
+ * the warnings. */
 struct ope_figure {
     double value;
     double standard_error;         /* of the bootstrap; NaN without one */
@@ -115,6 +110,11 @@ enum ope_warning {
 #undef X
 };
 
+/* Confidence sequences hold at every n at once, so one may look after every row and stop when one likes (confseq.h): from below
+ * on w·r, from above on w·(1 − r) of rewards scaled to [0,1] by their stated range, each for half of what the level leaves;
+ * the running intersection is kept. They ask nothing of the largest weight, but they need p to be right, and a value that is the
+ * same for each row whatever came before: rows are independent, and nothing drifts. Clusters do not enter: where rows of one
+ * customer resemble each other, the sequence is too narrow, as a bootstrap by rows would be. */
 struct ope_result {
     size_t rows;
     double logged_value; /* mean reward as logged: what the logging policy earned */

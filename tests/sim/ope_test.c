@@ -6,12 +6,13 @@
  *   honest     2,000 independent rows, logged probabilities of 2% and more: 95% intervals cover in 93 to 97% of worlds; the
  *              confidence sequence, looked at after every row, is ever wrong in at most 6.5%, while ordinary 95% intervals
  *              looked at as often are wrong in a great many; biases are what they must be
- *   clustered  customers with one to eight rows that resemble each other: the same, by cluster; resampled by row, intervals come out too narrow
+ *   clustered  customers with one to eight rows that resemble each other: the same, by cluster; resampled by row, intervals come
+ *              out too narrow
  *   hard       500 rows, probabilities down to 0.2%, sharper policies: nobody can promise 95% when the weights that matter were
  *              never drawn; the sequence must still hold, and 9 in 10 worlds whose interval misses must have been warned of
  *
- * TACT_OPE_WORLDS sets the number of worlds (1,000; 100 under sanitizers; at least 50). The bounds widen with fewer. Fixed seeds: a pass is
- * a pass for ever.
+ * TACT_OPE_WORLDS sets the number of worlds (1,000; 100 under sanitizers; at least 50). The bounds widen with fewer. Fixed
+ * seeds: a pass is a pass for ever.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/ope.h"
 #include "base/rng.h"
