@@ -24,6 +24,7 @@ int expr_eval_init(struct expr_eval *ev, const struct expr_program *p, const str
                              .arena = arena,
                              .now_ms = now_ms,
                              .which = EXPR_NONE,
+                             .varies = p->varies,
                              .node_count = p->node_count,
                              .memo = arena_alloc(arena, p->node_count * sizeof *ev->memo),
                              .done = arena_zalloc(arena, words * sizeof *ev->done),
@@ -49,10 +50,8 @@ void expr_eval_at(struct expr_eval *ev, int64_t now_ms)
     forget(ev, ev->program->still);
 }
 
-void expr_eval_vary(struct expr_eval *ev, uint32_t which)
+void expr_eval_turn(struct expr_eval *ev, uint32_t which)
 {
-    if (!ev->program->varies || which == ev->which)
-        return;
     ev->which = which;
     if (ev->source->vary)
         ev->source->vary(ev->source->ctx, which);

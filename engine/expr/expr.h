@@ -161,6 +161,7 @@ struct expr_eval {
     struct arena *arena; /* strings and lists made while evaluating */
     int64_t now_ms;
     uint32_t which; /* the thing looked at; EXPR_NONE: none yet */
+    bool varies;    /* some node depends on it */
     uint32_t
         node_count; /* nodes that the program had at expr_eval_init; later ones cannot be evaluated here */
     struct value *memo;
@@ -177,10 +178,16 @@ int expr_eval_init(struct expr_eval *ev, const struct expr_program *p, const str
 struct value expr_eval(struct expr_eval *ev, expr_id id);
 /* Moves to another instant: values that depend on the clock are computed again, the others stay. */
 void expr_eval_at(struct expr_eval *ev, int64_t now_ms);
+/* What expr_eval_vary does when there is something to do. */
+void expr_eval_turn(struct expr_eval *ev, uint32_t which);
 /* Turns to thing `which`: tells the source, and forgets the values (and how they move) of the nodes that
  * depend on varying slots; the others stay. Nothing happens when it is that thing already, or when the program
  * has no varying node. */
-void expr_eval_vary(struct expr_eval *ev, uint32_t which);
+static inline void expr_eval_vary(struct expr_eval *ev, uint32_t which)
+{
+    if (ev->varies && ev->which != which)
+        expr_eval_turn(ev, which);
+}
 
 /* The first instant after ev->now_ms at which the value of id may differ if nothing happens but time passing;
  * INT64_MAX when there is none. Never later than the true change; may be earlier than it (the caller looks
