@@ -22,8 +22,8 @@ int calibrate_isotonic(struct calibration *out, const float *margins, const floa
                        const float *weights, size_t n, struct arena *arena, struct error *e) MUST_CHECK;
 
 /* Logistic regression of labels (0 or 1) on margins with Platt's target smoothing (sums of weights stand for his counts), by
- * Newton's method with backtracking (Lin, Lin and Weng 2007). ERR_INVALID also for one class only and other labels. a
- * may be negative only when the data say so; it is reported as it is. */
+ * Newton's method (Lin, Lin and Weng 2007), damped where a step does not go down. ERR_INVALID also for one class only and other
+ * labels. a may be negative only when the data say so; it is reported as it is. */
 int calibrate_platt(struct calibration *out, const float *margins, const float *labels, const float *weights,
                     size_t n, struct error *e) MUST_CHECK;
 

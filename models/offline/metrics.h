@@ -43,8 +43,8 @@ struct metric metric_poisson(const double *predictions, const float *labels, con
  * The figure grows with chance: a perfect model's is not 0 but the noise of its groups. So the interval comes from the
  * triangle inequality: value and truth (the same figure of endlessly many rows in the same groups) differ by at most
  * Σ share·|chance error of the group's gap|, whose 95% quantile is read off 200 bootstrap resamples of the rows within
- * groups, by `seed`. It covers the truth in at least 95%, more where all groups err in one direction; low is 0 where the model
- * may well be calibrated.
+ * groups, by `seed`. It covers the truth in about 95% for a perfect model (a little less where groups have few rows), and in
+ * more where all groups err in one direction; low is 0 where the model may well be calibrated.
  *
  * points, when not NULL, has room for `bins` groups, for plots; *count (may be NULL) says how many there are. */
 struct calibration_point {

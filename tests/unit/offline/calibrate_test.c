@@ -190,7 +190,7 @@ static void test_isotonic_brute_force(void **state)
 
 static void test_isotonic_by_hand(void **state)
 {
-    const float margins[] = {2, -1, 0, 0, 5, 3, -0.0f, 4}, labels[] = {1, 0, 1, 0, 1, 0, 0, 1};
+    const float margins[] = {2, -1, -0.0f, -0.0f, 5, 3, -0.0f, 4}, labels[] = {1, 0, 1, 0, 1, 0, 0, 1};
     struct calibration c;
     assert_int_equal(calibrate_isotonic(&c, margins, labels, NULL, 8, *state, NULL), 0);
     /* −1: 0 | 0: 1/3 | 2, 3: 1/2 | 4, 5: 1 */
@@ -207,7 +207,13 @@ static void test_isotonic_order(void **state)
 {
     struct rng r;
     rng_seed(&r, 3);
-    make_rows(&r, 3000, 50, false);
+    make_rows(&r, 3000, 50, true);
+    for (size_t i = 0; i < rows.n; i++) /* sums that show in which order they were made */
+        rows.weights[i] = (float)exp(rng_normal(&r) * 8);
+    for (size_t i = 0; i < rows.n; i += 3) {
+        rows.margins[i + 1] = rows.margins[i];
+        rows.labels[i + 1] = rows.labels[i];
+    }
     struct calibration first, again;
     assert_int_equal(
         calibrate_isotonic(&first, rows.margins, rows.labels, rows.weights, rows.n, *state, NULL), 0);
@@ -253,7 +259,7 @@ static void test_isotonic_too_many(void **state)
     rows.n = 8000;
     for (size_t i = 0; i < rows.n; i++) {
         rows.margins[i] = (float)i / 64;
-        rows.labels[i] = (float)((double)i * (double)i);
+        rows.labels[i] = (float)((double)i * (double)i / 64e6);
     }
     struct calibration c;
     assert_int_equal(calibrate_isotonic(&c, rows.margins, rows.labels, NULL, rows.n, *state, NULL), 0);
@@ -270,6 +276,21 @@ static void test_isotonic_too_many(void **state)
     assert_true(fabs(sum - want) < 1e-9 * want); /* pooling keeps the mean */
     assert_true(points_needed(largest * (1 + 1e-9)) <= CALIBRATION_POINTS_MAX);
     assert_true(points_needed(largest * (1 - 1e-9)) > CALIBRATION_POINTS_MAX); /* and no pooling is finer */
+}
+
+/* As many as there is room for are not touched, one more is. */
+static void test_isotonic_just_fits(void **state)
+{
+    struct calibration c;
+    rows.n = CALIBRATION_POINTS_MAX;
+    for (size_t i = 0; i <= rows.n; i++)
+        rows.margins[i] = rows.labels[i] = (float)i;
+    assert_int_equal(calibrate_isotonic(&c, rows.margins, rows.labels, NULL, rows.n, *state, NULL), 0);
+    assert_int_equal(c.count, CALIBRATION_POINTS_MAX);
+    for (size_t i = 0; i < c.count; i++)
+        assert_true(c.x[i] == (double)i && c.y[i] == (double)i);
+    assert_int_equal(calibrate_isotonic(&c, rows.margins, rows.labels, NULL, rows.n + 1, *state, NULL), 0);
+    assert_in_range(c.count, 2, CALIBRATION_POINTS_MAX);
 }
 
 static void refused(int rc, const struct error *e, int want, const char *words)
@@ -359,6 +380,35 @@ static void test_platt_gradient(void **state)
             fail_msg("round %d: the gradient is %Lg %Lg", round, g[0], g[1]);
         if (round % 5 == 0 && rows.n > 100)
             assert_true(c.a < 0);
+    }
+}
+
+/* Margins with a few that lie very far out, rare positives, weights over many magnitudes: full Newton steps overshoot here, or
+ * meet a Hessian that is singular to the last digit. */
+static void test_platt_far_out(void **state)
+{
+    (void)state;
+    struct rng r;
+    rng_seed(&r, 8);
+    for (int round = 0; round < 600; round++) {
+        const float *weights = round % 2 ? rows.weights : NULL;
+        rows.n = 20 + rng_below(&r, 200);
+        for (size_t i = 0; i < rows.n; i++) {
+            double m = rng_normal(&r) / fabs(rng_normal(&r));
+            rows.margins[i] = (float)(m * fabs(m));
+            rows.labels[i] = i == 0 || (i > 1 && rng_double(&r) < 1 / (1 + exp(3 - m)));
+            rows.weights[i] = (float)exp(rng_normal(&r) * 6);
+        }
+        struct calibration c;
+        struct error e;
+        if (calibrate_platt(&c, rows.margins, rows.labels, weights, rows.n, &e))
+            fail_msg("round %d: %s", round, e.text);
+        long double g[2], spread = 0;
+        platt_loss(c.a, c.b, weights, g);
+        for (size_t i = 0; i < rows.n; i++)
+            spread = fmaxl(spread, fabsl(rows.margins[i]));
+        if (fabsl(g[0]) > 1e-12L * spread || fabsl(g[1]) > 1e-12L)
+            fail_msg("round %d: the gradient is %Lg %Lg", round, g[0], g[1]);
     }
 }
 
@@ -465,8 +515,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_isotonic_by_hand, setup, teardown),
         cmocka_unit_test_setup_teardown(test_isotonic_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_isotonic_too_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_isotonic_just_fits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test(test_platt_gradient),
+        cmocka_unit_test(test_platt_far_out),
         cmocka_unit_test(test_platt_grid),
         cmocka_unit_test(test_platt_weights),
         cmocka_unit_test(test_platt_extremes)};

@@ -1,6 +1,6 @@
 /* Do 95% intervals hold the truth in 95% of data sets? 400 small data sets from worlds whose truth is known in closed form, with
- * fixed seeds, so a pass is a pass for ever. Between 91% and 98% must; the calibration error's, which promises at least 95%, may
- * hold it always.
+ * fixed seeds, so a pass is a pass for ever. Between 91% and 98% must; the calibration error's, by the triangle
+ * inequality, may hold it always.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/rng.h"

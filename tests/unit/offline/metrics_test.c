@@ -114,6 +114,8 @@ static void test_auc_by_hand(void **state)
     assert_true(metric_auc(s, y, 4).value == 0.75);
     assert_true(metric_auc(edges, y, 4).value == 1);
     assert_true(metric_auc(edges, mixed, 4).value == 0.625);
+    const float halves[] = {0.5f, 0.5f, 0.75f, 1};
+    assert_true(metric_auc(s, halves, 4).value == 0.75);
     const double not_one[] = {0.1, NAN, 0.2, 0.3};
     no_figure(metric_auc(s, one, 4));
     no_figure(metric_auc(s, nan, 4));
@@ -176,7 +178,7 @@ static void test_losses(void **state)
         size_t n = 5 + rng_below(&r, 500);
         for (size_t i = 0; i < n; i++) {
             scores[i] = rng_below(&r, 20) ? rng_double(&r) : rng_below(&r, 2) ? 1e-12 : 1 - 1e-12;
-            labels[i] = rng_double(&r) < scores[i];
+            labels[i] = rng_below(&r, 10) ? rng_double(&r) < scores[i] : (float)rng_double(&r);
             weights[i] = (float)(rng_below(&r, 6) ? rng_double(&r) * 4 : 0);
         }
         weights[0] = weights[1] = 1;
@@ -210,6 +212,7 @@ static void test_losses_by_hand(void **state)
     near(metric_squared(p, y, w, 4).value, (0.5 + 0.0625 + 0.5625) / 4, 1e-15);
     near(metric_log_loss(p, y, NULL, 4).value, (log(2) - log(0.75) - log(0.25)) / 4, 1e-15);
     near(metric_log_loss(p, y, NULL, 1).value, log(2), 1e-15);
+    assert_true(metric_squared(p, y, NULL, 2).high > metric_squared(p, y, NULL, 2).value);
     near(metric_absolute(p, y, NULL, 4).value, 0.375, 1e-15);
     near(metric_poisson(p, y, NULL, 2).value, (2 * (log(2) - 0.5) + 0.5) / 2, 1e-14);
     const double sure[] = {0, 1};
@@ -217,6 +220,10 @@ static void test_losses_by_hand(void **state)
     near(metric_log_loss(sure, wrong, NULL, 1).value, -log(1e-15), 1e-12);
     near(metric_log_loss(sure + 1, wrong + 1, NULL, 1).value, -log(1e-15), 1e-12);
     near(metric_poisson(sure, wrong, NULL, 1).value, 2 * (log(1e9) - 1 + 1e-9), 1e-12);
+    const double outside[] = {-0.5, 1.5};
+    near(metric_log_loss(outside, wrong, NULL, 2).value, -log(1e-15), 1e-12);
+    assert_true(metric_log_loss(outside, y + 3, NULL, 1).value == 0);
+    assert_true(metric_log_loss(outside + 1, y, NULL, 1).value == 0);
     const double small[] = {1e-18};
     const float none[] = {0};
     assert_true(metric_log_loss(small, none, NULL, 1).value == 1e-18); /* not 0: 1 − p would round to 1 */
@@ -345,6 +352,88 @@ static void test_calibration_error_reach(void **state)
         mean_ratio += (m.high - m.value) / (1.9599639845400545 * sqrt(squares / N)) / ROUNDS;
     }
     assert_true(mean_ratio > 0.95 && mean_ratio < 1.05);
+}
+
+/* A Poisson(1) number as one would write it down (Knuth 1969). */
+static double poisson(struct rng *r)
+{
+    double left = exp(-1), k = 0;
+    for (double product = rng_double(r); product > left; product *= rng_double(r))
+        k++;
+    return k;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Small bins, with the steps of the header gone through one by one. */
+static void test_calibration_error_small_bins(void **state)
+{
+    (void)state;
+    enum { BINS = 5, EACH = 6, N = BINS * EACH, DRAWS = 40000, SEEDS = 100 };
+    static double drawn[DRAWS];
+    double residuals[N], reach = 0;
+    struct rng r;
+    rng_seed(&r, 5);
+    for (size_t b = 0; b < BINS; b++) {
+        double mean = 0;
+        for (size_t i = b * EACH; i < (b + 1) * EACH; i++) {
+            scores[i] = ((double)b + rng_double(&r)) / BINS;
+            labels[i] = (float)rng_normal(&r);
+            mean += (scores[i] - (double)labels[i]) / EACH;
+        }
+        for (size_t i = b * EACH; i < (b + 1) * EACH; i++)
+            residuals[i] = (scores[i] - (double)labels[i] - mean) * sqrt(EACH / (EACH - 1.0));
+    }
+    for (size_t d = 0; d < DRAWS; d++) {
+        drawn[d] = 0;
+        for (size_t b = 0; b < BINS; b++) {
+            double sum = 0, rows = 0;
+            for (size_t i = b * EACH; i < (b + 1) * EACH; i++) {
+                double times = poisson(&r);
+                rows += times;
+                sum += times * residuals[i];
+            }
+            drawn[d] += rows > 0 ? fabs(sum / rows) / BINS : 0;
+        }
+    }
+    qsort(drawn, DRAWS, sizeof *drawn, by_value);
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct metric m = metric_calibration_error(scores, labels, N, BINS, seed, NULL, NULL);
+        reach += (m.high - m.value) / SEEDS;
+    }
+    near(reach, drawn[DRAWS * 95 / 100], 0.015);
+}
+
+/* Bit for bit the same from rows in another order. */
+static void test_row_order(void **state)
+{
+    (void)state;
+    enum { N = 700 };
+    struct rng r;
+    rng_seed(&r, 6);
+    for (size_t i = 0; i < N; i++) {
+        scores[i] = floor(rng_double(&r) * 30) / 7;
+        labels[i] = (float)(rng_below(&r, 3) ? 0 : exp(rng_normal(&r) * 6));
+    }
+    struct metric auc = metric_auc(scores, labels, N);
+    struct metric error = metric_calibration_error(scores, labels, N, 8, 3, NULL, NULL);
+    for (size_t i = N; i-- > 1;) {
+        size_t k = rng_below(&r, i + 1);
+        double s = scores[i];
+        float y = labels[i];
+        scores[i] = scores[k];
+        labels[i] = labels[k];
+        scores[k] = s;
+        labels[k] = y;
+    }
+    struct metric again = metric_auc(scores, labels, N);
+    assert_memory_equal(&auc, &again, sizeof auc);
+    again = metric_calibration_error(scores, labels, N, 8, 3, NULL, NULL);
+    assert_memory_equal(&error, &again, sizeof error);
 }
 
 /* ---- figures for others ---- */
@@ -495,6 +584,8 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(test_losses_by_hand),
                                        cmocka_unit_test(test_no_figure),
                                        cmocka_unit_test(test_calibration_error),
-                                       cmocka_unit_test(test_calibration_error_reach)};
+                                       cmocka_unit_test(test_calibration_error_reach),
+                                       cmocka_unit_test(test_calibration_error_small_bins),
+                                       cmocka_unit_test(test_row_order)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -293,6 +293,7 @@ static void test_few(void **state)
     assert_true(m.ate.low <= m.ate.value && m.ate.value <= m.ate.high);
     assert_int_equal(metric_uplift(&m, uplift, labels, treated, p, 2, 1, 1), 0);
     assert_true(m.qini.low == m.qini.high || isnan(m.qini.low));
+    assert_int_equal(metric_uplift(&m, uplift, labels, treated, p, 2, UPLIFT_RESAMPLES_MAX, 1), 0);
 }
 
 /* ---- resample.h ---- */
