@@ -232,16 +232,16 @@ expr_id expr_node_slot(struct expr_program *p, uint32_t slot)
             return p->table[at];
     }
     const struct expr_slot *s = &p->slots[slot];
-    struct expr_node n = {.op = OP_SLOT,
-                          .moves = (uint8_t)((s->motion != EXPR_STILL ? NODE_CLOCK : 0) |
-                                             (s->varies ? NODE_VARIES : 0)),
-                          .kind = s->type.kind,
-                          .element = s->type.element,
-                          .depth = 1,
-                          .a = slot,
-                          .b = EXPR_NONE,
-                          .c = EXPR_NONE,
-                          .name = EXPR_NONE};
+    struct expr_node n = {
+        .op = OP_SLOT,
+        .moves = (uint8_t)((s->motion != EXPR_STILL ? NODE_CLOCK : 0) | (s->varies ? NODE_VARIES : 0)),
+        .kind = s->type.kind,
+        .element = s->type.element,
+        .depth = 1,
+        .a = slot,
+        .b = EXPR_NONE,
+        .c = EXPR_NONE,
+        .name = EXPR_NONE};
     expr_id id;
     return node_append(p, &n, hash, &id) ? EXPR_NONE : id;
 }
