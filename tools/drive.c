@@ -2,15 +2,17 @@
  * and the call's answer goes on from there. A caller that answers at once, from inside, only marks the lane as no
  * longer waiting, so that the stack does not grow with a life.
  *
- *   PROFILE -> ACTS <-> SIGNALS        acts are gathered until one needs an answer, signals go in one call
- *               | \---> RECORD         an answer or a purchase that is due
- *               |
- *               +-----> DECIDE -> SHOWN    SENT or IMPRESSION of what was chosen
- *               \-----> OVER           waits until those before have written their rows
+ *   MEET --> PROFILE --> ACTS --> OVER      those before write their rows first, then the lane takes the next person
+ *                         ^ |
+ *                         | +--> signals     acts are gathered until one needs an answer; signals go in one call
+ *                         | +--> record      an answer or a purchase that is due
+ *                         | +--> decide --> SHOWN: SENT or IMPRESSION of what was chosen
+ *                         +---------+----------+
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/drive.h"
 #include "net/proto_check.h"
+#include "tact/v1/customers.pb-c.h"
 #include "tools/drive_wire.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +25,7 @@ enum {
     WORLD_MEMORY = 32 << 20
 };
 
-enum lane_step { LANE_PROFILE, LANE_ACTS, LANE_SHOWN, LANE_OVER, LANE_UNUSED };
+enum lane_step { LANE_MEET, LANE_PROFILE, LANE_ACTS, LANE_SHOWN, LANE_OVER, LANE_UNUSED };
 
 /* A moment that will be answered. */
 struct awaited {
@@ -150,7 +152,31 @@ static int decided(struct lane *lane, struct str message, struct error *e)
                : error_set(e, ERR_NOSPACE, "the rows of one person are over %d bytes", ROWS_MAX);
 }
 
+/* People who were driven before would answer by a past that this simulation does not know. */
+static int met(struct lane *lane, struct str message, struct error *e)
+{
+    const struct proto_limits limits = {ANSWER_DEPTH_MAX, ANSWER_MAX};
+    arena_reset(&lane->arena);
+    const Tact__V1__GetResponse *m = (const Tact__V1__GetResponse *)proto_decode(
+        &tact__v1__get_response__descriptor, message, &limits, &lane->arena, e);
+    if (!m)
+        return error_prefix(e, "the server's answer cannot be read");
+    return m->found
+               ? error_set(e, ERR_EXISTS,
+                           "the server knows %s already; drive one with an empty store (another --data or "
+                           "--prefix of `tact serve`)",
+                           lane->life.person.id)
+               : 0;
+}
+
 /* ---- steps ---- */
+
+static void step_meet(struct lane *lane)
+{
+    lane->step = LANE_PROFILE;
+    drive_wire_get(&lane->life, &lane->request);
+    ask(lane, OP_GET);
+}
 
 static void step_profile(struct lane *lane)
 {
@@ -244,7 +270,7 @@ static void lane_begin(struct lane *lane)
     if (d->next_person == d->o->customers)
         return;
     lane->number = d->next_person++;
-    lane->step = LANE_PROFILE;
+    lane->step = LANE_MEET;
     life_begin(&lane->life, &d->world, d->o->seed, lane->number, d->o->days);
     if (d->caller->person)
         d->caller->person(d->caller->ctx);
@@ -280,8 +306,10 @@ static void advance(struct driver *d)
 
 static void lane_run(struct lane *lane)
 {
-    static void (*const table[])(struct lane *) = {
-        [LANE_PROFILE] = step_profile, [LANE_ACTS] = step_acts, [LANE_SHOWN] = step_shown};
+    static void (*const table[])(struct lane *) = {[LANE_MEET] = step_meet,
+                                                   [LANE_PROFILE] = step_profile,
+                                                   [LANE_ACTS] = step_acts,
+                                                   [LANE_SHOWN] = step_shown};
     if (lane->running)
         return;
     lane->running = true;
@@ -305,6 +333,8 @@ static void on_answer(void *user, int status, struct str message, struct str tex
                        grpc_status_name(status), STR_ARG(text));
     else if (lane->asked == OP_DECIDE)
         rc = decided(lane, message, &e);
+    else if (lane->asked == OP_GET)
+        rc = met(lane, message, &e);
     if (rc && !d->failed) {
         *d->e = e;
         fail(d, rc);

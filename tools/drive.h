@@ -24,7 +24,7 @@ struct drive_options {
     void *user;
 };
 
-/* ERR_INVALID: the policy lacks what the world needs, or a call was refused (the text says which and why);
+/* ERR_EXISTS: the server knows somebody already; ERR_INVALID: the policy lacks what the world needs, or a call was refused (the text says which and why);
  * ERR_UNAVAILABLE: no answer after all retries; ERR_IO: out cannot be written; ERR_NOSPACE. */
 int drive(const struct drive_options *o, struct drive_caller *caller, struct drive_sum *out,
           struct error *e) MUST_CHECK;

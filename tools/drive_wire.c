@@ -50,6 +50,15 @@ static void number_value(Tact__V1__Value *v, double number, bool whole)
 
 /* ---- profile ---- */
 
+void drive_wire_get(const struct life *l, struct buf *out)
+{
+    Tact__V1__GetRequest m;
+    tact__v1__get_request__init(&m);
+    m.customer_id = unconst(l->person.id);
+    m.as_of_ms = l->now_ms;
+    pack(&m.base, out);
+}
+
 struct profile {
     Tact__V1__UpsertRequest__ProfileEntry entries[PROFILE_MAX], *list[PROFILE_MAX];
     Tact__V1__Value values[PROFILE_MAX];

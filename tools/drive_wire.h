@@ -11,6 +11,8 @@ enum { DRIVE_SIGNALS_MAX = 16 }; /* a call */
 
 /* Each replaces what out holds; the failure of a buffer that is full sticks to it. */
 
+/* Whether the server knows this person already. */
+void drive_wire_get(const struct life *l, struct buf *out);
 /* Profile and consents, as a life begins. */
 void drive_wire_upsert(const struct life *l, struct buf *out);
 /* Signals of one call, in order of time; at most DRIVE_SIGNALS_MAX. */

@@ -236,7 +236,7 @@ double world_taste(const struct world *w, const struct person *p, int category, 
 
 static double season(const struct world *w, int category, int64_t now_ms)
 {
-    static const double after[CATEGORY_COUNT] = {0.7, 1.4, 1.3, 0.8};
+    static const double after[CATEGORY_COUNT] = {0.5, 1.8, 1.5, 0.7};
     return category >= 0 && world_shifted(w, now_ms) ? after[category] : 1;
 }
 

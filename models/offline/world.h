@@ -25,7 +25,7 @@
  *
  *   taste      the person's, for the action's category, 0.2 to 3 (mean 1.2 for fashion, 0.8 for others); 1 for a
  *              category that the world does not know
- *   season     1; after the shift fashion 0.7, electronics 1.4, home 1.3, beauty 0.8, others 1
+ *   season     1; after the shift fashion 0.5, electronics 1.8, home 1.5, beauty 0.7, others 1
  *   lure       1 + 5 × discount × price sensitivity (0 to 1)
  *   warmth     1 up to an hour after the last item went into the cart, then in a straight line to 0.3 at 24 hours;
  *              0.05 without a cart

@@ -71,7 +71,7 @@ check("people respond as the truth says", abs(responded - expected) < 4 * wave a
 
 stats = server.stats()
 check("the server counts the same calls", stats["decisions_ok"] == told["decisions"] and stats["repeated"] == 0 and
-      sum(stats[k] for k in ("decide", "signal", "upsert", "record")) == told["calls"], (stats, told))
+      sum(stats[k] for k in ("get", "upsert", "signal", "decide", "record")) == told["calls"], (stats, told))
 end = 1735677000000 + DAYS * 86400000  # 2025-01-01 in Tehran, and DAYS later
 states = [server.client.Get(customers.GetRequest(customer_id="c%06d" % i, as_of_ms=end)) for i in range(PEOPLE)]
 contacts = [c for s in states for c in s.contacts]
@@ -90,6 +90,8 @@ plain, told = simulate("plain", "--in-process")
 check("a model decides otherwise", plain != local)
 server = serve("rules")
 one, told_one = simulate("one", "--server", server.address, "--in-flight", "1")
+text = tact("simulate", "--policy", POLICY, "--customers", "3", "--days", "1", "--server", server.address, expect=1)
+check("a server that knows these people is refused", "knows c00000" in text and "empty store" in text, text)
 check("one customer at a time: the same", one == plain and steady(told_one) == steady(told), (told, told_one))
 server.stop()
 
@@ -133,7 +135,7 @@ check("a shift changes nothing before its day, and much after it", before == aft
 # ---- errors ----
 server = Server(POLICY, data=folder("strict"))
 text = tact("simulate", "--policy", POLICY, "--customers", "5", "--days", "2", "--server", server.address, expect=1)
-check("a server on its own clock is said", "Upsert of c000000" in text and "--allow-as-of" in text, text)
+check("a server on its own clock is said", "Get of c000000" in text and "--allow-as-of" in text, text)
 server.stop()
 for args, part in ((["--server", "x", "--in-process"], "exclude each other"), (["--in-flight", "3"], "--in-flight is for --server"),
                    ([], "--out is missing"), (["--in-process", "--days", "3", "--shift", "4"], "after the last day")):

@@ -135,7 +135,7 @@ static double fit_again(const struct person *p, const char *id, bool shifted, do
     double sensitivity = fmin(1, p->sensitivity + (shifted ? 0.3 : 0));
     double lure = 1 + 5 * (is_fashion ? 0.2 : 0.1) * sensitivity;
     if (is_fashion)
-        return p->taste[shifted ? CATEGORY_ELECTRONICS : CATEGORY_FASHION] * (shifted ? 0.7 : 1) * lure *
+        return p->taste[shifted ? CATEGORY_ELECTRONICS : CATEGORY_FASHION] * (shifted ? 0.5 : 1) * lure *
                hour * trouble;
     double warmth = since_cart_h >= 24 ? 0.05 : since_cart_h <= 1 ? 1 : 1 - 0.7 * (since_cart_h - 1) / 23;
     return 2.2 * warmth * lure * hour * trouble;
@@ -331,9 +331,9 @@ static void test_shift(void **state)
     near(world_taste(&w, &p, CATEGORY_FASHION, w.shift_ms), 0.5);
     near(world_taste(&w, &p, CATEGORY_BEAUTY, w.shift_ms), 2);
     near(world_propensity(&w, &p, fashion, at - WORLD_DAY_MS), 0.05 * 2 * 1.5);
-    near(world_propensity(&w, &p, fashion, at), 0.05 * 0.5 * 0.7 * 1.8);
+    near(world_propensity(&w, &p, fashion, at), 0.05 * 0.5 * 0.5 * 1.8);
     p.sensitivity = 0.9;
-    near(world_propensity(&w, &p, fashion, at), 0.05 * 0.5 * 0.7 * 2);
+    near(world_propensity(&w, &p, fashion, at), 0.05 * 0.5 * 0.5 * 2);
 }
 
 /* Prices of the shifted world: none above 1.5 times the typical one before, some after. */

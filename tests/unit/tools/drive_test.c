@@ -225,7 +225,7 @@ static void shuffler_run(void *ctx)
         __typeof__(s->calls[0]) call = s->calls[at];
         s->calls[at] = s->calls[--s->call_count];
         struct drive_caller server = lane_server(s, call.user);
-        if (call.kind == OP_UPSERT) /* the first call of each person, and only that */
+        if (call.kind == OP_GET) /* the first call of each person, and only that */
             server.person(server.ctx);
         if (++s->made == s->fail_at)
             call.cb(call.user, GRPC_INVALID_ARGUMENT, (struct str){0}, STR("as_of_ms: not here"));
