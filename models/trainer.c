@@ -192,7 +192,7 @@ static int boost(struct training *t, int *kept, double *loss)
             o->progress(o->user, i + 1, o->rounds);
         if (!o->watch)
             continue;
-        double now;
+        double now = INFINITY;
         int rc = watched_loss(t, rho, &now);
         if (rc)
             return rc;
