@@ -86,6 +86,8 @@ static const char *wrong_options(const struct evaluate_options *o)
         return "--policy decides on one action a row; it cannot be evaluated by --position";
     if ((o->expected_table != NULL) + (o->expected_columns != NULL) + (o->expected_features != NULL) > 1)
         return "expected rewards come from one of --expected-table, --expected-columns, --expected-features";
+    if (o->smallest_p && !o->reward_range)
+        return "--smallest-p goes with --reward-range";
     if (o->anytime && !o->reward_range)
         return "--anytime needs --reward-range LOW:HIGH";
     if (o->separator && (strlen(o->separator) != 1 || !strchr(",;\t|", o->separator[0])))
@@ -231,6 +233,11 @@ static int run(int argc, char **argv)
          .value = "LOW:HIGH",
          .help = "the range of rewards, for intervals that hold at any time",
          .text = &o.reward_range},
+        {.name = "smallest-p",
+         .value = "P",
+         .help =
+             "the least probability that the logging policy gives any action: tighter intervals at any time",
+         .text = &o.smallest_p},
         {.name = "by-position", .help = "the figures of each position too", .flag = &o.by_position},
         {.name = "reference",
          .value = "logged|ARM|X",

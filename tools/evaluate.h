@@ -32,7 +32,8 @@ struct evaluate_options {
     bool no_model;
     int64_t folds;
     /* figures */
-    const char *cost, *clip, *switch_at, *level, *reward_range, *reference, *estimator, *decisions;
+    const char *smallest_p, *cost, *clip, *switch_at, *level, *reward_range, *reference, *estimator,
+        *decisions;
     int64_t resamples, seed;
     const char *costs, *svg;
     bool gate, anytime, by_position, brief, json;
@@ -45,7 +46,7 @@ struct evaluate_job {
     struct frame extra; /* columns of targets, of expected rewards, of features: in this order */
     size_t target_count, expected_count, feature_count; /* and after them the column of --target-choices */
     char separator;
-    double cost, reference_value;
+    double cost, reference_value, smallest_p; /* 0: not known */
     struct ope_options ope;
     struct names *names; /* that the policy is bound to */
     struct tzdb *zones;

@@ -49,6 +49,8 @@ static int read_numbers(struct evaluate_job *j, struct error *e)
     if (!rc)
         rc = evaluate_number("switch", o->switch_at, 1e-9, 1e12, &j->ope.switch_at, e);
     if (!rc)
+        rc = evaluate_number("smallest-p", o->smallest_p, 1e-12, 1, &j->smallest_p, e);
+    if (!rc)
         rc = evaluate_number("level", o->level, 0.5, 0.9999, &j->ope.level, e);
     return rc ? rc : read_range(j, e);
 }
@@ -307,6 +309,25 @@ int evaluate_estimator(const struct evaluate_job *j, enum ope_estimator *out, st
                      j->o->estimator);
 }
 
+/* The largest weight that target and logging policy allow, from what is known of both beforehand; 0 when that is not enough. */
+static double largest_weight(const struct evaluate_job *j, const struct eval_target *t)
+{
+    const struct eval_rows *r = &j->rows;
+    double p = j->smallest_p, most = t->kind == TARGET_TABLE ? 0 : 1;
+    if (p == 0 && j->o->probability)
+        (void)number_read(str_from(j->o->probability), &p); /* the same in every row */
+    for (size_t i = 0; t->kind == TARGET_TABLE && i < r->position_count * r->action_count; i++)
+        most = fmax(most, t->table[i]);
+    return p > 0 ? fmax(most / p, 1) : 0;
+}
+
+static struct ope_options options_for(const struct evaluate_job *j, const struct eval_target *t)
+{
+    struct ope_options o = j->ope;
+    o.weight_max = o.reward_low < o.reward_high ? largest_weight(j, t) : 0;
+    return o;
+}
+
 /* Whether the main target's lower bound beats the reference; says why not. */
 static bool gate(const struct evaluate_job *j, enum ope_estimator k, const struct ope *x,
                  const struct ope *reference)
@@ -346,7 +367,7 @@ static int report(struct evaluate_job *j, bool *passed, struct error *e)
     if (!rc)
         rc = evaluate_estimator(j, &k, e);
     if (!rc && is_arm)
-        rc = evaluate(&reference, &j->rows, &arm, &j->rewards, j->cost, j->ope, e);
+        rc = evaluate(&reference, &j->rows, &arm, &j->rewards, j->cost, options_for(j, &arm), e);
     struct evaluate_report r = {.rows = &j->rows,
                                 .json = j->o->json,
                                 .by_position = j->o->by_position,
@@ -358,7 +379,7 @@ static int report(struct evaluate_job *j, bool *passed, struct error *e)
         evaluate_report_rows(&r);
     for (size_t i = 0; i < j->targets_used && !rc; i++) {
         struct ope *x = NULL;
-        rc = evaluate(&x, &j->rows, &j->targets[i], &j->rewards, j->cost, j->ope, e);
+        rc = evaluate(&x, &j->rows, &j->targets[i], &j->rewards, j->cost, options_for(j, &j->targets[i]), e);
         if (rc)
             break;
         double silent = j->rows.silence >= 0 ? eval_silent_share(&j->targets[i], &j->rows) : (double)NAN;

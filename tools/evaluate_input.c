@@ -121,8 +121,8 @@ static int read_csv(struct evaluate_job *j, struct error *e)
     struct str missing[OPTION_LIST_MAX], silences[OPTION_LIST_MAX];
     struct eval_map maps[OPTION_LIST_MAX];
     struct eval_columns c = {.action = str_from(o->action), .reward = str_from(o->reward)};
-    struct frame_want *wants;
-    size_t count;
+    struct frame_want *wants = NULL;
+    size_t count = 0;
     if (o->position)
         c.position = str_from(o->position);
     if (o->customer)

@@ -131,7 +131,8 @@ static void print_figures(const struct evaluate_report *r, const struct ope_resu
             continue;
         printf("  %-14s %10.5f", labels[k], f->value);
         if (!isnan(f->bootstrap.low))
-            printf("   %g %% interval [%.5f, %.5f]", 100 * r->level, f->bootstrap.low, f->bootstrap.high);
+            printf("   %g %% interval [%.5f, %.5f]%s", 100 * r->level, f->bootstrap.low, f->bootstrap.high,
+                   k == OPE_DM ? " without the model's own error" : "");
         printf("\n");
     }
     if (!isnan(x->sequence.low))
@@ -150,7 +151,7 @@ static void print_diagnostics(const struct ope_result *x)
 #define X(name, bit, word)                                                                                   \
     if (x->warnings & (unsigned)(name)) {                                                                    \
         ope_warning_text(x, name, text, sizeof text);                                                        \
-        printf("    %s: %s\n", x->trusted ? "note" : "because", text);                                       \
+        printf("    %s: %s\n", x->trusted ? "warning" : "because", text);                                    \
     }
     OPE_WARNINGS(X)
 #undef X

@@ -123,7 +123,7 @@ int targets_wants(struct frame_want **out, size_t *count, const struct str *head
 static int map_columns(uint32_t *actions, struct eval_rows *r, const struct frame *f, size_t from,
                        size_t count, const char *prefix, struct error *e)
 {
-    struct str *names = malloc((count + 1) * sizeof *names);
+    struct str *names = calloc(count + 1, sizeof *names);
     if (!names)
         return error_set(e, ERR_NOSPACE, "out of memory");
     for (size_t k = 0; k < count; k++) {

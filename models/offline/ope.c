@@ -17,7 +17,7 @@ static const double UNDEFINED_MAX = 0.01; /* share of resamples without a value 
 
 static const double MEAN_OFF = 0.02, MEAN_OFF_ERRORS = 3, MEAN_FAR_OFF = 0.25;
 static const double EFFECTIVE_MIN = 100, EFFECTIVE_SHARE_MIN = 0.01, LARGEST_SHARE_MAX = 0.05;
-static const double UNSUPPORTED_MAX = 0.01, SMALL_P = 1e-4, CUT_SHARE_MAX = 0.05;
+static const double UNSUPPORTED_MAX = 0.01, SMALL_P = 1e-3, CUT_SHARE_MAX = 0.05;
 enum { REWARDED_MIN = 10 };
 
 enum sum { SUM_ROWS, SUM_REWARD, SUM_WEIGHT, SUM_IPS, SUM_CLIPPED, SUM_DM, SUM_DR, SUM_SWITCH, SUM_COUNT };
@@ -53,6 +53,7 @@ struct ope {
     struct ope_bootstrap *bootstrap; /* NULL: none */
     double *values;                  /* [resamples] of the figure at hand */
     struct confseq below, above;     /* of w·r and w·(1 − r), scaled */
+    struct confseq controlled;       /* with weight_max: of the latter's control variate */
     struct tally tallies[];          /* [positions] */
 };
 
@@ -95,6 +96,7 @@ static void check_options(const struct ope_options *o)
     ASSERT(o->level > 0 && o->level < 1);
     ASSERT(fabs(o->reward_low) <= OPE_MAGNITUDE_MAX && fabs(o->reward_high) <= OPE_MAGNITUDE_MAX);
     ASSERT(o->reward_low <= o->reward_high);
+    ASSERT(o->weight_max == 0 || (o->weight_max >= 1 && o->weight_max <= OPE_MAGNITUDE_MAX));
 }
 
 struct ope *ope_new(const struct ope_options *options)
@@ -112,7 +114,9 @@ struct ope *ope_new(const struct ope_options *options)
     for (size_t p = 0; p < o.positions; p++)
         x->tallies[p].smallest_p = INFINITY;
     confseq_init(&x->below, (1 - o.level) / 2);
-    confseq_init(&x->above, (1 - o.level) / 2);
+    /* Two bounds for the upper end share its error, and the better one counts. */
+    confseq_init(&x->above, (1 - o.level) / (o.weight_max > 0 ? 4 : 2));
+    confseq_init(&x->controlled, (1 - o.level) / 4);
     if (o.resamples) {
         x->bootstrap = ope_bootstrap_new(o.positions, (size_t)o.resamples, o.seed);
         x->values = calloc((size_t)o.resamples, sizeof *x->values);
@@ -144,7 +148,9 @@ static int check_range(const char *what, double value, double low, double high, 
 static int check_row(const struct ope *x, const struct ope_row *row, struct error *e)
 {
     double most = OPE_MAGNITUDE_MAX;
-    int error = check_range("weight", row->weight, 0, most, e);
+    /* A quotient of probabilities may be above its bound by a rounding. */
+    int error =
+        check_range("weight", row->weight, 0, x->o.weight_max > 0 ? x->o.weight_max * (1 + 1e-9) : most, e);
     if (!error && has_sequence(x))
         error = check_range("reward", row->reward, x->o.reward_low, x->o.reward_high, e);
     if (!error)
@@ -160,6 +166,14 @@ static int check_row(const struct ope *x, const struct ope_row *row, struct erro
         error = error_set(e, ERR_INVALID, "the position is %u; allowed is 0 to %zu", row->position,
                           x->o.positions - 1);
     return error;
+}
+
+/* The control variate of w·(1 − r), shifted and scaled to be ≥ 0; r is 1 − r here. */
+static double controlled(const struct ope *x, double w, double r)
+{
+    double most = x->o.weight_max;
+    double c = x->above.n ? fmin(fmax(x->above.sum / (double)x->above.n, 0), 1) : 1;
+    return fmax((c + w * (r - c) + (most - 1)) / most, 0);
 }
 
 int ope_add(struct ope *x, const struct ope_row *row, struct error *e)
@@ -197,7 +211,10 @@ int ope_add(struct ope *x, const struct ope_row *row, struct error *e)
     if (has_sequence(x)) {
         double range = x->o.reward_high - x->o.reward_low;
         confseq_add(&x->below, w * ((r - x->o.reward_low) / range));
-        confseq_add(&x->above, w * ((x->o.reward_high - r) / range));
+        double missed = (x->o.reward_high - r) / range;
+        if (x->o.weight_max > 0)
+            confseq_add(&x->controlled, controlled(x, w, missed));
+        confseq_add(&x->above, w * missed);
     }
     return 0;
 }
@@ -342,9 +359,12 @@ void ope_result(const struct ope *x, struct ope_result *out)
     struct tally all = total(x);
     struct ope_interval sequence = {NAN, NAN};
     double range = x->o.reward_high - x->o.reward_low;
-    if (has_sequence(x))
-        sequence = (struct ope_interval){x->o.reward_low + range * x->below.low,
-                                         x->o.reward_high - range * x->above.low};
+    if (has_sequence(x)) {
+        double most = x->o.weight_max;
+        double above = fmax(x->above.low, most > 0 ? most * x->controlled.low - (most - 1) : 0);
+        sequence =
+            (struct ope_interval){x->o.reward_low + range * x->below.low, x->o.reward_high - range * above};
+    }
     fill(x, &all, x->bootstrap ? ope_bootstrap_all(x->bootstrap) : NULL, sequence, out);
 }
 

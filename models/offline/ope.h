@@ -65,6 +65,9 @@ struct ope_options {
     uint64_t seed;
     /* The range of rewards, for confidence sequences; equal: none are made. A reward outside it is ERR_INVALID. */
     double reward_low, reward_high;
+    /* The largest weight that the design of both policies allows (largest π / smallest p; not what the rows happen to show), or
+     * 0 when it is not known. A row above it is ERR_INVALID. The upper end of a confidence sequence is much lower with it. */
+    double weight_max;
 };
 
 struct ope_interval {
@@ -91,7 +94,7 @@ struct ope_figure {
  *   effective_sample_size  below 100, or below 1% of rows
  *   largest_weight         one row carries over 5% of all weight
  *   no_support             over 1% of the target's choices were never logged (as told by ope_unsupported)
- *   small_probability      logged probabilities below 1/10,000
+ *   small_probability      logged probabilities below 1/1,000
  *   clipped                clipping or the switch touches over 5% of the weight: those two figures are biased
  *   few_rewards            fewer than 10 rows with weight have a reward that is not 0
  *   empty_sequence         the confidence sequence contradicts itself: the probabilities are wrong or the value drifts */
@@ -110,11 +113,16 @@ enum ope_warning {
 #undef X
 };
 
-/* Confidence sequences hold at every n at once, so one may look after every row and stop when one likes (confseq.h): from below
- * on w·r, from above on w·(1 − r) of rewards scaled to [0,1] by their stated range, each for half of what the level leaves;
- * the running intersection is kept. They ask nothing of the largest weight, but they need p to be right, and a value that is the
- * same for each row whatever came before: rows are independent, and nothing drifts. Clusters do not enter: where rows of one
- * customer resemble each other, the sequence is too narrow, as a bootstrap by rows would be. */
+/* Confidence sequences hold at every n at once, so one may look after every row and stop when one likes (confseq.h): from
+ * below on w·r, from above on w·(1 − r) of rewards scaled to [0,1] by their stated range, each for half of what the level
+ * leaves; the running intersection is kept. With weight_max W the upper end is also bounded through c + w·((1 − r) − c), c the
+ * mean of w·(1 − r) so far: E[w] = 1 makes its mean the same, and where rewards are rare its variance is a small part (a control
+ * variate; Thomas and Brunskill 2016). W − 1 is added and all is divided by W, so that it is not negative; the two bounds
+ * share the error. Without W they ask nothing of the largest weight.
+ *
+ * They need p to be right, and a value that is the same for each row whatever came before: rows are independent, and nothing
+ * drifts. Clusters do not enter: where rows of one customer resemble each other, the sequence is too narrow, as a bootstrap by
+ * rows would be. */
 struct ope_result {
     size_t rows;
     double logged_value; /* mean reward as logged: what the logging policy earned */

@@ -122,8 +122,8 @@ struct seen {
     double width[OPE_ESTIMATOR_COUNT], by_row_width;
     double bias[OPE_ESTIMATOR_COUNT], expected_bias[OPE_ESTIMATOR_COUNT];
     double bias_squares[OPE_ESTIMATOR_COUNT], off_squares[OPE_ESTIMATOR_COUNT]; /* off: from its own mean */
-    int sequence_wrong, peeked_wrong;
-    double sequence_width;
+    int sequence_wrong, bounded_wrong, peeked_wrong;
+    double sequence_width, bounded_width;
     int trusted, trusted_covered;
 };
 
@@ -131,19 +131,20 @@ struct seen {
 struct run {
     struct world world;
     struct rng rng;
-    struct ope *by_cluster, *by_row, *watched;
-    double sum, squares; /* of w·r */
-    bool sequence_wrong, peeked_wrong;
+    struct ope *by_cluster, *by_row, *watched, *bounded; /* bounded: watched, and told the largest weight */
+    double sum, squares;                                 /* of w·r */
+    bool sequence_wrong, bounded_wrong, peeked_wrong;
 };
 
-static struct ope *evaluation(int resamples, uint64_t seed)
+static struct ope *evaluation(int resamples, uint64_t seed, double weight_max)
 {
     struct ope *x = ope_new(&(struct ope_options){.model = true,
                                                   .clip = CLIP,
                                                   .switch_at = SWITCH_AT,
                                                   .resamples = resamples,
                                                   .seed = seed,
-                                                  .reward_high = resamples ? 0 : 1});
+                                                  .reward_high = resamples ? 0 : 1,
+                                                  .weight_max = weight_max});
     assert_non_null(x);
     return x;
 }
@@ -167,6 +168,8 @@ static void look(struct run *run, const struct ope_row *row, int n)
     double truth = run->world.truth, value = row->weight * row->reward;
     ope_result(run->watched, &r);
     run->sequence_wrong |= !within(r.sequence, truth);
+    ope_result(run->bounded, &r);
+    run->bounded_wrong |= !within(r.sequence, truth);
     run->sum += value;
     run->squares += value * value;
     double mean = run->sum / n, error = sqrt((run->squares / n - mean * mean) / n);
@@ -196,6 +199,7 @@ static void live(struct run *run, const struct kind *k)
                               .cluster = customer};
         add(run->by_cluster, row);
         add(run->watched, row);
+        add(run->bounded, row);
         row.cluster = (uint64_t)n;
         if (run->by_row)
             add(run->by_row, row);
@@ -224,6 +228,9 @@ static void count(struct seen *s, const struct run *run)
     s->sequence_wrong += run->sequence_wrong;
     ope_result(run->watched, &other);
     s->sequence_width += other.sequence.high - other.sequence.low;
+    s->bounded_wrong += run->bounded_wrong;
+    ope_result(run->bounded, &other);
+    s->bounded_width += other.sequence.high - other.sequence.low;
     s->peeked_wrong += run->peeked_wrong;
     s->trusted += r.trusted;
     s->trusted_covered += r.trusted && within(r.figures[OPE_IPS].bootstrap, w->truth);
@@ -251,14 +258,16 @@ static struct seen see(const struct kind *k, int worlds)
         rng_seed(&run.rng, seed);
         world_draw(&run.world, k, &run.rng);
         world_solve(&run.world);
-        run.by_cluster = evaluation(RESAMPLES, seed);
-        run.by_row = k->mood > 0 ? evaluation(RESAMPLES, seed) : NULL;
-        run.watched = evaluation(0, 0);
+        run.by_cluster = evaluation(RESAMPLES, seed, 0);
+        run.by_row = k->mood > 0 ? evaluation(RESAMPLES, seed, 0) : NULL;
+        run.watched = evaluation(0, 0, 0);
+        run.bounded = evaluation(0, 0, 1 / k->least_p);
         live(&run, k);
         count(&s, &run);
         ope_free(&run.by_cluster);
         ope_free(&run.by_row);
         ope_free(&run.watched);
+        ope_free(&run.bounded);
     }
     double n = s.worlds;
     for (int e = 0; e < OPE_ESTIMATOR_COUNT; e++)
@@ -271,8 +280,10 @@ static struct seen see(const struct kind *k, int worlds)
         "trusted_coverage=%.4f\n",
         k->name, s.logged / n, s.difference / n, k->mood > 0 ? s.by_row / n : NAN, s.trusted / n,
         s.trusted ? s.trusted_covered / (double)s.trusted : NAN);
-    print_message("sim=ope kind=%s sequence_ever_wrong=%.4f sequence_width=%.4f ordinary_ever_wrong=%.4f\n",
-                  k->name, s.sequence_wrong / n, s.sequence_width / n, s.peeked_wrong / n);
+    print_message("sim=ope kind=%s sequence_ever_wrong=%.4f sequence_width=%.4f bounded_ever_wrong=%.4f "
+                  "bounded_width=%.4f ordinary_ever_wrong=%.4f\n",
+                  k->name, s.sequence_wrong / n, s.sequence_width / n, s.bounded_wrong / n,
+                  s.bounded_width / n, s.peeked_wrong / n);
     return s;
 }
 
@@ -288,6 +299,9 @@ static void sequence_holds(const struct seen *s)
 {
     if (s->sequence_wrong > (0.05 + 0.015 * fmax(1, sqrt(1000.0 / s->worlds))) * s->worlds)
         fail_msg("the sequence was wrong in %d of %d worlds", s->sequence_wrong, s->worlds);
+    if (s->bounded_wrong > (0.05 + 0.015 * fmax(1, sqrt(1000.0 / s->worlds))) * s->worlds)
+        fail_msg("the sequence with a known largest weight was wrong in %d of %d worlds", s->bounded_wrong,
+                 s->worlds);
 }
 
 /* The estimates' sum over worlds is the sum of what they are on average, to 4 standard deviations; SNIPS is ratio-biased. */

@@ -536,6 +536,35 @@ static void test_few_clusters(void **state)
     }
 }
 
+/* Clicks are rare and every action is logged alike: with the largest weight known, the upper end is a fraction of what it is without;
+ * a row above that weight is refused. */
+static void test_largest_weight_known(void **state)
+{
+    (void)state;
+    struct ope_options o = {.reward_high = 1};
+    struct ope *plain = ope_new(&o);
+    o.weight_max = 10;
+    struct ope *known = ope_new(&o);
+    struct error e;
+    for (int i = 0; i < 10000; i++) {
+        struct ope_row row = {
+            .weight = i % 10 ? 0 : 10, .reward = i % 200 == 0, .logged = 0.1, .cluster = (uint64_t)i};
+        assert_int_equal(ope_add(plain, &row, &e), 0);
+        assert_int_equal(ope_add(known, &row, &e), 0);
+    }
+    struct ope_result a, b;
+    ope_result(plain, &a);
+    ope_result(known, &b);
+    assert_true(a.figures[OPE_IPS].value == 0.05 && b.figures[OPE_IPS].value == 0.05);
+    assert_true(b.sequence.low == a.sequence.low);
+    assert_true(b.sequence.high > 0.05 && b.sequence.high - 0.05 < 0.5 * (a.sequence.high - 0.05));
+    struct ope_row row = {.weight = 10.1, .logged = 0.1};
+    assert_int_equal(ope_add(known, &row, &e), ERR_INVALID);
+    assert_string_equal(e.text, "the weight is 10.1; allowed is 0 to 10.00000001");
+    ope_free(&plain);
+    ope_free(&known);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,7 +573,7 @@ int main(void)
         cmocka_unit_test(test_nothing),      cmocka_unit_test(test_without_model),
         cmocka_unit_test(test_difference),   cmocka_unit_test(test_positions),
         cmocka_unit_test(test_clusters),     cmocka_unit_test(test_order),
-        cmocka_unit_test(test_few_clusters),
+        cmocka_unit_test(test_few_clusters), cmocka_unit_test(test_largest_weight_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

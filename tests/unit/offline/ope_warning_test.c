@@ -147,7 +147,7 @@ static void test_warnings_of_weights(void **state)
     row.weight = 400;
     warned(with(plain, 1, row), OPE_WARN_FEW | OPE_WARN_LARGE | OPE_WARN_MEAN_WEIGHT | OPE_WARN_CLIPPED,
            NULL); /* 1400²/161000 effective rows */
-    row = (struct ope_row){.weight = 1, .reward = 1, .logged = 1e-4};
+    row = (struct ope_row){.weight = 1, .reward = 1, .logged = 1e-3};
     warned(with(plain, 1, row), 0, NULL);
     row.logged = 0.99e-4;
     warned(with(plain, 1, row), OPE_WARN_SMALL_P, "go down to 9.9e-05");
