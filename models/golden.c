@@ -1,12 +1,13 @@
 /* A small CSV reader and writer for golden rows; see golden.h. Columns in messages count characters from 1.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/golden.h"
+#include "base/csv.h"
 #include <math.h>
 #include <stdlib.h>
 
 enum { MARGIN_NAME = BUNDLE_TEXT_MAX + 8 };
 
-struct csv {
+struct golden_csv {
     const char *file, *p, *end;
     int line, column;
     int field_line, field_column; /* where the current field's text begins */
@@ -15,7 +16,7 @@ struct csv {
     struct diags *d;
 };
 
-static void step(struct csv *c)
+static void step(struct golden_csv *c)
 {
     unsigned char byte = (unsigned char)*c->p++;
     if (byte == '\n') {
@@ -26,14 +27,14 @@ static void step(struct csv *c)
     }
 }
 
-static bool csv_fail(struct csv *c, const char *text)
+static bool csv_fail(struct golden_csv *c, const char *text)
 {
     diag_add(c->d, DIAG_ERROR, c->file, c->field_line, c->field_column, "%s", text);
     return false;
 }
 
 /* The text in quotes, with doubled quotes made single. */
-static bool quoted_field(struct csv *c, struct str *out)
+static bool quoted_field(struct golden_csv *c, struct str *out)
 {
     step(c);
     c->field_column = c->column;
@@ -60,7 +61,7 @@ static bool quoted_field(struct csv *c, struct str *out)
 }
 
 /* The next field of the row. False after a finding. */
-static bool csv_field(struct csv *c, struct str *out)
+static bool csv_field(struct golden_csv *c, struct str *out)
 {
     c->field_line = c->line;
     c->field_column = c->column;
@@ -86,7 +87,7 @@ static bool csv_field(struct csv *c, struct str *out)
     return true;
 }
 
-static bool count_fail(struct csv *c, const char *what, size_t n, size_t wanted)
+static bool count_fail(struct golden_csv *c, const char *what, size_t n, size_t wanted)
 {
     if (c->row_ends)
         diag_add(c->d, DIAG_ERROR, c->file, c->field_line, c->field_column,
@@ -105,7 +106,7 @@ static const char *margin_name(const struct bundle_spec *spec, size_t arm, char 
     return out;
 }
 
-static bool read_header(struct csv *c, const struct bundle_spec *spec)
+static bool read_header(struct golden_csv *c, const struct bundle_spec *spec)
 {
     size_t wanted = spec->feature_count + spec->arm_count;
     for (size_t i = 0; i < wanted; i++) {
@@ -145,7 +146,7 @@ static bool parse_number(struct str s, float *out)
     return *end == 0 && end != text && isfinite(*out);
 }
 
-static bool parse_value(struct csv *c, const struct bundle_feature *f, struct str field, float *out)
+static bool parse_value(struct golden_csv *c, const struct bundle_feature *f, struct str field, float *out)
 {
     *out = NAN;
     if (field.n == 0)
@@ -175,7 +176,7 @@ static bool parse_value(struct csv *c, const struct bundle_feature *f, struct st
 }
 
 /* The margin of row n by an arm's model. */
-static bool read_margin(struct csv *c, const struct bundle_spec *spec, struct golden *g, size_t n, size_t arm,
+static bool read_margin(struct golden_csv *c, const struct bundle_spec *spec, struct golden *g, size_t n, size_t arm,
                         struct str field)
 {
     size_t at = n * g->arms + arm;
@@ -191,7 +192,7 @@ static bool read_margin(struct csv *c, const struct bundle_spec *spec, struct go
 }
 
 /* One row into place n of g. False after a finding. */
-static bool read_row(struct csv *c, const struct bundle_spec *spec, struct golden *g, size_t n)
+static bool read_row(struct golden_csv *c, const struct bundle_spec *spec, struct golden *g, size_t n)
 {
     size_t wanted = g->features + g->arms;
     for (size_t i = 0; i < wanted; i++) {
@@ -208,7 +209,7 @@ static bool read_row(struct csv *c, const struct bundle_spec *spec, struct golde
     return true;
 }
 
-static bool make_room(struct golden *g, struct csv *c, const struct bundle_spec *spec)
+static bool make_room(struct golden *g, struct golden_csv *c, const struct bundle_spec *spec)
 {
     size_t lines = 1;
     for (const char *p = c->p; p < c->end; p++)
@@ -228,7 +229,7 @@ static bool make_room(struct golden *g, struct csv *c, const struct bundle_spec 
 bool golden_read(struct golden *g, const char *file, struct str text, const struct bundle_spec *spec,
                  struct arena *arena, struct diags *d)
 {
-    struct csv c = {
+    struct golden_csv c = {
         .file = file, .p = text.p, .end = text.p + text.n, .line = 1, .column = 1, .arena = arena, .d = d};
     c.field_line = c.field_column = 1;
     *g = (struct golden){0};
@@ -257,30 +258,12 @@ bool golden_read(struct golden *g, const char *file, struct str text, const stru
     return g->n > 0 || csv_fail(&c, "no golden rows; at least one is needed");
 }
 
-static void write_field(struct buf *out, struct str s)
-{
-    bool quote = s.n == 0;
-    for (size_t i = 0; i < s.n; i++)
-        quote |= strchr(",\"\r\n", s.p[i]) != NULL;
-    if (!quote) {
-        buf_str(out, s);
-        return;
-    }
-    buf_byte(out, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '"')
-            buf_byte(out, '"');
-        buf_byte(out, (uint8_t)s.p[i]);
-    }
-    buf_byte(out, '"');
-}
-
 static void write_value(struct buf *out, const struct bundle_feature *f, float v)
 {
     if (isnan(v))
         return;
     if (f->type == BUNDLE_CATEGORY && v >= 0 && v < (float)f->category_count)
-        write_field(out, f->categories[(size_t)v]);
+        csv_write_field(out, f->categories[(size_t)v], ',');
     else if (f->type == BUNDLE_BOOL && (v == 0 || v == 1))
         buf_printf(out, v > 0 ? "true" : "false");
     else
@@ -292,11 +275,11 @@ void golden_write(struct buf *out, const struct bundle_spec *spec, const float *
 {
     char name[MARGIN_NAME];
     for (size_t i = 0; i < spec->feature_count; i++) {
-        write_field(out, spec->features[i].name);
+        csv_write_field(out, spec->features[i].name, ',');
         buf_byte(out, ',');
     }
     for (size_t k = 0; k < spec->arm_count; k++) {
-        write_field(out, str_from(margin_name(spec, k, name)));
+        csv_write_field(out, str_from(margin_name(spec, k, name)), ',');
         buf_byte(out, k + 1 < spec->arm_count ? ',' : '\n');
     }
     for (size_t r = 0; r < n; r++) {

@@ -259,3 +259,16 @@ void answer_print(const Tact__V1__DecideResponse *m, int32_t offset_s, FILE *out
     for (size_t i = 0; i < d->n_candidates; i++)
         candidate(d->candidates[i], out);
 }
+
+const char *answer_number(uint64_t n, char text[ANSWER_NUMBER])
+{
+    char digits[ANSWER_NUMBER];
+    int count = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n), at = 0;
+    for (int i = 0; i < count; i++) {
+        if (i && (count - i) % 3 == 0)
+            text[at++] = ',';
+        text[at++] = digits[i];
+    }
+    text[at] = 0;
+    return text;
+}

@@ -5,6 +5,7 @@
 #ifndef TACT_TOOLS_ANSWER_H
 #define TACT_TOOLS_ANSWER_H
 #include "tact/v1/decisions.pb-c.h"
+#include <stdint.h>
 #include <stdio.h>
 
 enum { ANSWER_TEXT_MAX = 200 }; /* bytes of one piece of text from the server */
@@ -14,6 +15,10 @@ void answer_print(const Tact__V1__DecideResponse *m, int32_t offset_s, FILE *out
 
 /* Seconds east of UTC that an RFC 3339 time is written with, so that answers show theirs the same way; 0 for NULL. */
 int32_t answer_offset(const char *time);
+
+/* 12345 as "12,345". */
+enum { ANSWER_NUMBER = 32 };
+const char *answer_number(uint64_t n, char text[ANSWER_NUMBER]);
 
 /* Writes text without control characters, cut after at most `most` bytes at a character with "…". */
 void answer_text(const char *text, size_t most, FILE *out);

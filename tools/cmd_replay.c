@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/replay.h"
 #include "decide/decide.h"
+#include "tools/answer.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
 #include <jansson.h>
@@ -74,31 +75,17 @@ static void on_progress(void *user, uint64_t done, uint64_t total)
     progress_at(&out->progress, done >> 10, total >> 10);
 }
 
-/* 12345 as "12,345". */
-enum { NUMBER_TEXT = 32 };
-static const char *grouped(uint64_t n, char text[NUMBER_TEXT])
-{
-    char digits[NUMBER_TEXT];
-    int count = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n), at = 0;
-    for (int i = 0; i < count; i++) {
-        if (i && (count - i) % 3 == 0)
-            text[at++] = ',';
-        text[at++] = digits[i];
-    }
-    text[at] = 0;
-    return text;
-}
-
 static void print_counts(const struct replay_counts *c)
 {
-    char a[NUMBER_TEXT], b[NUMBER_TEXT], d[NUMBER_TEXT], s[NUMBER_TEXT];
+    char a[ANSWER_NUMBER], b[ANSWER_NUMBER], d[ANSWER_NUMBER], s[ANSWER_NUMBER];
     printf("replayed %s decisions: %s identical, %s differing, %s skipped (other engine version)",
-           grouped(c->decisions, a), grouped(c->identical, b), grouped(c->differing, d),
-           grouped(c->skipped, s));
+           answer_number(c->decisions, a), answer_number(c->identical, b), answer_number(c->differing, d),
+           answer_number(c->skipped, s));
     if (c->failed)
-        printf(", %s could not be replayed", grouped(c->failed, a));
+        printf(", %s could not be replayed", answer_number(c->failed, a));
     if (c->damaged)
-        printf("; the log is damaged in %s place%s", grouped(c->damaged, a), c->damaged == 1 ? "" : "s");
+        printf("; the log is damaged in %s place%s", answer_number(c->damaged, a),
+               c->damaged == 1 ? "" : "s");
     printf("\n");
 }
 

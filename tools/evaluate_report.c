@@ -1,25 +1,12 @@
 /* Figures as text and as JSON; see evaluate_report.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/evaluate_report.h"
+#include "tools/answer.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 
 enum { SHARES_SHOWN = 12 };
-
-/* 12345 as "12,345". */
-static const char *grouped(size_t n, char text[32])
-{
-    char digits[32];
-    int count = snprintf(digits, sizeof digits, "%zu", n), at = 0;
-    for (int i = 0; i < count; i++) {
-        if (i && (count - i) % 3 == 0)
-            text[at++] = ',';
-        text[at++] = digits[i];
-    }
-    text[at] = 0;
-    return text;
-}
 
 static void put_json(json_t *o)
 {
@@ -48,7 +35,7 @@ void evaluate_report_rows(const struct evaluate_report *r)
     size_t *counts = calloc(x->action_count + 1, sizeof *counts);
     size_t logged = 0;
     double sum = 0;
-    char a[32];
+    char a[ANSWER_NUMBER];
     for (size_t i = 0; counts && i < x->n; i++) {
         logged += counts[x->action[i]]++ == 0;
         sum += x->reward[i];
@@ -62,7 +49,7 @@ void evaluate_report_rows(const struct evaluate_report *r)
                            (json_int_t)x->n, "positions", (json_int_t)x->position_count, "mean_reward",
                            number(x->n ? sum / (double)x->n : (double)NAN), "actions", shares));
     } else if (counts) {
-        printf("%s: %s rows, %zu actions", x->name, grouped(x->n, a), logged);
+        printf("%s: %s rows, %zu actions", x->name, answer_number(x->n, a), logged);
         if (x->position_count > 1)
             printf(", %zu positions", x->position_count);
         for (size_t i = 0, shown = 0; i < x->action_count && logged <= SHARES_SHOWN; i++)
@@ -142,10 +129,10 @@ static void print_figures(const struct evaluate_report *r, const struct ope_resu
 
 static void print_diagnostics(const struct ope_result *x)
 {
-    char a[32], b[32], text[512];
+    char a[ANSWER_NUMBER], b[ANSWER_NUMBER], text[512];
     printf("  weights: effective sample size %s of %s rows, mean %.4f (± %.4f), largest %.1f\n",
-           grouped((size_t)x->effective_rows, a), grouped(x->rows, b), x->mean_weight, x->mean_weight_error,
-           x->largest_weight);
+           answer_number((size_t)x->effective_rows, a), answer_number(x->rows, b), x->mean_weight,
+           x->mean_weight_error, x->largest_weight);
     if (!x->trusted)
         printf("  DO NOT TRUST THIS FIGURE:\n");
 #define X(name, bit, word)                                                                                   \

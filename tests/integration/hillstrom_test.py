@@ -3,7 +3,6 @@ contact cost of .077 visits the learned policy's net value is at least that of t
 silent; at cost 0 it is within .002 of men's mail for all. Then tools/demo hillstrom, in which the held-out half is decided over gRPC
 and by the offline function, for every customer the same. And tools/demo bank-marketing.
 
-Skipped where the data are absent: TACT_DATA, or shared/data beside the project, holds hillstrom and bank-marketing.
 SPDX-License-Identifier: Apache-2.0"""
 import json
 import os
@@ -14,24 +13,13 @@ import sys
 import tempfile
 import xml.dom.minidom
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from real_data import ROOT, Checks, need
+
 TACT = os.path.abspath(sys.argv[1])
-DATA = os.environ.get("TACT_DATA", os.path.join(os.path.dirname(ROOT), "shared", "data"))
-HILLSTROM = os.path.join(DATA, "hillstrom", "hillstrom.csv.zst")
-BANK = os.path.join(DATA, "bank-marketing", "bank-additional-full.csv.zst")
-if not os.path.exists(HILLSTROM) or not os.path.exists(BANK):
-    print("no Hillstrom and bank-marketing data here (%s)" % DATA)
-    sys.exit(77)
+HILLSTROM, BANK = need("hillstrom/hillstrom.csv.zst", "bank-marketing/bank-additional-full.csv.zst")
 EXAMPLE = os.path.join(ROOT, "tools/examples/hillstrom")
 WORK = tempfile.mkdtemp(prefix="tact-hillstrom-")
-passed = failed = 0
-
-
-def check(good, text):
-    global passed, failed
-    passed += bool(good)
-    failed += not good
-    print(("ok    " if good else "FAIL  ") + text, flush=True)
+check = Checks()
 
 
 def train(seed, config="training/train.yaml"):
@@ -87,5 +75,4 @@ check(len(rates) == 6 and rates == sorted(rates, reverse=True), "bank: expected 
 check("suppression rule, rule complained" in said, "bank: who complained is left alone")
 
 shutil.rmtree(WORK)
-print("%d passed, %d failed" % (passed, failed))
-sys.exit(failed > 0)
+check.done()

@@ -2,7 +2,6 @@
 expected rewards given, as a table and as columns, IPS, clipped IPS, SNIPS, the direct method, doubly robust and SWITCH-DR agree to
 1e-9, over all rows and at each position. The evaluation policy: how often the Thompson log shows each item at each position.
 
-Skipped where the data are absent: TACT_DATA, or shared/data beside the project, holds open-bandit-men.
 SPDX-License-Identifier: Apache-2.0"""
 import collections
 import csv
@@ -16,25 +15,16 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from real_data import Checks, need
+
 TACT = os.path.abspath(sys.argv[1])
-DATA = os.path.join(os.environ.get("TACT_DATA", os.path.join(os.path.dirname(ROOT), "shared", "data")), "open-bandit-men")
-if not os.path.isdir(DATA) or not shutil.which("zstd"):
-    print("no Open Bandit data here (%s), or no zstd" % DATA)
-    sys.exit(77)
+BTS, RANDOM = need("open-bandit-men/bts/men.csv.zst", "open-bandit-men/random/men.csv.zst")
 WORK = tempfile.mkdtemp(prefix="tact-ope-")
-passed = failed = 0
+check = Checks()
 
 
-def check(good, text):
-    global passed, failed
-    passed += bool(good)
-    failed += not good
-    print(("ok    " if good else "FAIL  ") + text, flush=True)
-
-
-def load(name):
-    text = subprocess.run(["zstd", "-dc", os.path.join(DATA, name, "men.csv.zst")], check=True, stdout=subprocess.PIPE).stdout.decode()
+def load(path):
+    text = subprocess.run(["zstd", "-dc", path], check=True, stdout=subprocess.PIPE).stdout.decode()
     return list(csv.DictReader(io.StringIO(text)))
 
 
@@ -78,7 +68,7 @@ def compare(what, got, want):
     check(worst <= 1e-9, "%s: weights' figures differ by at most %.1e" % (what, worst))
 
 
-thompson, uniform = load("bts"), load("random")
+thompson, uniform = load(BTS), load(RANDOM)
 ACTIONS = sorted({r["item_id"] for r in thompson} | {r["item_id"] for r in uniform})
 shown, total = collections.Counter(), collections.Counter()
 for r in thompson:
@@ -126,5 +116,4 @@ gate = subprocess.run([TACT, "evaluate", "--csv", bts] + columns + ["--target-ta
 check(gate.returncode == 1 and "DO NOT TRUST" in gate.stdout and "FAILED" in gate.stdout, "and the gate holds it back")
 
 shutil.rmtree(WORK)
-print("%d passed, %d failed" % (passed, failed))
-sys.exit(failed > 0)
+check.done()
