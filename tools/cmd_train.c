@@ -1,5 +1,6 @@
 /* tact train: historical data to a bundle.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "models/offline/train_policies.h"
 #include "models/offline/train_report.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
@@ -17,15 +18,20 @@ const struct command command_train = {
     .arguments = "",
     .details =
         "Reads a table (CSV, plain or zstd) as train.yaml says, trains with XGBoost on one part of the rows, "
-        "measures on the "
-        "rest,\n"
-        "and writes a bundle: propensities, or what a contact adds against silence (s_learner, t_learner, "
-        "transformed). The\n"
-        "form of train.yaml stands at the top of models/offline/train_config.h. With --policy the bundle "
-        "must fit "
-        "that policy.\n"
-        "The same table, train.yaml, seed and version of XGBoost give the same bundle, byte for byte.\n\n"
-        "  tact train --csv history.csv --config tools/examples/retail/training/train.yaml --out bundle",
+        "measures on\n"
+        "the rest, and writes a bundle: propensities, or what a contact adds against silence (s_learner, "
+        "t_learner,\n"
+        "transformed). The form of train.yaml stands at the top of models/offline/train_config.h. With "
+        "--policy the bundle\n"
+        "must fit that policy. The same table, train.yaml, seed and version of XGBoost give the same bundle, "
+        "byte for byte.\n"
+        "With --test-rows the rows that it is measured on are also written to a file, with the header, as "
+        "they "
+        "stand in the\n"
+        "table and in its order, for tact evaluate and other tools; which rows they are does not depend on "
+        "their order.\n\n"
+        "  tact train --csv history.csv --config tools/examples/retail/training/train.yaml --out bundle\n"
+        "  tact train --csv history.csv.zst --config train.yaml --out bundle --test-rows test.csv",
     .run = run,
 };
 
@@ -83,6 +89,31 @@ static json_t *of_models(const struct train_result *r)
     return list;
 }
 
+/* Rows in groups of rising prediction. */
+static json_t *of_points(const struct train_score *s)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->point_count; i++)
+        json_array_append_new(list, json_pack("{s:o, s:o, s:I}", "predicted", number(s->points[i].predicted),
+                                              "observed", number(s->points[i].observed), "rows",
+                                              (json_int_t)s->points[i].n));
+    return list;
+}
+
+static json_t *of_stages(const struct train_result *r, bool cpu)
+{
+    const struct {
+        const char *name;
+        struct train_stage s;
+    } stages[] = {{"read", r->data.read_stage},  {"features", r->data.features_stage},
+                  {"folds", r->folds_stage},     {"fit", r->fit_stage},
+                  {"measure", r->measure_stage}, {"write", r->write_stage}};
+    json_t *o = json_object();
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+        json_object_set_new(o, stages[i].name, number(cpu ? stages[i].s.cpu_s : stages[i].s.wall_s));
+    return o;
+}
+
 static json_t *of_measures(const struct train_result *r, const struct train_measures *m)
 {
     json_t *scores = json_array(), *uplifts = json_array();
@@ -94,6 +125,8 @@ static json_t *of_measures(const struct train_result *r, const struct train_meas
             json_object_set_new(o, "arm", of_str(r->data.arms[s->arm].name));
         for (size_t k = 0; k < s->count; k++)
             json_object_set_new(o, s->figures[k].name, of_metric(s->figures[k].m));
+        if (m == &r->test && s->point_count)
+            json_object_set_new(o, "calibration", of_points(s));
         json_array_append_new(scores, o);
     }
     for (size_t i = 0; i < m->uplift_count; i++) {
@@ -132,13 +165,13 @@ static json_t *of_warnings(const struct diags *d)
     return list;
 }
 
-static int print_json(const struct train_result *r, const char *out, const struct diags *diags)
+static int print_json(const struct train_result *r, const struct train_job *job, const struct diags *diags)
 {
     static const char *const kinds[] = {"propensity", "s_learner", "t_learner", "transformed"};
     const struct train_data *d = &r->data;
     json_t *root = json_pack(
-        "{s:s, s:o, s:o, s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:o, s:o, s:o}", "bundle", out, "name",
-        of_str(r->config.name), "version", of_str(r->config.version), "kind", kinds[r->config.kind],
+        "{s:s, s:o, s:o, s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:o, s:o, s:o}", "bundle", job->out,
+        "name", of_str(r->config.name), "version", of_str(r->config.version), "kind", kinds[r->config.kind],
         "objective", of_str(d->objective), "rows", "file", (json_int_t)d->read, "used", (json_int_t)d->n,
         "train", (json_int_t)d->side_rows[SIDE_TRAIN], "aside", (json_int_t)d->side_rows[SIDE_ASIDE], "test",
         (json_int_t)d->side_rows[SIDE_TEST], "features", (json_int_t)d->features, "arms", of_arms(d),
@@ -153,9 +186,10 @@ static int print_json(const struct train_result *r, const char *out, const struc
     }
     json_object_set_new(root, "warning_count", json_integer((json_int_t)diags->warnings));
     json_object_set_new(root, "warnings", of_warnings(diags));
-    json_object_set_new(root, "seconds",
-                        json_pack("{s:f, s:f, s:f, s:f, s:f}", "read", d->read_s, "features", d->features_s,
-                                  "fit", r->fit_s, "measure", r->measure_s, "write", r->write_s));
+    if (job->test_rows)
+        json_object_set_new(root, "test_rows", json_string(job->test_rows));
+    json_object_set_new(root, "seconds", of_stages(r, false));
+    json_object_set_new(root, "cpu_seconds", of_stages(r, true));
     int rc = json_dumpf(root, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
     printf("\n");
     json_decref(root);
@@ -205,9 +239,9 @@ static int train(struct train_job *job, bool json)
         fprintf(stderr, "tact train: %s\n", e.text);
     } else {
         if (json)
-            rc = print_json(&result, job->out, &diags);
+            rc = print_json(&result, job, &diags);
         else
-            train_report_print(&result, job->out, stdout);
+            train_report_print(&result, job->out, job->test_rows, stdout);
         if (fflush(stdout) != 0 || rc) {
             fprintf(stderr, "tact train: the report cannot be printed; the bundle %s is written\n", job->out);
             rc = ERR_IO;
@@ -233,6 +267,10 @@ static int run(int argc, char **argv)
          .value = "FOLDER",
          .help = "the policy that the bundle must fit",
          .text = &job.policy},
+        {.name = "test-rows",
+         .value = "FILE",
+         .help = "also write the header and the rows of the test part there",
+         .text = &job.test_rows},
         {.name = "seed",
          .value = "N",
          .help = "of training and intervals, in place of the config's",

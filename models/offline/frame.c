@@ -284,6 +284,7 @@ static int read_table(struct table *t, struct frame_input *in, const struct fram
     if (!rc) {
         t->f->header = t->header.names;
         t->f->header_count = t->header.count;
+        t->f->separator = t->header.separator;
         rc = table_begin(t, wants, count);
     }
     if (!rc)

@@ -67,6 +67,7 @@ struct frame {
     uint32_t *lines;    /* [rows] the line on which each record begins, for messages */
     struct str *header; /* every column of the file */
     size_t header_count;
+    char separator;       /* as given or found */
     uint64_t *row_hashes; /* [rows], with frame_options.hash_rows: hash64 of the record's text; else NULL */
     struct arena arena;   /* texts, names */
 };

@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 32 random bits make a count: a table answers for the upper 8 where they alone decide (251 of 256), else the distribution
- * function is walked. Counts end at 11 (the chance of more is below 1e-9). One thread each. */
+/* 32 random bits make a count: a table answers for the upper 8 where they alone decide (251 of 256), and only else are the other
+ * 24 drawn and the distribution function walked; so eight counts cost about one random number. Counts end at 11 (the chance
+ * of more is below 1e-9). One thread each. */
 struct resample {
     struct rng rng;
     uint64_t bits;
@@ -25,13 +26,26 @@ static inline uint32_t resample_count(struct resample *r)
 {
     if (!r->bits_left) {
         r->bits = rng_u64(&r->rng);
-        r->bits_left = 2;
+        r->bits_left = 8;
     }
-    uint32_t u = (uint32_t)r->bits;
-    r->bits >>= 32;
+    uint32_t upper = r->bits & 0xff;
+    r->bits >>= 8;
     r->bits_left--;
-    uint32_t count = r->table[u >> 24];
-    return count == UINT8_MAX ? resample_count_slow(u) : count;
+    uint32_t count = r->table[upper];
+    return count == UINT8_MAX ? resample_count_slow(upper << 24 | (uint32_t)(rng_u64(&r->rng) >> 40)) : count;
+}
+
+/* The counts of one row in eight resamples, so that what walks over the rows does it once for eight. */
+enum { RESAMPLE_LANES = 8 };
+static inline void resample_lanes(struct resample *r, double counts[RESAMPLE_LANES])
+{
+    uint64_t bits = rng_u64(&r->rng);
+    for (int k = 0; k < RESAMPLE_LANES; k++, bits >>= 8) {
+        uint32_t upper = bits & 0xff, count = r->table[upper];
+        if (count == UINT8_MAX)
+            count = resample_count_slow(upper << 24 | (uint32_t)(rng_u64(&r->rng) >> 40));
+        counts[k] = count;
+    }
 }
 
 void resample_sort(double *values, size_t n);

@@ -1,10 +1,10 @@
 /* A training, step by step; see train.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/train.h"
-#include "base/clock.h"
 #include "models/offline/train_bundle.h"
 #include "models/offline/train_check.h"
 #include "models/offline/train_report.h"
+#include "models/offline/train_test_rows.h"
 #include <stdlib.h>
 
 enum { RESULT_MEMORY = 64 << 20, SALT_ASIDE = 2, SALT_FOLD = 5 };
@@ -15,16 +15,12 @@ struct run {
     struct diags *diags;
     struct error *e;
     const char *phase; /* of the progress */
+    struct train_test_rows *test_rows;
 };
 
 static int out_of_memory(struct error *e)
 {
     return error_set(e, ERR_NOSPACE, "out of memory");
-}
-
-static double seconds_since(int64_t start_us)
-{
-    return (double)(clock_mono_us() - start_us) * 1e-6;
 }
 
 static int cancelled(struct run *x)
@@ -56,11 +52,29 @@ static int read_config(struct run *x)
     return 0;
 }
 
+static int keep_test_rows(struct run *x, struct train_input *in)
+{
+    const struct train_data *d = &x->r->data;
+    struct train_stage begin = train_stage_begin();
+    x->phase = "bytes read again";
+    int rc = train_test_rows_write(x->test_rows, in, d->separator, d->tested, d->read, x->e);
+    train_stage_end(&x->r->write_stage, begin);
+    return rc;
+}
+
 static int read_data(struct run *x)
 {
-    const struct train_read_options o = {on_progress, x, x->job->cancel};
+    const struct train_input_options o = {x->job->test_rows, on_progress, x, x->job->cancel};
+    struct train_input *in = NULL;
     x->phase = "bytes read";
-    int rc = train_data_read(&x->r->data, &x->r->config, x->job->csv, &o, x->diags, x->e);
+    int rc = x->job->test_rows ? train_test_rows_new(&x->test_rows, x->job->test_rows, x->job->csv, x->e) : 0;
+    if (!rc)
+        rc = train_input_open(&in, x->job->csv, &o, x->e);
+    if (!rc)
+        rc = train_data_read(&x->r->data, &x->r->config, in, x->job->cancel, x->diags, x->e);
+    if (!rc && x->test_rows)
+        rc = keep_test_rows(x, in);
+    train_input_free(&in);
     if (!rc)
         rc = train_check(&x->r->data, &x->r->config, x->diags, x->e);
     if (!rc && x->job->policy)
@@ -102,13 +116,17 @@ static int cross_validate(struct run *x)
     uint32_t *rows = malloc(d->n * sizeof *rows);
     double *fresh = malloc(lists * d->n * sizeof *fresh), *predictions = malloc(lists * d->n * sizeof *fresh);
     int rc = use && rows && fresh && predictions ? 0 : out_of_memory(x->e);
+    struct train_stage begin = train_stage_begin();
     x->phase = "rounds of cross-validation";
     for (int k = 0; k < c->folds && !rc; k++)
         rc = fold(x, k, use, rows, fresh, predictions);
+    train_stage_end(&x->r->folds_stage, begin);
+    begin = train_stage_begin();
     for (size_t i = 0; i < d->n && !rc; i++)
         rows[i] = (uint32_t)i;
     if (!rc)
-        rc = train_measure(&x->r->cv, d, c, rows, d->n, predictions, true, x->e);
+        rc = train_measure(&x->r->cv, d, c, rows, d->n, predictions, true, x->job->cancel, x->e);
+    train_stage_end(&x->r->measure_stage, begin);
     x->r->has_cv = !rc;
     free(use);
     free(rows);
@@ -123,7 +141,7 @@ static int fit(struct run *x)
     const struct train_fit_options o = {on_progress, x, x->job->cancel};
     static const enum train_use uses[SIDES] = {
         [SIDE_TRAIN] = USE_TRAIN, [SIDE_ASIDE] = USE_ASIDE, [SIDE_TEST] = USE_NOT};
-    int64_t start_us = clock_mono_us();
+    struct train_stage begin = train_stage_begin();
     uint8_t *use = malloc(d->n);
     if (!use)
         return out_of_memory(x->e);
@@ -132,7 +150,7 @@ static int fit(struct run *x)
     x->phase = "rounds";
     int rc = train_fit(&x->r->models, d, &x->r->config, use, &o, x->diags, x->e);
     free(use);
-    x->r->fit_s = seconds_since(start_us);
+    train_stage_end(&x->r->fit_stage, begin);
     return rc;
 }
 
@@ -140,6 +158,7 @@ static int measure(struct run *x)
 {
     const struct train_data *d = &x->r->data;
     const struct train_config *c = &x->r->config;
+    struct train_stage begin = train_stage_begin();
     size_t count = 0, tested = d->side_rows[SIDE_TEST];
     uint32_t *rows = malloc(tested * sizeof *rows);
     double *predictions = malloc(train_prediction_lists(d, c) * tested * sizeof *predictions);
@@ -150,25 +169,31 @@ static int measure(struct run *x)
     if (!rc)
         rc = train_predict(predictions, &x->r->models, d, c, rows, count, x->e);
     if (!rc)
-        rc = train_measure(&x->r->test, d, c, rows, count, predictions, !c->folds, x->e);
+        rc = train_measure(&x->r->test, d, c, rows, count, predictions, !c->folds, x->job->cancel, x->e);
     free(rows);
     free(predictions);
+    train_stage_end(&x->r->measure_stage, begin);
     return rc;
 }
 
 static int write_bundle(struct run *x)
 {
     size_t count = 0;
+    struct train_stage begin = train_stage_begin();
     struct bundle_metric *metrics = train_report_metrics(x->r, &x->r->arena, &count);
-    return metrics ? train_bundle_write(x->job->out, x->r, &x->r->models, metrics, count, x->e)
-                   : out_of_memory(x->e);
+    int rc = metrics ? train_bundle_write(x->job->out, x->r, &x->r->models, metrics, count, x->e)
+                     : out_of_memory(x->e);
+    if (!rc && x->test_rows && train_test_rows_place(x->test_rows, x->e))
+        rc = error_prefix(x->e, "the bundle %s is written, but not the test rows", x->job->out);
+    train_stage_end(&x->r->write_stage, begin);
+    return rc;
 }
 
 /* ---- all of them ---- */
 
 int train_run(struct train_result *out, const struct train_job *job, struct diags *diags, struct error *e)
 {
-    struct run x = {out, job, diags, e, ""};
+    struct run x = {out, job, diags, e, "", NULL};
     *out = (struct train_result){.data = {.silence = -1}};
     arena_init(&out->arena, RESULT_MEMORY);
     int rc = train_bundle_free_place(job->out, e);
@@ -178,22 +203,17 @@ int train_run(struct train_result *out, const struct train_job *job, struct diag
         rc = read_data(&x);
     if (!rc)
         rc = cancelled(&x);
-    int64_t start_us = clock_mono_us();
     if (!rc && out->config.folds)
         rc = cross_validate(&x);
-    double folds_s = seconds_since(start_us);
     if (!rc)
         rc = fit(&x);
-    start_us = clock_mono_us();
     if (!rc)
         rc = measure(&x);
-    out->measure_s = folds_s + seconds_since(start_us);
-    start_us = clock_mono_us();
     if (!rc)
         rc = cancelled(&x);
     if (!rc)
         rc = write_bundle(&x);
-    out->write_s = seconds_since(start_us);
+    train_test_rows_free(&x.test_rows);
     if (rc)
         train_result_free(out);
     return rc;

@@ -2,7 +2,8 @@
  *
  *   config --> policy --> table --> checks --> does it bind? --> cross-validation --> models --> figures --> bundle
  *
- * Nothing is left behind by a training that fails or is cancelled: the bundle appears whole, as the last step. Whether it
+ * Nothing is left behind by a training that fails or is cancelled: the bundle appears whole as the last step, and the file of the
+ * test rows after it. Whether it
  * binds to the policy is found out before the training, with a bundle of one round that is written beside the wanted one and
  * removed; so a wrong feature costs seconds, and its finding stands at its line in train.yaml.
  *
@@ -19,6 +20,7 @@ enum { TRAIN_GOLDEN_ROWS = 200 };
 struct train_job {
     const char *csv, *config, *out;
     const char *policy;       /* folder, or NULL */
+    const char *test_rows;    /* file for the rows of the test part, or NULL; train_test_rows.h */
     const struct tzdb *zones; /* outlives the result */
     bool has_seed;            /* in place of the config's */
     uint64_t seed;
@@ -33,7 +35,7 @@ struct train_result {
     struct train_models models;
     struct train_measures test, cv;
     bool has_cv;
-    double fit_s, measure_s, write_s; /* and the data's read_s, features_s */
+    struct train_stage folds_stage, fit_stage, measure_stage, write_stage; /* and the data's two */
     struct arena arena;
 };
 

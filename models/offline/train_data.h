@@ -18,6 +18,7 @@
 #ifndef TACT_OFFLINE_TRAIN_DATA_H
 #define TACT_OFFLINE_TRAIN_DATA_H
 #include "models/offline/train_config.h"
+#include "models/offline/train_input.h"
 
 enum train_side { SIDE_TRAIN, SIDE_ASIDE, SIDE_TEST, SIDES };
 
@@ -27,6 +28,15 @@ struct train_arm {
     size_t positive;    /* rows with a label that is not 0, test left out */
     double p;           /* its probability over all rows; NaN without an action column */
 };
+
+/* What a stage of a training took, on the clock and of the processor. The latter is to be compared: other programs do not show in
+ * it. */
+struct train_stage {
+    double wall_s, cpu_s;
+};
+struct train_stage train_stage_begin(void);
+/* Adds the time since `begin` to *sum. */
+void train_stage_end(struct train_stage *sum, struct train_stage begin);
 
 /* All of it lives until train_data_free, beside the config. */
 struct train_data {
@@ -42,6 +52,8 @@ struct train_data {
     uint64_t *keys;   /* [n] rows with one key belong together */
     uint32_t *lines;  /* [n] in the file */
     uint8_t *side;    /* [n] enum train_side */
+    uint8_t *tested;  /* [read] 1: a row of the test part */
+    char separator;   /* of the file */
     size_t side_rows[SIDES];
     struct train_arm *arms;
     size_t arm_count;
@@ -49,19 +61,14 @@ struct train_data {
     struct bundle_feature *specs; /* [features], for the bundle */
     struct str objective;         /* of the config, or the default of the labels */
     char from[11], to[11];        /* days of the training rows; empty without a time column */
-    double read_s, features_s;
+    struct train_stage read_stage, features_stage;
     struct arena arena;
 };
 
-/* Reads path by the config. Findings about cells stand at the file's lines, others at those of the config; the error sums up.
- * progress (may be NULL) counts bytes. cancel as in models/trainer.h. On an error out is empty. */
-struct train_read_options {
-    void (*progress)(void *user, uint64_t done, uint64_t total);
-    void *user;
-    const volatile sig_atomic_t *cancel;
-};
-int train_data_read(struct train_data *out, const struct train_config *c, const char *path,
-                    const struct train_read_options *o, struct diags *diags, struct error *e) MUST_CHECK;
+/* Reads the table by the config. Findings about cells stand at the file's lines, others at those of the config; the error sums
+ * up. cancel as in models/trainer.h. On an error out is empty. */
+int train_data_read(struct train_data *out, const struct train_config *c, struct train_input *in,
+                    const volatile sig_atomic_t *cancel, struct diags *diags, struct error *e) MUST_CHECK;
 void train_data_free(struct train_data *d);
 
 /* A number in [0,1) by hash, for splits: the same for rows with one key. */

@@ -1,7 +1,7 @@
 /* Measuring; see train_measure.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/train_measure.h"
-#include "models/offline/ope.h"
+#include "models/offline/train_policies.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -14,8 +14,15 @@ struct measuring {
     const uint32_t *rows;
     size_t count;
     const double *predictions; /* list after list, each count long */
+    const volatile sig_atomic_t *cancel;
     struct error *e;
 };
+
+static int cancelled(const struct measuring *x)
+{
+    return x->cancel && *x->cancel ? error_set(x->e, ERR_UNAVAILABLE, "stopped before the training was done")
+                                   : 0;
+}
 
 static int out_of_memory(struct error *e)
 {
@@ -88,7 +95,8 @@ static void score(const struct measuring *x, long arm, const struct columns *v)
         figure(s, "log_loss", metric_log_loss(p, v->labels, v->weights, v->n));
         figure(s, "brier", metric_squared(p, v->labels, v->weights, v->n));
         figure(s, "calibration_error",
-               metric_calibration_error(p, v->labels, v->n, MEASURE_BINS, x->c->seed, NULL, NULL));
+               metric_calibration_error(p, v->labels, v->n, MEASURE_BINS, x->c->seed, s->points,
+                                        &s->point_count));
         return;
     }
     figure(s, "rmse", root(metric_squared(p, v->labels, v->weights, v->n)));
@@ -113,6 +121,7 @@ static int measure_models(const struct measuring *x)
                 put(&v, x, k, x->predictions[own * x->count + k]);
         }
         score(x, train_is_single(x->c) ? -1 : (long)a, &v);
+        rc = cancelled(x);
     }
     free_columns(&v);
     return rc;
@@ -144,7 +153,7 @@ static int measure_uplift(const struct measuring *x, size_t arm, struct columns 
     if (rc && rc != ERR_INVALID) /* without rows of both there is no figure */
         return out_of_memory(x->e);
     x->out->uplifts[x->out->uplift_count++] = u;
-    return 0;
+    return cancelled(x);
 }
 
 static int measure_uplifts(const struct measuring *x)
@@ -166,136 +175,18 @@ static int measure_uplifts(const struct measuring *x)
     return rc;
 }
 
-/* ---- policies ---- */
-
-/* The mean label of silence outside the test part: all that a transformed model's reward lacks. */
-static double silent_mean(const struct train_data *d)
-{
-    double sum = 0, n = 0;
-    for (size_t i = 0; i < d->n; i++)
-        if (d->side[i] != SIDE_TEST && d->arm_of[i] == (uint32_t)d->silence) {
-            sum += (double)d->labels[i];
-            n++;
-        }
-    return n > 0 ? sum / n : 0;
-}
-
-/* The arm that a policy takes at the k-th row; the first of equals, silence before all. */
-static size_t choose(const struct measuring *x, const struct train_policy *policy, size_t k)
-{
-    size_t best = (size_t)x->d->silence;
-    double most = x->predictions[best * x->count + k];
-    if (policy->kind != POLICY_BEST)
-        return policy->kind == POLICY_ARM ? policy->arm : best;
-    for (size_t a = 0; a < x->d->arm_count; a++) {
-        double q = x->predictions[a * x->count + k] - policy->cost;
-        if ((long)a != x->d->silence && q > most) {
-            best = a;
-            most = q;
-        }
-    }
-    return best;
-}
-
-static int run_policy(const struct measuring *x, struct train_policy *policy, double base, struct ope **out)
-{
-    const struct train_data *d = x->d;
-    const struct ope_options options = {
-        .positions = 1, .model = true, .resamples = resamples_of(x->count), .seed = x->c->seed};
-    struct ope *o = ope_new(&options);
-    size_t silent = 0;
-    int rc = o ? 0 : out_of_memory(x->e);
-    for (size_t k = 0; k < x->count && !rc; k++) {
-        uint32_t i = x->rows[k], own = d->arm_of[i];
-        size_t arm = choose(x, policy, k);
-        double own_cost = (long)own == d->silence ? 0 : policy->cost;
-        double arm_cost = (long)arm == d->silence ? 0 : policy->cost;
-        silent += (long)arm == d->silence;
-        const struct ope_row row = {.weight = arm == own ? 1 / d->p[i] : 0,
-                                    .reward = (double)d->labels[i] - own_cost,
-                                    .logged = d->p[i],
-                                    .model_logged = base + x->predictions[own * x->count + k] - own_cost,
-                                    .model_value = base + x->predictions[arm * x->count + k] - arm_cost,
-                                    .cluster = d->keys[i]};
-        rc = ope_add(o, &row, x->e);
-        if (rc)
-            error_prefix(x->e, "%s:%u", d->name, d->lines[i]);
-    }
-    policy->silent = x->count ? (double)silent / (double)x->count : 0;
-    *out = o;
-    return rc;
-}
-
-static struct metric metric_of(const struct ope_figure *f)
-{
-    return (struct metric){f->value, f->bootstrap.low, f->bootstrap.high};
-}
-
-static void read_result(struct train_policy *policy, const struct ope *o, const struct ope *nobody)
-{
-    struct ope_result result;
-    struct ope_figure difference;
-    ope_result(o, &result);
-    ope_difference(o, nobody, OPE_DR, &difference);
-    policy->value = metric_of(&result.figures[OPE_DR]);
-    policy->over_nobody = metric_of(&difference);
-    policy->trusted = result.trusted;
-    for (unsigned bit = 1; bit && !policy->warning[0]; bit <<= 1)
-        if (result.warnings & bit)
-            ope_warning_text(&result, (enum ope_warning)bit, policy->warning, sizeof policy->warning);
-}
-
-/* One policy after another; nobody's stays for the differences. */
-static int measure_policies(const struct measuring *x)
-{
-    const struct train_data *d = x->d;
-    double base = x->c->kind == BUNDLE_TRANSFORMED ? silent_mean(d) : 0;
-    struct train_policy nobody = {.kind = POLICY_NOBODY};
-    struct ope *reference = NULL;
-    x->out->policies =
-        arena_zalloc(&x->out->arena, x->c->cost_count * (d->arm_count + 1) * sizeof *x->out->policies);
-    int rc = x->out->policies ? run_policy(x, &nobody, base, &reference) : out_of_memory(x->e);
-    for (size_t k = 0; k < x->c->cost_count && !rc; k++)
-        for (size_t which = 0; which <= d->arm_count && !rc; which++) {
-            /* the best first, then each arm, silence being arm 0 and shown last */
-            struct train_policy *policy = &x->out->policies[x->out->policy_count++];
-            struct ope *o = NULL;
-            *policy = (struct train_policy){.cost = x->c->costs[k], .kind = POLICY_BEST};
-            if (which == d->arm_count)
-                policy->kind = POLICY_NOBODY;
-            else if (which > 0) {
-                policy->kind = POLICY_ARM;
-                policy->arm = which;
-            }
-            rc = run_policy(x, policy, base, &o);
-            if (!rc)
-                read_result(policy, o, reference);
-            ope_free(&o);
-        }
-    ope_free(&reference);
-    return rc;
-}
-
-void train_policy_name(const struct train_policy *p, const struct train_data *d, char *text, size_t n)
-{
-    if (p->kind == POLICY_ARM)
-        snprintf(text, n, "all %.*s", STR_ARG(d->arms[p->arm].name));
-    else
-        snprintf(text, n, "%s", p->kind == POLICY_BEST ? "best of all" : "nobody");
-}
-
 int train_measure(struct train_measures *out, const struct train_data *d, const struct train_config *c,
                   const uint32_t *rows, size_t count, const double *predictions, bool policies,
-                  struct error *e)
+                  const volatile sig_atomic_t *cancel, struct error *e)
 {
-    struct measuring x = {out, d, c, rows, count, predictions, e};
+    struct measuring x = {out, d, c, rows, count, predictions, cancel, e};
     *out = (struct train_measures){0};
     arena_init(&out->arena, MEASURES_MEMORY);
     int rc = c->kind == BUNDLE_TRANSFORMED ? 0 : measure_models(&x);
     if (!rc && train_is_uplift(c))
         rc = measure_uplifts(&x);
     if (!rc && train_is_uplift(c) && policies)
-        rc = measure_policies(&x);
+        rc = train_measure_policies(out, d, c, rows, count, predictions, resamples_of(count), cancel, e);
     if (rc)
         train_measures_free(out);
     return rc;

@@ -4,10 +4,7 @@
  *             squared error, mean absolute error, and where the link is exp the Poisson deviance. Of a model an arm, on
  *             that arm's rows
  *   uplift    of each arm against silence, on the rows of both: Qini, AUUC, average effect (metrics.h)
- *   policies  what a customer would bring under: nobody contacted, everybody by one arm, everybody by the best of all arms and
- *             silence, for each cost of a contact; by the doubly robust estimator (ope.h), the predictions being the reward
- *             model. A transformed model says nothing of the label itself: there the reward of silence is its mean outside
- *             the test part, and that of an arm adds its difference
+ *   policies  what a customer would bring under simple policies (train_policies.h)
  *
  * Weights of rows count in the models' figures but the AUC and the calibration error; uplift and policies are of rows.
  *
@@ -30,6 +27,8 @@ struct train_score {
     double mean_label, mean_prediction;
     struct train_figure figures[MEASURE_FIGURES_MAX];
     size_t count;
+    struct calibration_point points[MEASURE_BINS]; /* of a binary label */
+    size_t point_count;
 };
 
 struct train_uplift {
@@ -59,13 +58,11 @@ struct train_measures {
     struct arena arena;
 };
 
-/* Of rows (indices into d) with predictions as train_predict gives them. policies: whether that table is wanted. */
+/* Of rows (indices into d) with predictions as train_predict gives them. policies: whether that table is wanted. cancel: as in
+ * models/trainer.h, looked at between figures. */
 int train_measure(struct train_measures *out, const struct train_data *d, const struct train_config *c,
                   const uint32_t *rows, size_t count, const double *predictions, bool policies,
-                  struct error *e) MUST_CHECK;
+                  const volatile sig_atomic_t *cancel, struct error *e) MUST_CHECK;
 void train_measures_free(struct train_measures *m);
-
-/* "best of all", "all mens_mail", "nobody". */
-void train_policy_name(const struct train_policy *p, const struct train_data *d, char *text, size_t n);
 
 #endif

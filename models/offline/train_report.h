@@ -9,7 +9,9 @@
 #define TACT_OFFLINE_TRAIN_REPORT_H
 #include "models/offline/train.h"
 
-void train_report_print(const struct train_result *r, const char *out_folder, FILE *out);
+/* Lines of at most about 110 letters. test_rows: the file of them, or NULL. */
+void train_report_print(const struct train_result *r, const char *out_folder, const char *test_rows,
+                        FILE *out);
 
 /* At most BUNDLE_METRICS_MAX; NULL without memory. */
 struct bundle_metric *train_report_metrics(const struct train_result *r, struct arena *arena, size_t *count);

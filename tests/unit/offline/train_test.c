@@ -152,7 +152,7 @@ static double mean_effect(const struct one *o, size_t arm, bool high)
 {
     const struct train_data *d = &o->r.data;
     struct error e = {0};
-    uint32_t *rows = malloc(d->n * sizeof *rows);
+    uint32_t *rows = calloc(d->n, sizeof *rows);
     double *q = malloc(d->arm_count * d->n * sizeof *q), sum = 0;
     size_t n = 0;
     for (size_t i = 0; i < d->n; i++)
@@ -177,7 +177,7 @@ static double truth_of_best(const struct one *o, double cost)
 {
     const struct train_data *d = &o->r.data;
     struct error e = {0};
-    uint32_t *rows = malloc(d->n * sizeof *rows);
+    uint32_t *rows = calloc(d->n, sizeof *rows);
     double *q = malloc(d->arm_count * d->n * sizeof *q), sum = 0;
     size_t n = 0;
     for (size_t i = 0; i < d->n; i++)
