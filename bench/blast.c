@@ -60,12 +60,14 @@ enum frame {
 enum { FLAG_END_STREAM = 1, FLAG_ACK = 1, FLAG_END_HEADERS = 4, FLAG_PADDED = 8, FLAG_PRIORITY = 32 };
 
 struct call {
-    uint8_t kind; /* of its HEADERS */
+    uint8_t kind;  /* of its HEADERS */
+    uint32_t turn; /* with --once, the connection that makes it */
     struct str message;
 };
 
 struct connection {
     int fd;
+    uint32_t index;
     uint8_t in[IN_MAX];
     size_t in_count;
     struct buf out;
@@ -184,8 +186,8 @@ static int send_call(struct blast *b, struct connection *c, const struct call *c
     return 0;
 }
 
-/* The place of the connection's next call, or NULL. With --once a connection has every K-th pair of lines, so that a
- * customer's calls stay in order. */
+/* The place of the connection's next call, or NULL. With --once a connection has every K-th customer, whose calls so stay in
+ * order. */
 static const struct call *next_call(const struct blast *b, const struct connection *c)
 {
     if (b->stopping)
@@ -195,9 +197,11 @@ static const struct call *next_call(const struct blast *b, const struct connecti
     return c->cursor < b->call_count ? &b->calls[c->cursor] : NULL;
 }
 
-static void advance(const struct blast *b, struct connection *c)
+/* On to the first call from here on that is the connection's. */
+static void seek(const struct blast *b, struct connection *c)
 {
-    c->cursor += b->once && c->cursor % 2 ? 2 * b->connection_count - 1 : 1;
+    while (b->once && c->cursor < b->call_count && b->calls[c->cursor].turn != c->index)
+        c->cursor++;
 }
 
 /* As many calls as there are free streams and the server's window takes. */
@@ -209,7 +213,8 @@ static int fill(struct blast *b, struct connection *c)
         int rc = send_call(b, c, call);
         if (rc)
             return rc;
-        advance(b, c);
+        c->cursor++;
+        seek(b, c);
     }
     return 0;
 }
@@ -450,8 +455,8 @@ static int connection_open(struct blast *b, const char *server)
     uint8_t window[4];
     if (!c)
         return error_set(&b->e, ERR_NOSPACE, "out of memory");
-    size_t index = b->connection_count++;
-    b->connections[index] = c;
+    c->index = (uint32_t)b->connection_count++;
+    b->connections[c->index] = c;
     buf_init(&c->out, OUT_MAX);
     c->fd = dial(server, &b->e);
     if (c->fd < 0)
@@ -480,7 +485,8 @@ static int loop(struct blast *b, int64_t seconds)
     int64_t from = clock_mono_ns(), end = from + seconds * INT64_C(1000000000);
     for (size_t i = 0; i < b->connection_count; i++) {
         struct connection *c = b->connections[i];
-        c->cursor = b->once ? 2 * i : i * b->call_count / b->connection_count;
+        c->cursor = b->once ? 0 : i * b->call_count / b->connection_count;
+        seek(b, c);
         b->now_ns = clock_mono_ns();
         int rc = fill(b, c);
         if (!rc)
@@ -516,7 +522,8 @@ struct options {
 
 static int load_calls(struct blast *b, const struct options *o, struct arena *arena)
 {
-    static struct call hello = {3, {"\n\5world", 7}};
+    static struct call hello = {3, 0, {"\n\5world", 7}};
+    uint32_t customer = 0;
     struct workload_calls read = {0};
     for (int kind = 0; kind < KINDS; kind++)
         make_head(&b->heads[kind],
@@ -525,7 +532,7 @@ static int load_calls(struct blast *b, const struct options *o, struct arena *ar
     b->call_count = 1;
     if (o->hello)
         return 0;
-    int rc = workload_read(&read, o->calls, arena, &b->e);
+    int rc = workload_read(&read, o->calls, NULL, arena, &b->e);
     if (rc)
         return rc;
     b->call_count = read.count;
@@ -533,7 +540,9 @@ static int load_calls(struct blast *b, const struct options *o, struct arena *ar
     if (!b->calls || !read.count)
         rc = error_set(&b->e, ERR_INVALID, "%s: no calls, or too many", o->calls);
     for (size_t i = 0; i < read.count && !rc; i++) {
-        b->calls[i] = (struct call){(uint8_t)read.items[i].kind, read.items[i].message};
+        customer += i > 0 && !str_eq(read.items[i].customer, read.items[i - 1].customer);
+        b->calls[i] = (struct call){(uint8_t)read.items[i].kind, customer % (uint32_t)o->connections,
+                                    read.items[i].message};
         if (read.items[i].message.n + GRPC_HEAD > PAYLOAD_MAX)
             rc = error_set(&b->e, ERR_INVALID, "%s:%zu: larger than a frame of %d bytes", o->calls, i + 1,
                            PAYLOAD_MAX);

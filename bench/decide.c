@@ -7,8 +7,11 @@
  * Blocks of requests alternate with the reference: libxgboost alone (in-place prediction) on the very rows that the
  * block's decisions were scored on; its margins are also compared with our propensities (`differing`). A round goes once
  * over all requests; `us` is the median of all decisions of all rounds, so that those which the machine's other work
- * interrupted do not count; p99_us tells of them. Calls of
- * malloc within the timed part are counted by standing in for it (glibc's own are behind; not under a sanitizer).
+ * interrupted do not count; p99_us tells of them. Calls of malloc within the timed part are counted by standing in for it
+ * (glibc's own are behind; not under a sanitizer), those while the model scores apart, and the reference's too: where
+ * scorer_mallocs is reference_mallocs, all of them are libxgboost's.
+ *
+ * Only the customers that are asked for are made, since the others would never be looked at.
  *
  *   bench_decide --workload FOLDER --requests FILE --variant NAME [--count N] [--rounds N]
  *
@@ -85,12 +88,13 @@ struct bench {
     struct policy *policy;
     struct bundle *bundle;
     struct binding *binding;
-    struct scorer scorer;
+    struct scorer scorer; /* counts what the binding's allocates */
     struct booster *reference;
     struct workload_customers *customers;
     struct workload_calls requests;
-    struct str *blobs;  /* one a request */
-    struct arena arena; /* of one decision */
+    struct str *blobs;    /* one a request */
+    size_t all_customers; /* of the workload */
+    struct arena arena;   /* of one decision */
     struct decision decision;
     struct decide_request request;
     struct state state;
@@ -105,10 +109,20 @@ struct bench {
     /* results */
     double *us[STAGES_COUNT + 1]; /* one a decision and round; the last list is the reference's */
     size_t us_count;
-    uint64_t scored, differing, suppressed, mallocs;
+    uint64_t scored, differing, suppressed, mallocs, scorer_mallocs, reference_mallocs;
 };
 
 /* ---- loading ---- */
+
+static int count_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                       struct arena *arena, struct model_score *out, struct error *e)
+{
+    struct bench *b = ctx;
+    uint64_t before = mallocs;
+    int rc = binding_score(b->binding, ev, actions, count, arena, out, e);
+    b->scorer_mallocs += mallocs - before;
+    return rc;
+}
 
 static int load_policy(struct bench *b, const char *folder, struct diags *d, struct error *e)
 {
@@ -130,7 +144,7 @@ static int load_policy(struct bench *b, const char *folder, struct diags *d, str
     b->binding = binding_new(b->bundle, b->policy, d);
     if (!b->binding)
         return error_set(e, ERR_INVALID, "%s does not fit the policy", path);
-    b->scorer = (struct scorer){binding_id(b->binding), b->binding, binding_score};
+    b->scorer = (struct scorer){binding_id(b->binding), b, count_score};
     return 0;
 }
 
@@ -150,29 +164,54 @@ static int load_reference(struct bench *b, const char *folder, struct error *e)
     return rc;
 }
 
-static int load_customers(struct bench *b, const struct options *o, struct error *e)
+/* The requests' customers, sorted. */
+static int by_text(const void *a, const void *b)
 {
-    char path[4096];
-    struct workload_calls calls;
-    snprintf(path, sizeof path, "%s/customers.jsonl", o->workload);
-    int rc = workload_read(&calls, path, &b->memory, e);
-    if (rc)
-        return rc;
-    rc = workload_customers_make(&b->customers, b->policy, &calls, &b->memory, e);
-    workload_calls_free(&calls);
-    if (!rc)
-        rc = workload_read(&b->requests, o->requests, &b->memory, e);
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static bool is_asked(void *ctx, struct str customer)
+{
+    const struct bench *b = ctx;
+    return bsearch(&customer, b->blobs, b->requests.count, sizeof *b->blobs, by_text) != NULL;
+}
+
+static int load_requests(struct bench *b, const struct options *o, struct error *e)
+{
+    int rc = workload_read(&b->requests, o->requests, NULL, &b->memory, e);
     if (rc)
         return rc;
     if (b->requests.count > (size_t)o->count)
         b->requests.count = (size_t)o->count;
     b->requests.count -= b->requests.count % BLOCK;
     b->blobs = arena_alloc(&b->memory, (b->requests.count + 1) * sizeof *b->blobs);
-    if (!b->blobs || !b->requests.count)
-        return error_set(e, ERR_INVALID, "%s: fewer than %d requests", o->requests, BLOCK);
-    for (size_t i = 0; i < b->requests.count; i++)
+    return b->blobs && b->requests.count
+               ? 0
+               : error_set(e, ERR_INVALID, "%s: fewer than %d requests", o->requests, BLOCK);
+}
+
+static int load_customers(struct bench *b, const struct options *o, struct error *e)
+{
+    char path[4096];
+    struct workload_calls calls;
+    const struct workload_filter asked = {b, is_asked};
+    for (size_t i = 0; i < b->requests.count; i++) /* their ids first, for is_asked */
+        b->blobs[i] = b->requests.items[i].customer;
+    qsort(b->blobs, b->requests.count, sizeof *b->blobs, by_text);
+    snprintf(path, sizeof path, "%s/customers.jsonl", o->workload);
+    int rc = workload_read(&calls, path, &asked, &b->memory, e);
+    if (rc)
+        return rc;
+    b->all_customers = calls.customers;
+    rc = workload_customers_make(&b->customers, b->policy, &calls, &b->memory, e);
+    workload_calls_free(&calls);
+    for (size_t i = 0; i < b->requests.count && !rc; i++) {
         b->blobs[i] = workload_customers_find(b->customers, b->requests.items[i].customer);
-    return 0;
+        if (!b->blobs[i].n)
+            rc = error_set(e, ERR_NOTFOUND, "%s: no customer %.*s", path,
+                           STR_ARG(b->requests.items[i].customer));
+    }
+    return rc;
 }
 
 static int load(struct bench *b, const struct options *o, struct error *e)
@@ -185,6 +224,8 @@ static int load(struct bench *b, const struct options *o, struct error *e)
     diags_print(&d, stderr);
     if (!rc)
         rc = load_reference(b, o->workload, e);
+    if (!rc)
+        rc = load_requests(b, o, e);
     if (!rc)
         rc = load_customers(b, o, e);
     if (rc)
@@ -296,12 +337,14 @@ static int reference_block(struct bench *b, struct error *e)
 {
     size_t at = 0, features = binding_features(b->binding);
     for (size_t i = 0; i < BLOCK; i++) {
+        uint64_t before = mallocs;
         int64_t from = clock_mono_ns();
         int rc = booster_margins(b->reference, b->rows + at * features, b->row_counts[i], features,
                                  b->margins + at, e);
         if (rc)
             return rc;
         b->us[STAGES_COUNT][b->us_count - BLOCK + i] = (double)(clock_mono_ns() - from) / 1000;
+        b->reference_mallocs += mallocs - before;
         at += b->row_counts[i];
     }
     for (size_t i = 0; i < at; i++) {
@@ -341,7 +384,7 @@ static int run_block(struct bench *b, size_t from, struct error *e)
 /* The sums are those of the last round; times add up over all rounds. */
 static int run_round(struct bench *b, struct error *e)
 {
-    b->scored = b->differing = b->suppressed = b->mallocs = 0;
+    b->scored = b->differing = b->suppressed = b->mallocs = b->scorer_mallocs = b->reference_mallocs = 0;
     for (size_t i = 0; i < b->requests.count; i += BLOCK) {
         int rc = run_block(b, i, e);
         if (rc)
@@ -383,9 +426,11 @@ static void report(struct bench *b, const struct options *o)
                    reference / us, (unsigned long long)b->differing);
         if (s == STAGE_ALL)
             printf(" requests=%zu customers=%zu rounds=%d suppressed=%.4f", b->requests.count,
-                   workload_customers_count(b->customers), (int)o->rounds, (double)b->suppressed / calls);
+                   b->all_customers, (int)o->rounds, (double)b->suppressed / calls);
         if (s == STAGE_ALL && COUNTING)
-            printf(" mallocs=%g", (double)b->mallocs / calls);
+            printf(" mallocs=%g scorer_mallocs=%g reference_mallocs=%g",
+                   (double)(b->mallocs - b->scorer_mallocs) / calls, (double)b->scorer_mallocs / calls,
+                   (double)b->reference_mallocs / calls);
         printf("\n");
     }
 }

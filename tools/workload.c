@@ -3,6 +3,7 @@
 #include "decide/request_wire.h"
 #include "net/proto_check.h"
 #include "net/proto_json.h"
+#include "server/op_decide.h"
 #include "state/codec.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -32,7 +33,9 @@ static enum workload_kind unwrap(struct str *line)
     static const struct {
         struct str head;
         enum workload_kind kind;
-    } heads[] = {{{"{\"upsert\":", 10}, WORKLOAD_UPSERT}, {{"{\"signal\":", 10}, WORKLOAD_SIGNAL}};
+    } heads[] = {{{"{\"upsert\":", 10}, WORKLOAD_UPSERT},
+                 {{"{\"decide\":", 10}, WORKLOAD_DECIDE},
+                 {{"{\"signal\":", 10}, WORKLOAD_SIGNAL}};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
         if (str_starts(*line, heads[i].head) && line->p[line->n - 1] == '}') {
             *line = (struct str){line->p + heads[i].head.n, line->n - heads[i].head.n - 1};
@@ -67,6 +70,21 @@ static int read_line(struct workload_call *out, struct str line, struct arena *s
     return 0;
 }
 
+/* The customer's id as it stands in a line, without reading all of it. False: nothing plain to be found. */
+static bool peek_customer(struct str line, struct str *out)
+{
+    static const char key[] = "\"customer_id\":\"";
+    const char *at = memmem(line.p, line.n, key, sizeof key - 1);
+    if (!at)
+        return false;
+    at += sizeof key - 1;
+    const char *end = memchr(at, '"', (size_t)(line.p + line.n - at));
+    if (!end || memchr(at, '\\', (size_t)(end - at)))
+        return false;
+    *out = (struct str){at, (size_t)(end - at)};
+    return true;
+}
+
 static struct workload_call *next_call(struct workload_calls *c)
 {
     if (c->count == c->capacity) {
@@ -80,9 +98,36 @@ static struct workload_call *next_call(struct workload_calls *c)
     return &c->items[c->count++];
 }
 
-int workload_read(struct workload_calls *out, const char *file, struct arena *arena, struct error *e)
+struct reading {
+    struct workload_calls *out;
+    const struct workload_filter *filter;
+    struct arena *scratch, *arena;
+    struct buf before; /* id of the line before */
+};
+
+static int take_line(struct reading *r, struct str line, struct error *e)
+{
+    struct str id;
+    bool known = peek_customer(line, &id);
+    if (!known || !str_eq(id, (struct str){(const char *)r->before.p, r->before.n})) {
+        r->out->customers++;
+        buf_clear(&r->before);
+        if (known)
+            buf_str(&r->before, id);
+    }
+    if (known && r->filter && !r->filter->keep(r->filter->ctx, id))
+        return 0;
+    struct workload_call *call = next_call(r->out);
+    arena_reset(r->scratch);
+    return call ? read_line(call, line, r->scratch, r->arena, e)
+                : error_set(e, ERR_NOSPACE, "the file does not fit the memory");
+}
+
+int workload_read(struct workload_calls *out, const char *file, const struct workload_filter *filter,
+                  struct arena *arena, struct error *e)
 {
     struct arena scratch;
+    struct reading r = {out, filter, &scratch, arena, {0}};
     char *text = NULL;
     size_t capacity = 0, number = 0;
     int rc = 0;
@@ -91,16 +136,13 @@ int workload_read(struct workload_calls *out, const char *file, struct arena *ar
     if (!in)
         return error_set(e, ERR_IO, "%s: %s", file, strerror(errno));
     arena_init(&scratch, LINE_MEMORY_MAX);
+    buf_init(&r.before, LINE_MAX_BYTES);
     for (ssize_t n; !rc && (n = getline(&text, &capacity, in)) >= 0;) {
         number++;
         while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
             n--;
-        if (n == 0)
-            continue;
-        struct workload_call *call = next_call(out);
-        arena_reset(&scratch);
-        rc = call ? read_line(call, (struct str){text, (size_t)n}, &scratch, arena, e)
-                  : error_set(e, ERR_NOSPACE, "the file does not fit the memory");
+        if (n > 0)
+            rc = take_line(&r, (struct str){text, (size_t)n}, e);
     }
     if (rc)
         error_prefix(e, "%s:%zu", file, number);
@@ -108,6 +150,7 @@ int workload_read(struct workload_calls *out, const char *file, struct arena *ar
         rc = error_set(e, ERR_IO, "%s: %s", file, strerror(errno));
     fclose(in);
     free(text);
+    buf_free(&r.before);
     arena_free(&scratch);
     if (rc)
         workload_calls_free(out);
@@ -140,6 +183,29 @@ static uint32_t *slot_of(const struct workload_customers *c, struct str id)
     return &c->slots[at];
 }
 
+/* A decision as a server without a model makes it, and what it books. */
+static int apply_decide(const Tact__V1__DecideRequest *m, const struct workload_call *call,
+                        const struct policy *p, struct state *s, struct arena *arena, struct error *e)
+{
+    struct decide_request r;
+    struct decision d;
+    int rc = request_decide(m, p, call->as_of_ms, arena, &r, e);
+    if (!rc && decide_apply_signals(s, &r, call->as_of_ms) < 0)
+        rc = error_set(e, ERR_NOSPACE, "the customer's state does not fit the memory");
+    if (rc)
+        return rc;
+    struct id128 id = op_decision_id(r.customer, r.request_id, arena);
+    const struct decide_input in = {.policy = p,
+                                    .world_id = "",
+                                    .state = s,
+                                    .request = &r,
+                                    .now_ms = call->as_of_ms,
+                                    .seed = op_decision_seed(id),
+                                    .decision_id = id};
+    rc = decide(&in, arena, &d, e);
+    return rc || r.mode != MODE_RESERVE ? rc : decision_reserve(&d, s, e);
+}
+
 static int apply(const struct workload_call *call, const struct policy *p, struct state *s,
                  struct arena *arena, struct error *e)
 {
@@ -152,8 +218,8 @@ static int apply(const struct workload_call *call, const struct policy *p, struc
         int rc = request_upsert((const Tact__V1__UpsertRequest *)m, p, call->as_of_ms, arena, &u, e);
         return rc ? rc : upsert_apply(&u, s, e);
     }
-    if (call->kind != WORKLOAD_SIGNAL)
-        return error_set(e, ERR_INVALID, "a decision among the customers");
+    if (call->kind == WORKLOAD_DECIDE)
+        return apply_decide((const Tact__V1__DecideRequest *)m, call, p, s, arena, e);
     struct decide_request r = {.signal_count = ((const Tact__V1__SignalRequest *)m)->n_signals};
     int rc = request_signals((const Tact__V1__SignalRequest *)m, p, call->as_of_ms, arena, &r.signals, e);
     if (!rc && decide_apply_signals(s, &r, call->as_of_ms) < 0)

@@ -21,21 +21,28 @@ struct workload_call {
 struct workload_calls {
     struct workload_call *items;
     size_t count, capacity;
+    size_t customers; /* of the file, skipped ones too; the lines of one stand together */
 };
 
 /* "/tact.v1.Decisions/Decide" and so on. */
 const char *workload_path(enum workload_kind kind);
 
-/* All lines of a file, in the arena (items: freed by workload_calls_free). A line is {"upsert": {…}}, {"signal": {…}}
- * or a DecideRequest. ERR_IO, ERR_NOSPACE, or ERR_INVALID with file and line. */
-int workload_read(struct workload_calls *out, const char *file, struct arena *arena,
-                  struct error *e) MUST_CHECK;
+/* Which customers' lines are wanted; keep = NULL: all. The others are skipped unread, which is much faster. */
+struct workload_filter {
+    void *ctx;
+    bool (*keep)(void *ctx, struct str customer);
+};
+
+/* The lines of a file, in the arena (items: freed by workload_calls_free). A line is {"upsert": {…}}, {"decide": {…}},
+ * {"signal": {…}}, or a DecideRequest without that wrapper. ERR_IO, ERR_NOSPACE, or ERR_INVALID with file and line. */
+int workload_read(struct workload_calls *out, const char *file, const struct workload_filter *filter,
+                  struct arena *arena, struct error *e) MUST_CHECK;
 void workload_calls_free(struct workload_calls *c);
 
 struct workload_customers;
 
-/* Applies the calls (no decisions) in order to customers never seen before, under a bound policy; blobs are written as
- * of each call's as_of_ms. The arena keeps them. */
+/* Applies the calls in order to customers never seen before, under a bound policy and without a model; decisions count by
+ * the contacts that they book. Blobs are written as of each call's as_of_ms. The arena keeps them. */
 int workload_customers_make(struct workload_customers **out, const struct policy *p,
                             const struct workload_calls *calls, struct arena *arena,
                             struct error *e) MUST_CHECK;

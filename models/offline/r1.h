@@ -4,14 +4,16 @@
  *
  *   policy/           100 actions with 3 rules each, 12 suppressions, 8 contact limits, 4 channels (r1_policy.h)
  *   bundle/           the model as XGBoost writes one (r1_model.h)
- *   customers.jsonl   a line a call: {"upsert": tact.v1.UpsertRequest} or {"signal": tact.v1.SignalRequest}
+ *   customers.jsonl   a line a call: {"upsert": tact.v1.UpsertRequest}, {"decide": tact.v1.DecideRequest} that
+ *                     books contacts, {"signal": tact.v1.SignalRequest}; those of one customer stand together
  *   requests.jsonl    a line a tact.v1.DecideRequest
  *
  * The week is that of Monday 2025-01-13: customers are written as of its Monday, 08:00 in Tehran, and requests ask
  * as of 09:00 to 20:00 on its days, so a server needs --allow-as-of. Variant `full`: every action passes every rule and
  * reaches the scorer; `filtered`: about 30 of 100 do. One policy serves both: each rule is a condition on the customer,
  * or context.open_to_all, which only the requests of `full` carry. One customer in twenty has trouble that a suppression
- * is for; `full` asks for none of them.
+ * is for, and was written to so lately that limits are full; `full` asks for none of them. Contacts are what the policy
+ * chose: a server with a model books others than one without, as many or nearly so.
  *
  * Policy and bundle are always the same bytes. Customers and requests depend on the seed and the numbers alone; one
  * customer does not depend on how many others there are. Integers and + − × ÷ of doubles decide every byte, so they are

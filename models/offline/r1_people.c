@@ -2,7 +2,9 @@
  *
  * A customer's generator is seeded by the workload's seed and the customer's number. Ages of events are drawn as the
  * product of two even draws, so that recent ones are likelier. Nobody has trouble but every twentieth customer, so that
- * for all others no suppression of the policy fires in the week.
+ * for all others no suppression of the policy fires in the week, and no limit is full: they were written to in earlier
+ * days, one e-mail of the two a week at most and nothing in the last two days. Those in trouble were, too often.
+ * At most one draw stands in a call's arguments, since compilers differ in the order in which they evaluate those.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/r1_people.h"
 #include "base/exact.h"
@@ -36,6 +38,13 @@ static const char *pick(struct rng *r, const char *const *words)
     return words[rng_below(r, r1_word_count(words))];
 }
 
+/* From low to high + 0.99; whole cents. */
+static void put_amount(FILE *out, struct rng *r, int low, int high)
+{
+    int whole = between(r, low, high), cents = between(r, 0, 99);
+    fprintf(out, "%d.%02d", whole, cents);
+}
+
 static void customer_id(uint32_t number, char id[16])
 {
     snprintf(id, 16, "c%07" PRIu32, number);
@@ -53,21 +62,55 @@ static void upsert(FILE *out, struct rng *r, const char *id)
                                         "silver", "silver", "gold",  "gold",  NULL};
     static const char *const consents[][2] = {
         {"email", "promotional"}, {"email", "ask"}, {"push", "promotional"}, {"push", "service"}};
+    const char *name = pick(r, names), *zone = rng_below(r, 4) ? zones[0] : pick(r, zones),
+               *tier = pick(r, tiers);
+    int age = between(r, 18, 79), tenure = between(r, 10, 3650);
     fprintf(out, "{\"upsert\":{\"customer_id\":\"%s\",\"profile\":{\"first_name\":{\"string_value\":\"%s\"}",
-            id, pick(r, names));
-    fprintf(out, ",\"time_zone\":{\"string_value\":\"%s\"},\"tier\":{\"string_value\":\"%s\"}",
-            rng_below(r, 4) ? zones[0] : pick(r, zones), pick(r, tiers));
-    fprintf(out, ",\"age_years\":{\"int_value\":%d},\"tenure_days\":{\"int_value\":%d}", between(r, 18, 79),
-            between(r, 10, 3650));
-    fprintf(out, ",\"spend_365d\":{\"number_value\":%d.%02d},\"newsletter\":{\"bool_value\":%s}",
-            between(r, 0, 1999), between(r, 0, 99), rng_below(r, 2) ? "true" : "false");
+            id, name);
+    fprintf(out, ",\"time_zone\":{\"string_value\":\"%s\"},\"tier\":{\"string_value\":\"%s\"}", zone, tier);
+    fprintf(out, ",\"age_years\":{\"int_value\":%d},\"tenure_days\":{\"int_value\":%d}", age, tenure);
+    fputs(",\"spend_365d\":{\"number_value\":", out);
+    put_amount(out, r, 0, 1999);
+    fprintf(out, "},\"newsletter\":{\"bool_value\":%s}", rng_below(r, 2) ? "true" : "false");
     fprintf(out, ",\"favourite\":{\"string_value\":\"%s\"}},\"consents\":[", pick(r, r1_categories));
     for (size_t i = 0; i < sizeof consents / sizeof *consents; i++)
         fprintf(out,
                 "%s{\"channel\":\"%s\",\"purpose\":\"%s\",\"granted\":true,\"time_ms\":%" PRId64
-                ",\"source\":\"account settings\"}",
+                ",\"source\":\"settings\"}",
                 i ? "," : "", consents[i][0], consents[i][1], LOADED_MS - between(r, 1, 300) * DAY_MS);
     fprintf(out, "],\"as_of_ms\":%" PRId64 "}}\n", LOADED_MS);
+}
+
+/* ---- contacts ---- */
+
+/* What was sent in an earlier day's afternoon: a reservation, which the policy keeps for 30 days without a word. The
+ * rules leave a handful of actions to somebody of whom only the profile is known; nobody is asked anything (the
+ * suppression lost_visitor), or the one question a month would be spent. */
+static void contact(FILE *out, struct rng *r, const char *id, const char *channel, int days_ago, int most)
+{
+    int64_t as_of = MONDAY_MS - days_ago * DAY_MS + 11 * HOUR_MS + between(r, 0, 7 * 60 - 1) * MINUTE_MS;
+    fprintf(
+        out,
+        "{\"decide\":{\"request_id\":\"%s%d\",\"customer_id\":\"%s\",\"channel\":\"%s\",\"max_actions\":%d,"
+        "\"mode\":\"RESERVE\",\"context\":{\"device\":{\"string_value\":\"phone\"},\"basket\":{\"number_"
+        "value\":0},"
+        "\"minutes_on_site\":{\"number_value\":60},\"open_to_all\":{\"bool_value\":false}},\"as_of_ms\":"
+        "%" PRId64 "}}\n",
+        channel, days_ago, id, channel, most, as_of);
+}
+
+static void contacts(FILE *out, struct rng *r, const char *id, bool in_trouble)
+{
+    if (rng_below(r, 2))
+        contact(out, r, id, "email", between(r, 10, 28), 2);
+    if (rng_below(r, 3))
+        contact(out, r, id, "push", between(r, 3, 20), 1);
+    if (rng_below(r, 3))
+        contact(out, r, id, "email", between(r, 4, 6), 1);
+    if (!in_trouble)
+        return;
+    contact(out, r, id, "email", 2, 2);
+    contact(out, r, id, "push", 1, 3);
 }
 
 /* ---- history ---- */
@@ -103,7 +146,7 @@ static void put_category(struct history *h, const char *mine)
 static void shopping(struct history *h, const char *mine)
 {
     struct rng *r = h->rng;
-    for (int n = between(r, 12, 24); n > 0; n--) {
+    for (int n = between(r, 10, 21); n > 0; n--) {
         begin(h, "page_view", some_time(r, 5 * MINUTE_MS, 80 * DAY_MS));
         put_category(h, mine);
         fprintf(h->out, ",\"seconds\":{\"number_value\":%d}}}", between(r, 5, 240));
@@ -113,17 +156,21 @@ static void shopping(struct history *h, const char *mine)
         put_category(h, mine);
         fputs("}}", h->out);
     }
-    for (int n = between(r, 4, 9); n > 0; n--) {
+    for (int n = between(r, 3, 8); n > 0; n--) {
         begin(h, "cart_add", some_time(r, 20 * MINUTE_MS, 90 * DAY_MS));
         put_category(h, mine);
-        fprintf(h->out, ",\"price\":{\"number_value\":%d.%02d}}}", between(r, 5, 180), between(r, 0, 99));
+        fputs(",\"price\":{\"number_value\":", h->out);
+        put_amount(h->out, r, 5, 180);
+        fputs("}}}", h->out);
     }
     for (int n = between(r, 3, 8); n > 0; n--) {
         begin(h, "purchase", some_time(r, DAY_MS, 360 * DAY_MS));
         put_category(h, mine);
-        fprintf(h->out, ",\"amount\":{\"number_value\":%d.%02d}}}", between(r, 8, 240), between(r, 0, 99));
+        fputs(",\"amount\":{\"number_value\":", h->out);
+        put_amount(h->out, r, 8, 240);
+        fputs("}}}", h->out);
     }
-    for (int n = between(r, 2, 8); n > 0; n--) {
+    for (int n = between(r, 2, 6); n > 0; n--) {
         begin(h, "email_open", some_time(r, HOUR_MS, 60 * DAY_MS));
         fprintf(h->out, "\"campaign\":{\"string_value\":\"week%d\"}}}", between(r, 1, 9));
     }
@@ -152,18 +199,20 @@ static void returned(struct history *h, int64_t ago_ms, const char *category, co
 static void trouble(struct history *h)
 {
     struct rng *r = h->rng;
+    const char *topic = pick(r, r1_topics), *reason = rng_below(r, 2) ? "size" : "damaged";
+    int bad = between(r, 4, 11), good = between(r, 12, 20); /* quarters of a point */
     switch (rng_below(r, 4)) {
     case 0:
-        support(h, some_time(r, HOUR_MS, 5 * DAY_MS), pick(r, r1_topics), 0);
+        support(h, some_time(r, HOUR_MS, 5 * DAY_MS), topic, 0);
         break;
     case 1:
-        support(h, some_time(r, DAY_MS, 4 * DAY_MS), pick(r, r1_topics), between(r, 4, 11));
+        support(h, some_time(r, DAY_MS, 4 * DAY_MS), topic, bad);
         break;
     case 2:
-        support(h, some_time(r, 8 * DAY_MS, 10 * DAY_MS), "complaint", between(r, 12, 20));
+        support(h, some_time(r, 8 * DAY_MS, 10 * DAY_MS), "complaint", good);
         break;
     default:
-        returned(h, some_time(r, HOUR_MS, 3 * DAY_MS), "fashion", rng_below(r, 2) ? "size" : "damaged");
+        returned(h, some_time(r, HOUR_MS, 3 * DAY_MS), "fashion", reason);
         break;
     }
 }
@@ -176,10 +225,12 @@ static void signals(FILE *out, struct rng *r, const char *id, bool in_trouble)
     const char *mine = pick(r, r1_categories);
     fprintf(out, "{\"signal\":{\"customer_id\":\"%s\",\"signals\":[", id);
     shopping(&h, mine);
+    const char *topic = pick(r, calm), *reason = pick(r, reasons);
+    int csat = between(r, 12, 20);
     if (rng_below(r, 3) == 0)
-        support(&h, some_time(r, 40 * DAY_MS, 200 * DAY_MS), pick(r, calm), between(r, 12, 20));
+        support(&h, some_time(r, 40 * DAY_MS, 200 * DAY_MS), topic, csat);
     if (rng_below(r, 3) == 0)
-        returned(&h, some_time(r, 16 * DAY_MS, 200 * DAY_MS), mine, pick(r, reasons));
+        returned(&h, some_time(r, 16 * DAY_MS, 200 * DAY_MS), mine, reason);
     if (in_trouble)
         trouble(&h);
     fprintf(out, "],\"as_of_ms\":%" PRId64 "}}\n", LOADED_MS);
@@ -192,6 +243,7 @@ void r1_customer(FILE *out, uint64_t seed, uint32_t number)
     rng_seed(&r, seed * UINT64_C(0x9e3779b97f4a7c15) + number + 1);
     customer_id(number, id);
     upsert(out, &r, id);
+    contacts(out, &r, id, troubled(number));
     signals(out, &r, id, troubled(number));
 }
 
@@ -261,14 +313,15 @@ static void request(FILE *out, struct rng *r, uint32_t customer, bool filtered)
     uint64_t channel = rng_below(r, sizeof channels / sizeof *channels);
     /* Messages go out from 11:00 to 18:00, so that no customer's zone has quiet hours. */
     int64_t from = channel < 7 ? 9 * HOUR_MS : 11 * HOUR_MS, span = channel < 7 ? 11 * HOUR_MS : 7 * HOUR_MS;
-    int64_t as_of =
-        MONDAY_MS + (int64_t)rng_below(r, 7) * DAY_MS + from + (int64_t)rng_below(r, (uint64_t)span);
+    int64_t day = MONDAY_MS + (int64_t)rng_below(r, 7) * DAY_MS;
+    int64_t as_of = day + from + (int64_t)rng_below(r, (uint64_t)span);
     fprintf(out, "{\"customer_id\":\"%s\",\"channel\":\"%s\"", id, channels[channel]);
     if (channel < 3)
         fputs(",\"placements\":[\"hero\",\"side\"]", out);
     fprintf(out, ",\"context\":{\"device\":{\"string_value\":\"%s\"}", pick(r, devices));
-    fprintf(out, ",\"basket\":{\"number_value\":%d.%02d}", between(r, 0, 199), between(r, 0, 99));
-    fprintf(out, ",\"minutes_on_site\":{\"number_value\":%d}", between(r, 0, 50));
+    fputs(",\"basket\":{\"number_value\":", out);
+    put_amount(out, r, 0, 199);
+    fprintf(out, "},\"minutes_on_site\":{\"number_value\":%d}", between(r, 0, 50));
     fprintf(out, ",\"open_to_all\":{\"bool_value\":%s}},\"as_of_ms\":%" PRId64 "}\n",
             filtered ? "false" : "true", as_of);
 }

@@ -41,9 +41,10 @@ static const char *const customer_head =
     "    direction: outbound\n"
     "    cost: 0.004\n"
     "    quiet_hours: {from: \"21:00\", to: \"08:00\", except: [transactional]}\n"
-    "    confirm_within: 1h\n"
+    "    confirm_within: 30d  # nobody confirms in a benchmark\n"
     "    content: [subject, body]\n"
-    "  push: {direction: outbound, cost: 0.001, quiet_hours: {from: \"21:30\", to: \"08:00\"}, content: "
+    "  push: {direction: outbound, cost: 0.001, quiet_hours: {from: \"21:30\", to: \"08:00\"}, "
+    "confirm_within: 30d, content: "
     "[body]}\n\n"
     "features:\n";
 
@@ -128,6 +129,7 @@ static void one_of(FILE *out, struct rng *r, const char *feature)
 
 static void eligibility(FILE *out, struct rng *r)
 {
+    int least = between(r, 20, 34), below = between(r, 58, 70);
     if (rng_below(r, 2)) {
         one_of(out, r, "profile.favourite");
         return;
@@ -137,8 +139,7 @@ static void eligibility(FILE *out, struct rng *r)
         fprintf(out, "profile.tier != 'basic' || profile.tenure_days >= %d", between(r, 16, 36) * 100);
         break;
     case 1:
-        fprintf(out, "profile.age_years >= %d && profile.age_years < %d", between(r, 20, 34),
-                between(r, 58, 70));
+        fprintf(out, "profile.age_years >= %d && profile.age_years < %d", least, below);
         break;
     case 2:
         fprintf(out, "profile.spend_365d >= %d.0", between(r, 6, 24) * 50);
@@ -158,6 +159,8 @@ static void eligibility(FILE *out, struct rng *r)
 
 static void applicability(FILE *out, struct rng *r, const char *category)
 {
+    int tens = between(r, 5, 20), times = between(r, 1, 3), spent = between(r, 15, 50),
+        orders = between(r, 4, 8);
     if (rng_below(r, 2)) {
         one_of(out, r, rng_below(r, 2) ? "last_viewed" : "last_search");
         return;
@@ -167,7 +170,7 @@ static void applicability(FILE *out, struct rng *r, const char *category)
         fprintf(out, "views_7d >= %d || last_viewed == '%s'", between(r, 1, 3), category);
         break;
     case 1:
-        fprintf(out, "cart_value_30d > %d.0 || searches_30d >= %d", between(r, 5, 20) * 10, between(r, 1, 3));
+        fprintf(out, "cart_value_30d > %d.0 || searches_30d >= %d", tens * 10, times);
         break;
     case 2:
         fprintf(out, "purchase_age > %dd", between(r, 10, 40));
@@ -176,7 +179,7 @@ static void applicability(FILE *out, struct rng *r, const char *category)
         fprintf(out, "view_age < %dh", between(r, 60, 160));
         break;
     case 4:
-        fprintf(out, "spend_90d < %d.0 && purchases_365d < %d", between(r, 15, 50) * 10, between(r, 4, 8));
+        fprintf(out, "spend_90d < %d.0 && purchases_365d < %d", spent * 10, orders);
         break;
     default:
         fprintf(out, "views_30d >= %d", between(r, 3, 6));
@@ -186,6 +189,9 @@ static void applicability(FILE *out, struct rng *r, const char *category)
 
 static void suitability(FILE *out, struct rng *r, const char *category)
 {
+    int basket = between(r, 8, 14) * 10, adds = between(r, 1, 2), days = between(r, 20, 90),
+        returns = between(r, 0, 1);
+    int pace = between(r, 0, 1), tenths = between(r, 5, 9);
     if (rng_below(r, 2)) {
         one_of(out, r, rng_below(r, 2) ? "last_bought" : "last_cart");
         return;
@@ -198,13 +204,13 @@ static void suitability(FILE *out, struct rng *r, const char *category)
         fprintf(out, "last_bought != '%s' || purchase_age > %dd", category, between(r, 20, 60));
         break;
     case 2:
-        fprintf(out, "context.basket < %d.0 || cart_adds_7d < %d", between(r, 8, 14) * 10, between(r, 1, 2));
+        fprintf(out, "context.basket < %d.0 || cart_adds_7d < %d", basket, adds);
         break;
     case 3:
-        fprintf(out, "age(item_returned) > %dd && returns_90d <= %d", between(r, 20, 90), between(r, 0, 1));
+        fprintf(out, "age(item_returned) > %dd && returns_90d <= %d", days, returns);
         break;
     case 4:
-        fprintf(out, "spend_pace < %d.%d", between(r, 0, 1), between(r, 5, 9));
+        fprintf(out, "spend_pace < %d.%d", pace, tenths);
         break;
     default:
         fprintf(out, "opens_30d < %d", between(r, 3, 4));

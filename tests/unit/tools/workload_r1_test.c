@@ -59,7 +59,7 @@ static void read_calls(struct workload_calls *calls, const char *name)
     char path[256];
     struct error e = {0};
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (workload_read(calls, path, &memory, &e))
+    if (workload_read(calls, path, NULL, &memory, &e))
         fail_msg("%s", e.text);
 }
 
@@ -151,10 +151,10 @@ static void test_known_bytes(void **state)
         const char *file;
         uint64_t hash;
     } known[] = {
-        {"full/policy/customer.yaml", 0x6c7a6d5e40070bf1}, {"full/policy/actions.yaml", 0x43517fe147e18851},
+        {"full/policy/customer.yaml", 0x1847fb5da7f09e03}, {"full/policy/actions.yaml", 0x4a751f8d472dd059},
         {"full/policy/rules.yaml", 0x07c899f98a352954},    {"full/bundle/bundle.yaml", 0xecc3f109ac4d725f},
         {"full/bundle/model.json", 0x83c375988496afc8},    {"full/bundle/golden.csv", 0xa7663be614b8370c},
-        {"full/customers.jsonl", 0x6ffa2150d01882e5},      {"full/requests.jsonl", 0xc54a44d1a3af077d},
+        {"full/customers.jsonl", 0xfedf9e8d9c38c60e},      {"full/requests.jsonl", 0x260fff6611123237},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         size_t size;
@@ -172,7 +172,8 @@ static void test_customers_stand_alone(void **state)
     write_workload("few", false, false, 7, 10, false);
     read_calls(&few, "few/customers.jsonl");
     read_calls(&many, "full/customers.jsonl");
-    assert_int_equal(few.count, 20);
+    assert_int_equal(few.customers, 10);
+    assert_in_range(few.count, 20 + 1, 70);
     for (size_t i = 0; i < few.count; i++)
         assert_true(str_eq(few.items[i].message, many.items[i].message));
     workload_calls_free(&few);
@@ -264,6 +265,8 @@ static void test_model_splits_on_all_features(void **state)
 
 struct sums {
     size_t requests, scored, least, most, chosen, outbound;
+    size_t contacts, contacted,
+        capped;       /* in all states; requests that found some; actions that a full limit took */
     double low, high; /* propensities */
 };
 
@@ -295,6 +298,7 @@ static void decide_one(const struct workload_call *call, const struct scorer *sc
         fail_msg("%s", e.text);
     size_t scored = 0;
     for (size_t i = 0; i < policy->action_count; i++) {
+        sums->capped += d.candidates[i].block.kind == BLOCK_LIMIT;
         if (d.candidates[i].stage != STAGE_CHOSEN && d.candidates[i].stage != STAGE_ARBITRATION)
             continue;
         double p = d.candidates[i].factors.propensity;
@@ -304,6 +308,8 @@ static void decide_one(const struct workload_call *call, const struct scorer *sc
         scored++;
     }
     sums->requests++;
+    sums->contacts += s.contact_count;
+    sums->contacted += s.contact_count > 0;
     sums->scored += scored;
     sums->least = scored < sums->least ? scored : sums->least;
     sums->most = scored > sums->most ? scored : sums->most;
@@ -323,9 +329,11 @@ static struct sums decide_all(const char *name, const struct scorer *scorer)
         decide_one(&calls.items[i], scorer, &arena, &sums);
     arena_free(&arena);
     workload_calls_free(&calls);
-    print_message("%s: %.2f actions scored (%zu to %zu), %zu of %zu with a choice, %zu outbound\n", name,
-                  (double)sums.scored / (double)sums.requests, sums.least, sums.most, sums.chosen,
-                  sums.requests, sums.outbound);
+    print_message(
+        "%s: %.2f actions scored (%zu to %zu), %zu of %zu with a choice, %zu outbound, %.2f contacts, "
+        "%zu actions capped\n",
+        name, (double)sums.scored / (double)sums.requests, sums.least, sums.most, sums.chosen, sums.requests,
+        sums.outbound, (double)sums.contacts / (double)sums.requests, sums.capped);
     return sums;
 }
 
@@ -338,6 +346,8 @@ static void test_full_scores_all(void **state)
         struct sums s = decide_all(files[i], NULL);
         assert_int_equal(s.least, 100);
         assert_int_equal(s.chosen, s.requests);
+        assert_int_equal(s.capped, 0);
+        assert_in_range(s.contacted, s.requests * 8 / 10, s.requests);
         assert_in_range(s.outbound, REQUESTS / 5, REQUESTS / 2);
     }
 }
@@ -353,6 +363,8 @@ static void test_filtered_scores_thirty(void **state)
         assert_in_range(s.scored, 28 * s.requests, 32 * s.requests);
         assert_true(s.most < 100);
         assert_in_range(s.chosen, s.requests * 9 / 10, s.requests);
+        assert_in_range(s.contacts, s.requests, 3 * s.requests);
+        assert_in_range(s.capped, 1, s.requests); /* those in trouble */
     }
 }
 
