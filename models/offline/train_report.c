@@ -310,15 +310,13 @@ static void print_policies(const struct train_result *r, FILE *out)
     struct column value = {0}, over = {0};
     struct line l = {.n = 0};
     char name[BUNDLE_TEXT_MAX + 8];
-    double most = 0;
     size_t width = name_width(&r->data, POLICY_NAME_MAX - 4) + 4;
     if (!m->policy_count)
         return;
     width = width < strlen("best of all") ? strlen("best of all") : width;
-    for (size_t i = 0; i < m->policy_count; i++) /* all numbers of both columns have the same decimals */
-        most = fmax(most, fmax(fabs(m->policies[i].value.value), fabs(m->policies[i].over_nobody.value)));
-    const struct metric largest = plain(most);
-    int decimals = decimals_of(&largest, 1);
+    /* All numbers have decimals as fit what nobody's contact brings: the scale of the label, which a high cost is not. */
+    const struct metric *scale = &m->policies[m->policy_count - 1].value;
+    int decimals = decimals_of(scale, 1);
     for (size_t i = 0; i < m->policy_count; i++) {
         widen(&value, m->policies[i].value, decimals);
         widen(&over, m->policies[i].over_nobody, decimals);
@@ -359,13 +357,13 @@ static void print_stages(const struct train_result *r, FILE *out)
                   {"folds", r->folds_stage},     {"fit", r->fit_stage},
                   {"measure", r->measure_stage}, {"write", r->write_stage}};
     struct train_stage all = {0, 0};
-    fprintf(out, "\nseconds of the processor: ");
+    fprintf(out, "\nCPU seconds: ");
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
         fprintf(out, "%s %.2f, ", stages[i].name, stages[i].s.cpu_s);
         all.cpu_s += stages[i].s.cpu_s;
         all.wall_s += stages[i].s.wall_s;
     }
-    fprintf(out, "all %.2f (on the clock %.2f)\n", all.cpu_s, all.wall_s);
+    fprintf(out, "all %.2f (clock %.2f)\n", all.cpu_s, all.wall_s);
 }
 
 void train_report_print(const struct train_result *r, const char *out_folder, const char *test_rows,
