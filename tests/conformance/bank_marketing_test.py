@@ -178,8 +178,8 @@ def hillstrom(kind):
         treated, t = arm[tested][both] == k, y[tested][both]
         z = np.where(treated, t / p, -t / (1 - p))
         theirs = uplift_figures((fresh[got["arm"]] - fresh["silence"])[both], z)
-        # The average effect asks no model: it is the same number. The others move a little with XGBoost's version, since
-        # bins of numbers, and with them splits that are nearly as good as others, fall otherwise.
+        # The average effect asks no model: it is the same number. The others move with the order of the training rows, by which
+        # XGBoost's bins of numbers differ a little: which of equal rows are test rows is not told.
         for name, want in theirs.items():
             g, width = got[name], got[name]["high"] - got[name]["low"]
             off = abs(g["value"] - want)

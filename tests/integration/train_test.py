@@ -58,17 +58,71 @@ p = train("three", changed("action.yaml", "action: {column: action}", "action: {
 check("an action that the policy lacks is named", p.returncode == 1 and "has no action fashion" in p.stderr, p.stderr[-1000:])
 check("wrong usage", subprocess.run([TACT, "train", "--csv", DATA], stderr=subprocess.DEVNULL).returncode == 2)
 
-before = sorted(os.listdir(FOLDER))
-slow = changed("slow.yaml", "rounds: 60", "rounds: 10000")
-for number in (signal.SIGINT, signal.SIGTERM):
-    p = subprocess.Popen([TACT, "train", "--csv", DATA, "--config", slow, "--out", os.path.join(FOLDER, "never")], stderr=subprocess.PIPE)
+p = train("rows", CONFIG, "--test-rows", os.path.join(FOLDER, "test.csv"), "--json")
+report = json.loads(p.stdout)
+lines, rows = open(DATA).read().splitlines(), open(os.path.join(FOLDER, "test.csv")).read().splitlines()
+check("the test rows are in a file", rows[0] == lines[0] and len(rows) == 1 + report["rows"]["test"] and report["test_rows"].endswith("test.csv"),
+      len(rows))
+places = iter(lines[1:])
+check("as they stand in the table and in its order", all(row in places for row in rows[1:]))
+bins = report["test"]["models"][0]["calibration"]
+check("ten groups of rows by prediction", len(bins) == 10 and sum(b["rows"] for b in bins) == report["rows"]["test"] and
+      all(a["predicted"] <= b["predicted"] for a, b in zip(bins, bins[1:])), bins)
+packed = subprocess.run("cat '%s' | zstd -qc" % DATA, shell=True, stdout=subprocess.PIPE, check=True).stdout
+p = subprocess.run([TACT, "train", "--csv", "-", "--config", CONFIG, "--out", os.path.join(FOLDER, "piped"), "--test-rows",
+                    os.path.join(FOLDER, "piped.csv")], input=packed, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+check("the same from a compressed pipe", p.returncode == 0 and filecmp.cmp(os.path.join(FOLDER, "test.csv"), os.path.join(FOLDER, "piped.csv"), False),
+      p.stderr[-1000:])
+lines = p.stdout.decode().splitlines()
+check("the report for people fits a page", all(len(line) <= 110 and line == line.rstrip() for line in lines if "/" not in line), lines)
+
+
+def started(p, number):
+    """Until it listens to the signal."""
     end = time.time() + 60
-    while time.time() < end:  # until it listens to the signal
+    while time.time() < end:
         caught = [line for line in open("/proc/%d/status" % p.pid) if line.startswith("SigCgt")]
         if caught and int(caught[0].split()[1], 16) >> (number - 1) & 1:
-            break
+            return
+    raise AssertionError("it never listens to signals")
+
+
+def interrupted(name, p, number):
     p.send_signal(number)
     text = p.communicate(timeout=120)[1].decode()
-    check("%s ends it with 130" % number.name, p.returncode == 130 and "stopped before the training was done" in text, (p.returncode, text[-500:]))
-check("nothing is left behind", sorted(os.listdir(FOLDER)) == sorted(before + ["slow.yaml"]), os.listdir(FOLDER))
+    check("%s while %s ends it with 130" % (number.name, name), p.returncode == 130 and "stopped before the training was done" in text,
+          (p.returncode, text[-500:]))
+
+
+def traced(*options, **more):
+    return subprocess.Popen([TACT, "train", "--config", slow, "--out", os.path.join(FOLDER, "never"), "--test-rows", os.path.join(FOLDER, "test.csv"),
+                             *options], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, **more)
+
+
+def busy(p, seconds):
+    """Until the process has worked so long."""
+    def worked():
+        fields = open("/proc/%d/stat" % p.pid).read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    while p.poll() is None and worked() < seconds:
+        time.sleep(0.01)
+
+
+slow = changed("slow.yaml", "rounds: 60", "rounds: 10000")
+before = sorted(os.listdir(FOLDER))
+rows = open(os.path.join(FOLDER, "test.csv")).read()
+for number in (signal.SIGINT, signal.SIGTERM):
+    p = traced("--csv", DATA)
+    started(p, number)
+    interrupted("beginning", p, number)
+    p = traced("--csv", DATA)
+    busy(p, 1)  # reading takes less than a tenth of that, and 10,000 rounds much more
+    interrupted("fitting", p, number)
+    p = traced("--csv", "-", stdin=subprocess.PIPE)
+    started(p, number)
+    p.stdin.write(open(DATA, "rb").read()[:1 << 20])  # more of it never comes
+    p.stdin.flush()
+    interrupted("reading", p, number)
+check("nothing is left behind", sorted(os.listdir(FOLDER)) == before, os.listdir(FOLDER))
+check("an older file of test rows stays as it was", open(os.path.join(FOLDER, "test.csv")).read() == rows)
 done()

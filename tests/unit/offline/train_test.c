@@ -34,6 +34,14 @@ struct one {
 };
 
 static volatile sig_atomic_t stop;
+static const char *stop_at; /* the phase at whose end to stop, or NULL */
+
+static void on_progress(void *user, const char *phase, uint64_t done, uint64_t total)
+{
+    (void)user;
+    if (stop_at && strcmp(phase, stop_at) == 0 && done == total)
+        stop = 1;
+}
 
 static void put(const char *folder, const char *name, const char *text)
 {
@@ -72,8 +80,13 @@ static void train_file(struct one *o, const char *folder, const char *table, con
     snprintf(to, sizeof to, "%s/%s", folder, out);
     put(folder, "t.yaml", config);
     *o = (struct one){.rc = 0};
-    const struct train_job job = {
-        .csv = csv, .config = yaml, .out = to, .policy = policy, .zones = zones, .cancel = &stop};
+    const struct train_job job = {.csv = csv,
+                                  .config = yaml,
+                                  .out = to,
+                                  .policy = policy,
+                                  .zones = zones,
+                                  .progress = on_progress,
+                                  .cancel = &stop};
     o->rc = train_run(&o->r, &job, &diags, &o->e);
     diags_sort(&diags);
     keep_findings(o, &diags, folder);
@@ -643,16 +656,26 @@ static void test_nothing_is_overwritten(void **state)
     assert_non_null(strstr(o.e.text, "/t exists already and is not empty"));
 }
 
+/* From the beginning, and as soon as the table is read, the folds are fitted, or the models: the last leaves only the figures to
+ * be stopped, since a fit looks at the flag before each round. */
 static void test_cancelled(void **state)
 {
+    static const char *const phases[] = {NULL, "bytes read", "rounds of cross-validation", "rounds"};
     struct one o;
     put(*state, "t.yaml", "");
     size_t before = entries(*state);
-    stop = 1;
-    train_file(&o, *state, "e.csv", Y("{column: y}"), "never", NULL);
-    stop = 0;
-    assert_int_equal(o.rc, ERR_UNAVAILABLE);
-    assert_int_equal(entries(*state), before);
+    for (size_t k = 0; k < sizeof phases / sizeof *phases; k++) {
+        stop_at = phases[k];
+        stop = !stop_at;
+        train_file(&o, *state, "e.csv",
+                   EXPERIMENT_YAML("s_learner") ID_FEATURES "cross_validation: {folds: 2}\n", "never", NULL);
+        assert_int_equal(stop, 1);
+        stop = 0;
+        stop_at = NULL;
+        assert_int_equal(o.rc, ERR_UNAVAILABLE);
+        assert_non_null(strstr(o.e.text, "stopped before the training was done"));
+        assert_int_equal(entries(*state), before);
+    }
 }
 
 int main(void)
