@@ -239,6 +239,7 @@ static int get_contacts(struct op *op, Tact__V1__GetResponse *r, struct error *e
     return 0;
 }
 
+/* All but pair features, which have a value only where an action is looked at. */
 static int get_features(struct op *op, Tact__V1__GetResponse *r, struct error *e)
 {
     const struct policy *p = op->snapshot->policy;
@@ -251,6 +252,8 @@ static int get_features(struct op *op, Tact__V1__GetResponse *r, struct error *e
     buf_init(&text, 4096);
     int rc = 0;
     for (size_t i = 0; i < p->feature_count && !rc; i++) {
+        if (expr_varies(p->program, p->features[i].node))
+            continue;
         Tact__V1__GetResponse__FeaturesEntry *entry = r->features[r->n_features++];
         tact__v1__get_response__features_entry__init(entry);
         buf_clear(&text);

@@ -1,7 +1,7 @@
 /* Fuzz target: any text as an expression. It either compiles or is refused with findings whose places lie in
  * the text; what compiles gives the same node again, evaluates at any instant to what a fresh evaluation
  * gives there, has the type it was declared with, and does not change before the instant that
- * expr_next_change names.
+ * expr_next_change names. All that for one thing after the other, for slots that vary, and to and fro.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "expr/expr.h"
 #include <stdlib.h>
@@ -31,8 +31,17 @@ static const struct fuzz_slot {
      {.type = VALUE_LIST, .detail = VALUE_STRING, .n = 1, .list = tag_items}},
     {{.name = {"any", 3}}, {.type = VALUE_DURATION, .integer = 5000}},
     {{.name = {"step", 4}, .type = {VALUE_INT, 0}, .motion = EXPR_STEPS}, {.type = VALUE_INT}},
+    {{.name = {"vb", 2}, .type = {VALUE_BOOL, 0}, .varies = true}, {.type = VALUE_BOOL}},
+    {{.name = {"vi", 2}, .type = {VALUE_INT, 0}, .varies = true}, {.type = VALUE_INT}},
+    {{.name = {"vd", 2}, .type = {VALUE_DOUBLE, 0}, .varies = true}, {.type = VALUE_DOUBLE}},
+    {{.name = {"vs", 2}, .type = {VALUE_STRING, 0}, .domain = tiers, .domain_count = 2, .varies = true},
+     {.type = VALUE_STRING}},
+    {{.name = {"vage", 4}, .type = {VALUE_DURATION, 0}, .motion = EXPR_CLOCK, .varies = true},
+     {.type = VALUE_DURATION}},
+    {{.name = {"vstep", 5}, .type = {VALUE_INT, 0}, .motion = EXPR_STEPS, .varies = true},
+     {.type = VALUE_INT}},
 };
-enum { SLOTS = sizeof slots / sizeof *slots, STEP = SLOTS - 1 };
+enum { SLOTS = sizeof slots / sizeof *slots, THINGS = 3 }; /* the last thing knows nothing */
 
 #define REQUIRE(condition)                                                                                   \
     do {                                                                                                     \
@@ -87,47 +96,102 @@ static void add(void *ctx, enum diag_severity severity, size_t offset, const cha
     f->errors += severity == DIAG_ERROR;
 }
 
+/* One evaluator's look at the slots. */
+struct look {
+    uint32_t which;
+    struct expr_source source;
+    struct expr_eval ev;
+};
+
 static struct value load(void *ctx, uint32_t slot, int64_t now_ms)
 {
-    (void)ctx;
+    const struct look *k = ctx;
     struct value v = slots[slot].value;
+    int64_t thing = 0;
+    if (slots[slot].slot.varies) {
+        if (k->which >= THINGS - 1)
+            return value_unknown(UNKNOWN_ABSENT);
+        thing = k->which + 1;
+        v.boolean = thing == 1;
+        if (v.type == VALUE_STRING)
+            return value_string(tiers[thing - 1]);
+        if (v.type == VALUE_DOUBLE)
+            return value_double(0.5 * (double)thing);
+        if (v.type == VALUE_INT || v.type == VALUE_DURATION)
+            v.integer = 7 * thing;
+    }
     if (slots[slot].slot.motion == EXPR_CLOCK)
         v.integer += now_ms;
     else if (slots[slot].slot.motion == EXPR_STEPS)
-        v.integer = now_ms / 1000;
+        v.integer = now_ms / (1000 + 500 * thing);
     return v;
 }
 
 static int64_t next_change(void *ctx, uint32_t slot, int64_t t_ms)
 {
-    (void)ctx;
-    (void)slot;
-    return (t_ms / 1000 + 1) * 1000;
+    const struct look *k = ctx;
+    int64_t width = slots[slot].slot.varies ? 1000 + 500 * (int64_t)(k->which + 1) : 1000;
+    if (slots[slot].slot.varies && k->which >= THINGS - 1)
+        return INT64_MAX;
+    return (t_ms / width + 1) * width;
+}
+
+static void vary(void *ctx, uint32_t which)
+{
+    struct look *k = ctx;
+    k->which = which;
+}
+
+static void look_init(struct look *k, const struct expr_program *p, int64_t now_ms, struct arena *arena)
+{
+    *k = (struct look){
+        .which = EXPR_NONE,
+        .source = {.ctx = k, .load = load, .next_change = next_change, .zones = zones, .vary = vary}};
+    REQUIRE(expr_eval_init(&k->ev, p, &k->source, now_ms, arena) == 0);
+}
+
+/* What ev says of thing `which` is what a fresh look at it says, now and until the next change. */
+static void check_thing(struct expr_eval *ev, uint32_t which, const struct expr_program *p, expr_id id,
+                        struct arena *arena)
+{
+    struct look fresh;
+    int64_t now_ms = ev->now_ms;
+    expr_eval_vary(ev, which);
+    struct value v = expr_eval(ev, id);
+    uint8_t kind = expr_type_of(p, id).kind;
+    REQUIRE(v.type <= VALUE_ERROR || kind == VALUE_UNKNOWN || kind == v.type);
+    look_init(&fresh, p, now_ms, arena);
+    expr_eval_vary(&fresh.ev, which);
+    REQUIRE(value_same(v, expr_eval(&fresh.ev, id)));
+    int64_t next = expr_next_change(ev, id);
+    REQUIRE(next > now_ms);
+    REQUIRE(next == expr_next_change(&fresh.ev, id));
+    /* the last millisecond before, one in the middle, one in a day at most */
+    int64_t before = next - 1 - now_ms > 86400000 ? now_ms + 86400000 : next - 1;
+    expr_eval_at(&fresh.ev, now_ms + (before - now_ms) / 2);
+    REQUIRE(value_same(v, expr_eval(&fresh.ev, id)));
+    expr_eval_at(&fresh.ev, before);
+    REQUIRE(value_same(v, expr_eval(&fresh.ev, id)));
 }
 
 static void evaluate(const struct expr_program *p, expr_id id)
 {
     static const int64_t instants[] = {0, 1, 999, 59999, 3599000, 5400000, 86399999, INT64_C(1743296399000)};
-    struct expr_source source = {.load = load, .next_change = next_change, .zones = zones};
+    static const uint32_t turns[] = {0, 1, 0, 2, 1};
     struct arena arena;
-    struct expr_eval ev, fresh;
+    struct look look;
+    struct value first = {0};
+    bool varies = expr_varies(p, id);
     arena_init(&arena, MEMORY_MAX_BYTES);
-    REQUIRE(expr_eval_init(&ev, p, &source, 0, &arena) == 0);
+    look_init(&look, p, 0, &arena);
     for (size_t i = 0; i < sizeof instants / sizeof *instants; i++) {
-        expr_eval_at(&ev, instants[i]);
-        struct value v = expr_eval(&ev, id);
-        uint8_t kind = expr_type_of(p, id).kind;
-        REQUIRE(v.type <= VALUE_ERROR || kind == VALUE_UNKNOWN || kind == v.type);
-        REQUIRE(expr_eval_init(&fresh, p, &source, instants[i], &arena) == 0);
-        REQUIRE(value_same(v, expr_eval(&fresh, id)));
-        int64_t next = expr_next_change(&ev, id);
-        REQUIRE(next > instants[i]);
-        /* the last millisecond before, one in the middle, one in a day at most */
-        int64_t before = next - 1 - instants[i] > 86400000 ? instants[i] + 86400000 : next - 1;
-        expr_eval_at(&fresh, instants[i] + (before - instants[i]) / 2);
-        REQUIRE(value_same(v, expr_eval(&fresh, id)));
-        expr_eval_at(&fresh, before);
-        REQUIRE(value_same(v, expr_eval(&fresh, id)));
+        expr_eval_at(&look.ev, instants[i]);
+        for (size_t k = 0; k < sizeof turns / sizeof *turns; k++) {
+            check_thing(&look.ev, turns[k], p, id, &arena);
+            if (k == 0)
+                first = expr_eval(&look.ev, id);
+            REQUIRE(varies || value_same(first, expr_eval(&look.ev, id)));
+        }
     }
     arena_free(&arena);
 }

@@ -381,6 +381,46 @@ static void foreign_bytes_are_never_overwritten(void **state)
     assert_int_equal(blob.n, n);
 }
 
+/* A pair feature has a value only with an action, so it is none of the customer's. */
+static void get_leaves_pair_features_out(void **state)
+{
+    (void)state;
+    static const char policy[] =
+        "brand: {name: T, time_zone: Asia/Tehran, locales: [en]}\n"
+        "signals: {view: {properties: {category: string}}}\n"
+        "channels: {web: {direction: inbound}}\n"
+        "features:\n"
+        "  last_viewed: {last: view.category}\n"
+        "  same: {expr: \"last_viewed == action.category\"}\n"
+        "  twice: {expr: \"same ? 2 : 1\"}\n"
+        "  views: {count: view, window: 1d}\n"
+        "actions:\n"
+        "  - {id: a, issue: i, group: g, purpose: service, value: 1, features: {category: shoes},\n"
+        "     treatments: [{channel: web, title: hello}]}\n";
+    char folder[] = "/tmp/tact_get.XXXXXX", file[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/policy.yaml", folder);
+    FILE *f = fopen(file, "w");
+    assert_non_null(f);
+    assert_true(fputs(policy, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    sim_world_start(&world, 7, &network, zones, folder, 1);
+    Tact__V1__GetRequest m;
+    tact__v1__get_request__init(&m);
+    m.customer_id = (char *)"mina";
+    struct reply r = call(OP_GET, &m);
+    assert_int_equal(r.status, GRPC_OK);
+    Tact__V1__GetResponse *got = tact__v1__get_response__unpack(NULL, r.n, r.bytes);
+    assert_non_null(got);
+    assert_int_equal(got->n_features, 2);
+    assert_string_equal(got->features[0]->key, "last_viewed");
+    assert_string_equal(got->features[1]->key, "views");
+    assert_string_equal(got->features[1]->value, "0");
+    tact__v1__get_response__free_unpacked(got, NULL);
+    sim_world_stop(&world);
+    assert_int_equal(unlink(file) + rmdir(folder), 0);
+}
+
 int main(void)
 {
     struct error e;
@@ -400,6 +440,7 @@ int main(void)
         EACH(too_many_at_once),
         EACH(as_of_only_where_allowed),
         EACH(foreign_bytes_are_never_overwritten),
+        cmocka_unit_test(get_leaves_pair_features_out),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tzdb_free(&zones);
