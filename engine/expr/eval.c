@@ -33,10 +33,10 @@ int expr_eval_init(struct expr_eval *ev, const struct expr_program *p, const str
     return ev->memo && ev->done && ev->laws && ev->lawful ? 0 : ERR_NOSPACE;
 }
 
-/* All but the nodes of these bits. */
-static void forget(struct expr_eval *ev, const uint64_t *stays)
+/* All but the nodes of these bits, in the words [from, to). */
+static void forget(struct expr_eval *ev, const uint64_t *stays, uint32_t from, uint32_t to)
 {
-    for (uint32_t i = 0; i * 64 < ev->node_count; i++) {
+    for (uint32_t i = from; i < to && i * 64 < ev->node_count; i++) {
         ev->done[i] &= stays[i];
         ev->lawful[i] &= stays[i];
     }
@@ -47,7 +47,7 @@ void expr_eval_at(struct expr_eval *ev, int64_t now_ms)
     if (now_ms == ev->now_ms)
         return;
     ev->now_ms = now_ms;
-    forget(ev, ev->program->still);
+    forget(ev, ev->program->still, 0, UINT32_MAX);
 }
 
 void expr_eval_turn(struct expr_eval *ev, uint32_t which)
@@ -55,7 +55,7 @@ void expr_eval_turn(struct expr_eval *ev, uint32_t which)
     ev->which = which;
     if (ev->source->vary)
         ev->source->vary(ev->source->ctx, which);
-    forget(ev, ev->program->fixed);
+    forget(ev, ev->program->fixed, ev->program->varies_from, ev->program->varies_to);
 }
 
 /* AND and OR. */

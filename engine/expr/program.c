@@ -154,10 +154,14 @@ static int node_append(struct expr_program *p, const struct expr_node *n, uint32
     p->hashes[id] = hash;
     if (!(n->moves & NODE_CLOCK))
         bit_set(p->still, id);
-    if (n->moves & NODE_VARIES)
+    if (n->moves & NODE_VARIES) {
+        if (!p->varies)
+            p->varies_from = id / 64;
+        p->varies_to = id / 64 + 1; /* ids only rise */
         p->varies = true;
-    else
+    } else {
         bit_set(p->fixed, id);
+    }
     uint32_t at = hash & (p->table_size - 1);
     while (p->table[at] != EXPR_NONE)
         at = (at + 1) & (p->table_size - 1);

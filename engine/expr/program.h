@@ -87,8 +87,10 @@ struct expr_program {
     uint64_t *still;  /* bit per node: does not depend on the clock */
     uint64_t *fixed;  /* bit per node: does not depend on a varying slot */
     bool varies;      /* some node does */
-    uint32_t *table;  /* open addressing: node id, or EXPR_NONE */
-    expr_id *args;    /* operands of N ops */
+    uint32_t varies_from,
+        varies_to;   /* the words of `fixed` that have bits of such nodes: from, past the last */
+    uint32_t *table; /* open addressing: node id, or EXPR_NONE */
+    expr_id *args;   /* operands of N ops */
     struct value *constants;
     struct expr_slot *slots;
     struct str *names;
