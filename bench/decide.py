@@ -10,6 +10,7 @@ QUICK = "--quick" in sys.argv
 CUSTOMERS, REQUESTS = (5000, 20000) if QUICK else (100000, 100000)
 COUNT, ROUNDS = (960, 3) if QUICK else (4992, 5)
 
+workload.interruptible()
 folder = workload.r1(BUILD, CUSTOMERS, REQUESTS)
 for variant in workload.VARIANTS:
     p = workload.pinned(workload.LOAD_CORE, [os.path.join(BUILD, "bench_decide"), "--workload", folder, "--requests",

@@ -52,8 +52,7 @@ class Server:
             return [line for line in f if line.startswith("stats ") and line.endswith("\n")]
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(60)
+        workload.stop(self.process)
 
 
 def blast(address, args, connections, streams):
@@ -119,8 +118,7 @@ class Nghttpd:
         return NghttpdLoad(self.url, connections, streams)
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
+        workload.stop(self.process)
 
 
 class NghttpdLoad:
@@ -184,6 +182,7 @@ def run(work):
             s.stop()
 
 
+workload.interruptible()
 WORK = tempfile.mkdtemp(prefix="tact-bench-")
 try:
     run(WORK)

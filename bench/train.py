@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import workload
 
 BUILD = os.path.abspath(sys.argv[1])
 ROWS = 100000 if "--quick" in sys.argv else 1000000
@@ -108,4 +109,5 @@ def main():
         shutil.rmtree(WORK, ignore_errors=True)
 
 
+workload.interruptible()
 main()

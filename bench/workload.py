@@ -1,11 +1,14 @@
-"""What the benchmarks share: workload R1 on disk, made once and kept below build/bench, processes pinned to a core, and
-lines of key=value words. Not a benchmark itself.
+"""What the benchmarks share: workload R1 on disk, made once and kept below build/bench, processes pinned to a core that end
+with whoever started them, and lines of key=value words. Not a benchmark itself.
 
 SPDX-License-Identifier: Apache-2.0"""
+import ctypes
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -13,6 +16,20 @@ CACHE = os.path.join(ROOT, "build", "bench")
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, LOAD_CORE = str(CORES[0]), str(CORES[-1])
 VARIANTS = ("full", "filtered")
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent():
+    """SIGTERM for this process when its parent is gone."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def interruptible():
+    """SIGTERM, and bench/run's own end, end a benchmark as Ctrl-C does: what it started is stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_with_parent()
 
 
 def r1(build, customers, requests, draw="zipf"):
@@ -41,9 +58,19 @@ def requests_file(folder, variant):
 
 
 def pinned(core, args, **kw):
-    """A process on one core, where taskset is."""
+    """A process on one core, where taskset is; it ends when we do, whatever ends us."""
     pin = ["taskset", "-c", core] if shutil.which("taskset") else []
-    return subprocess.Popen(pin + args, **kw)
+    return subprocess.Popen(pin + args, preexec_fn=end_with_parent, **kw)
+
+
+def stop(process, seconds=60):
+    """Asks it to end, and makes it."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def words(line):
