@@ -1,6 +1,7 @@
 /* A decision on a warm arena calls no malloc: neither choosing, rendering, suppressing, looking ahead, explaining nor
- * encoding; and with a bundle none but what libxgboost calls to predict. Counted by standing in for malloc, calloc and
- * realloc in this executable (glibc's own are behind them), so not under a sanitizer, which does the same.
+ * encoding, pair features and all; and with a bundle none but what libxgboost calls to predict. Counted by standing in for
+ * malloc, calloc and realloc in this executable (glibc's own are behind them), so not under a sanitizer, which does the
+ * same.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 #include "models/binding.h"
@@ -46,14 +47,17 @@ static const char yaml[] =
     "brand: {name: T, time_zone: Asia/Tehran, locales: [en]}\n"
     "profile: {name: string}\n"
     "signals: {buy: {properties: {price: number}}}\n"
-    "features: {bought: {sum: buy.price, window: 1d}}\n"
+    "features:\n"
+    "  bought: {sum: buy.price, window: 1d}\n"
+    "  fits: {expr: \"bought < action.most\"}\n"
+    "  label: {expr: \"action.id + '/' + profile.name\"}\n"
     "channels: {mail: {direction: outbound, consent: [], format: html, quiet_hours: {from: \"21:00\", to: "
     "\"08:00\"}}}\n"
     "actions:\n"
     "  - {id: one, issue: i, group: g, purpose: service, value: \"1.0 + sum(buy.price, 1d)\", applicability: "
-    "\"age(buy) > 10m\",\n"
+    "\"age(buy) > 10m\", suitability: fits, lever: \"fits ? 1.0 : 0.5\", features: {most: 100},\n"
     "     treatments: [{channel: mail, subject: \"for {{ profile.name + '!' }}\", body: \"{{ sum(buy.price, "
-    "1d) }}\"}]}\n"
+    "1d) }} {{ label }}\"}]}\n"
     "  - {id: two, issue: i, group: g, purpose: ask, value: 0.5, active: {weekly: [\"daily 09:00-20:00\"]},\n"
     "     treatments: [{channel: mail, subject: a, body: b}]}\n"
     "suppressions: [{id: rest, when: \"age(buy) < 1h\", block: {everything: true}, reason: too soon}]\n"
