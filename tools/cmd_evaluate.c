@@ -241,7 +241,7 @@ static int run(int argc, char **argv)
         {.name = "by-position", .help = "the figures of each position too", .flag = &o.by_position},
         {.name = "reference",
          .value = "logged|ARM|X",
-         .help = "what to compare with (logged)",
+         .help = "what to compare with (logged); a number that is an action's id too means the action",
          .text = &o.reference},
         {.name = "estimator",
          .value = "NAME",

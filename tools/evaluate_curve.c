@@ -108,9 +108,13 @@ static void print(const struct evaluate_job *j, const struct curve *c, enum ope_
         printf("  %8.4f", c->costs[i]);
         for (size_t t = 0; t < c->targets; t++) {
             const struct point *p = &c->points[t * c->count + i];
-            char cell[80];
-            snprintf(cell, sizeof cell, "%.5f [%.5f, %.5f] %3.0f %%%s", p->figure.value,
-                     p->figure.bootstrap.low, p->figure.bootstrap.high, 100 * p->silent,
+            char value[32] = "unknown", interval[64] = "", cell[140];
+            if (!isnan(p->figure.value))
+                snprintf(value, sizeof value, "%.5f", p->figure.value);
+            if (!isnan(p->figure.bootstrap.low))
+                snprintf(interval, sizeof interval, " [%.5f, %.5f]", p->figure.bootstrap.low,
+                         p->figure.bootstrap.high);
+            snprintf(cell, sizeof cell, "%s%s %3.0f %%%s", value, interval, 100 * p->silent,
                      p->trusted ? "" : " !");
             printf("  %-36s", cell);
         }
@@ -124,9 +128,10 @@ static void print_json(const struct evaluate_job *j, const struct curve *c, enum
     for (size_t t = 0; t < c->targets; t++)
         for (size_t i = 0; i < c->count; i++) {
             const struct point *p = &c->points[t * c->count + i];
-            json_t *o = json_pack("{s:s, s:s, s:f, s:s, s:f, s:f, s:b}", "kind", "cost", "target",
+            json_t *value = isfinite(p->figure.value) ? json_real(p->figure.value) : json_null();
+            json_t *o = json_pack("{s:s, s:s, s:f, s:s, s:o, s:f, s:b}", "kind", "cost", "target",
                                   j->targets[t].name, "cost", c->costs[i], "estimator", ope_estimator_name(k),
-                                  "value", p->figure.value, "silent", p->silent, "trusted", p->trusted);
+                                  "value", value, "silent", p->silent, "trusted", p->trusted);
             if (o && isfinite(p->figure.bootstrap.low))
                 json_object_set_new(o, "interval",
                                     json_pack("[f, f]", p->figure.bootstrap.low, p->figure.bootstrap.high));

@@ -272,15 +272,17 @@ static int write_decisions(const struct evaluate_job *j, struct error *e)
 
 /* ---- figures ---- */
 
-/* "logged", a number, or an arm. */
+/* "logged", an arm, or a number. Ids of actions may be numbers too: an action of the rows goes first. */
 static int find_reference(struct evaluate_job *j, struct eval_target *arm, bool *is_arm, struct error *e)
 {
     const char *text = j->o->reference;
     *is_arm = false;
     j->reference_value = NAN;
-    if (!text || strcmp(text, "logged") == 0 || number_read(str_from(text), &j->reference_value))
+    if (!text || strcmp(text, "logged") == 0)
         return 0;
     long at = eval_action(&j->rows, str_from(text));
+    if (at < 0 && number_read(str_from(text), &j->reference_value))
+        return 0;
     if (at < 0)
         return error_set(e, ERR_INVALID,
                          "--reference: '%.80s' is neither logged, nor a number, nor an action of the rows",
@@ -373,7 +375,11 @@ static int report(struct evaluate_job *j, bool *passed, struct error *e)
                                 .by_position = j->o->by_position,
                                 .brief = j->o->brief,
                                 .level = j->ope.level,
-                                .reference = is_arm ? arm.name : "as logged",
+                                .reference = is_arm ? arm.name
+                                             : isnan(j->reference_value)
+                                                 ? "as logged"
+                                                 : arena_printf(&j->arena, "the value %s", j->o->reference),
+                                .reference_value = j->reference_value,
                                 .estimator = k};
     if (!rc)
         evaluate_report_rows(&r);

@@ -52,19 +52,37 @@ static int read_probability(struct evaluate_job *j, struct eval_columns *c, stru
     return 0;
 }
 
+/* The next name of a list parted by commas, as a CSV's field: in quotes where it holds a comma. False when it is none. */
+static bool next_name(const char **text, struct arena *arena, struct str *out)
+{
+    const char *p = *text;
+    bool quoted = *p == '"';
+    char *copy = arena_alloc(arena, strlen(p) + 1);
+    size_t n = 0;
+    for (p += quoted; copy && *p && (quoted ? *p != '"' || p[1] == '"' : *p != ','); p++) {
+        p += quoted && *p == '"';
+        copy[n++] = *p;
+    }
+    if (!copy || n == 0 || (quoted && *p++ != '"') || (*p && *p != ','))
+        return false;
+    *text = p + (*p == ',');
+    *out = (struct str){copy, n};
+    return true;
+}
+
 /* Features of the reward model come as texts or numbers: a column whose every value is a number is one. */
 static int feature_wants(struct evaluate_job *j, struct frame_want *wants, size_t *count, struct error *e)
 {
     const char *text = j->o->expected_features;
+    struct str name;
     *count = 0;
     while (text && *text) {
-        size_t n = strcspn(text, ",");
-        if (n == 0 || *count == EVALUATE_FEATURES_MAX)
+        if (*count == EVALUATE_FEATURES_MAX || !next_name(&text, &j->arena, &name))
             return error_set(e, ERR_INVALID,
-                             "--expected-features: names of columns, parted by commas, at most %d",
+                             "--expected-features: names of columns, parted by commas (a name with a comma "
+                             "in quotes), at most %d",
                              EVALUATE_FEATURES_MAX);
-        wants[(*count)++] = (struct frame_want){.column = {text, n}, .type = FRAME_CATEGORY, .low = 1};
-        text += n + (text[n] == ',');
+        wants[(*count)++] = (struct frame_want){.column = name, .type = FRAME_CATEGORY, .low = 1};
     }
     return 0;
 }

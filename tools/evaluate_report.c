@@ -129,10 +129,12 @@ static void print_figures(const struct evaluate_report *r, const struct ope_resu
 
 static void print_diagnostics(const struct ope_result *x)
 {
-    char a[ANSWER_NUMBER], b[ANSWER_NUMBER], text[512];
-    printf("  weights: effective sample size %s of %s rows, mean %.4f (± %.4f), largest %.1f\n",
-           answer_number((size_t)x->effective_rows, a), answer_number(x->rows, b), x->mean_weight,
-           x->mean_weight_error, x->largest_weight);
+    char a[ANSWER_NUMBER], b[ANSWER_NUMBER], error[32] = "", text[512];
+    if (!isnan(x->mean_weight_error))
+        snprintf(error, sizeof error, " (± %.4f)", x->mean_weight_error);
+    printf("  weights: effective sample size %s of %s rows, mean %.4f%s, largest %.1f\n",
+           answer_number((size_t)x->effective_rows, a), answer_number(x->rows, b), x->mean_weight, error,
+           x->largest_weight);
     if (!x->trusted)
         printf("  DO NOT TRUST THIS FIGURE:\n");
 #define X(name, bit, word)                                                                                   \
@@ -161,6 +163,13 @@ static void print_line(const struct evaluate_report *r, const char *name, double
     printf("%s\n", x->trusted ? "" : "  DO NOT TRUST");
 }
 
+/* A figure's distance from a number that is known for certain. */
+static struct ope_figure less(const struct ope_figure *f, double number)
+{
+    return (struct ope_figure){
+        f->value - number, f->standard_error, {f->bootstrap.low - number, f->bootstrap.high - number}};
+}
+
 void evaluate_report_target(const struct evaluate_report *r, const char *name, double silent,
                             const struct ope *x, const struct ope *reference)
 {
@@ -168,7 +177,10 @@ void evaluate_report_target(const struct evaluate_report *r, const char *name, d
     struct ope_figure difference;
     char position[128];
     ope_result(x, &result);
-    ope_difference(x, reference, r->estimator, &difference);
+    if (isnan(r->reference_value))
+        ope_difference(x, reference, r->estimator, &difference);
+    else
+        difference = less(&result.figures[r->estimator], r->reference_value);
     if (r->json) {
         target_json(r, name, NULL, silent, &result, &difference);
     } else if (r->brief) {

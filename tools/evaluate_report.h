@@ -8,13 +8,14 @@ struct evaluate_report {
     const struct eval_rows *rows;
     bool json, by_position, brief;
     double level;
-    const char *reference;        /* what differences are against: "as logged", "arm silence" */
+    const char *reference;        /* what differences are against: "as logged", "silence", "the value 0.1" */
+    double reference_value;       /* of the last kind; else NaN */
     enum ope_estimator estimator; /* the one that --gate looks at and that the summary names */
 };
 
 /* The rows: how many, shares of actions. */
 void evaluate_report_rows(const struct evaluate_report *r);
-/* One target; reference: its evaluation, or NULL for the logged value. silent: share, or NaN to leave it out. */
+/* One target; reference: its evaluation, or NULL for the logged value or a number. silent: share, or NaN to leave it out. */
 void evaluate_report_target(const struct evaluate_report *r, const char *name, double silent,
                             const struct ope *x, const struct ope *reference);
 

@@ -81,14 +81,32 @@ static size_t first_row_with(const struct frame_column *c, size_t rows, uint32_t
     return i;
 }
 
+/* Does a cell with this text count as missing? */
+static bool is_missing(const struct frame_options *o, struct str word)
+{
+    bool missing = word.n == 0;
+    for (size_t i = 0; o && i < o->missing_count; i++)
+        missing = missing || str_eq(o->missing[i], word);
+    return missing;
+}
+
+/* Do cells without a text mean that nobody was contacted? */
+static bool missing_is_silence(const struct eval_columns *c, const struct frame_options *o)
+{
+    bool means = false;
+    for (size_t i = 0; i < c->silence_count; i++)
+        means = means || is_missing(o, c->silence[i]);
+    return means;
+}
+
 /* Every word of the mapping must stand in the file: a misspelt one would leave its rows unmapped in silence. */
 static int check_words(const struct eval_rows *r, const struct eval_columns *c,
-                       const struct frame_column *column, struct error *e)
+                       const struct frame_column *column, const struct frame_options *o, struct error *e)
 {
     for (size_t i = 0; i < c->map_count + c->silence_count; i++) {
         struct str word = i < c->map_count ? c->map[i].from : c->silence[i - c->map_count];
         struct suggest s;
-        bool found = false;
+        bool found = i >= c->map_count && column->missing && is_missing(o, word);
         suggest_init(&s, word);
         for (size_t k = 0; k < column->category_count; k++) {
             found |= str_eq(column->categories[k], word);
@@ -104,27 +122,30 @@ static int check_words(const struct eval_rows *r, const struct eval_columns *c,
 }
 
 static int take_actions(struct eval_rows *r, const struct eval_columns *c, const struct frame_column *column,
-                        struct error *e)
+                        const struct frame_options *o, struct error *e)
 {
-    int rc = check_words(r, c, column, e);
+    int rc = check_words(r, c, column, o, e);
     if (rc)
         return rc;
-    struct str *names = arena_alloc(&r->arena, (column->category_count + 1) * sizeof *names);
-    uint32_t *codes = malloc((column->category_count + 1) * sizeof *codes);
+    size_t count = column->category_count + (column->missing > 0); /* missing cells come last: silence */
+    struct str *names = arena_alloc(&r->arena, (count + 1) * sizeof *names);
+    uint32_t *codes = malloc((count + 1) * sizeof *codes);
     if (!names || !codes) {
         free(codes);
         return full(e);
     }
     for (size_t i = 0; i < column->category_count; i++)
         names[i] = action_of(c, column->categories[i]);
+    if (column->missing)
+        names[count - 1] = STR(EVAL_SILENCE);
     size_t n = r->n;
     r->n = 0; /* no row has an index yet */
-    rc = eval_actions_add(r, names, column->category_count, e);
+    rc = eval_actions_add(r, names, count, e);
     r->n = n;
-    for (size_t i = 0; i < column->category_count && !rc; i++)
+    for (size_t i = 0; i < count && !rc; i++)
         codes[i] = (uint32_t)eval_action(r, names[i]);
     for (size_t i = 0; i < n && !rc; i++)
-        r->action[i] = codes[column->codes[i]];
+        r->action[i] = codes[column->codes[i] == FRAME_MISSING ? count - 1 : column->codes[i]];
     free(codes);
     return rc;
 }
@@ -214,7 +235,7 @@ static int allocate(struct eval_rows *r, struct error *e)
 }
 
 static int fill(struct eval_rows *r, const struct eval_columns *c, struct frame *f, const long *at,
-                struct error *e)
+                const struct frame_options *o, struct error *e)
 {
     r->n = f->rows;
     snprintf(r->name, sizeof r->name, "%s", f->name);
@@ -226,7 +247,7 @@ static int fill(struct eval_rows *r, const struct eval_columns *c, struct frame 
     if (rc)
         return rc;
     memcpy(r->lines, f->lines, r->n * sizeof *r->lines);
-    rc = take_actions(r, c, &f->columns[at[0]], e);
+    rc = take_actions(r, c, &f->columns[at[0]], o, e);
     if (!rc)
         rc = take_rewards(r, c, &f->columns[at[1]], e);
     if (!rc)
@@ -249,7 +270,11 @@ int eval_rows_read(struct eval_rows *out, const char *path, const struct eval_co
                    struct frame *extra, struct diags *diags, struct error *e)
 {
     const struct frame_want own[OWN_WANTS] = {
-        {.column = c->action, .type = FRAME_CATEGORY, .required = true, .what = "the action", .low = 1},
+        {.column = c->action,
+         .type = FRAME_CATEGORY,
+         .required = !missing_is_silence(c, options),
+         .what = "the action",
+         .low = 1},
         {.column = c->reward,
          .type = c->positive.n ? FRAME_CATEGORY : FRAME_DOUBLE,
          .required = true,
@@ -283,7 +308,7 @@ int eval_rows_read(struct eval_rows *out, const char *path, const struct eval_co
     }
     int rc = frame_read(extra, path, all, n, options, diags, e);
     if (!rc)
-        rc = fill(out, c, extra, at, e);
+        rc = fill(out, c, extra, at, options, e);
     if (rc) {
         frame_free(extra);
         eval_rows_free(out);

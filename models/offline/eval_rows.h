@@ -45,7 +45,8 @@ struct eval_columns {
     const struct eval_map
         *map; /* texts of the action column to action ids; those not listed stay as they are */
     size_t map_count;
-    const struct str *silence; /* texts of the action column that mean nobody was contacted */
+    const struct str
+        *silence; /* texts of the action column that mean nobody was contacted; "": empty cells do */
     size_t silence_count;
     struct str positive; /* of a reward column with words: this one is 1, all others 0; empty: numbers */
 };

@@ -108,6 +108,8 @@ int evaluate(struct ope **out, const struct eval_rows *r, const struct eval_targ
 
 /* ---- the reward model ---- */
 
+enum { PREDICT_ROWS = 4096 }; /* of the model at once, about */
+
 /* Columns: the features, then the action, then the position where there are several. */
 struct fitting {
     const struct eval_rows *r;
@@ -151,23 +153,41 @@ static int fit_fold(const struct fitting *g, int fold, int folds, uint64_t seed,
     return trainer_fit(&data, params, 5, 100, seed, model, e);
 }
 
-static int predict_fold(const struct fitting *g, int fold, int folds, struct booster *b, double *matrix,
-                        struct error *e)
+/* What the model expects of every action in the n rows `which`; rows and margins have room for them. */
+static int predict_block(const struct fitting *g, struct booster *b, const size_t *which, size_t n,
+                         float *rows, float *margins, double *matrix, struct error *e)
 {
     static const struct calibration plain = {.kind = CALIBRATION_NONE};
     size_t actions = g->r->action_count;
-    float *rows = malloc(actions * g->width * sizeof *rows), *margins = malloc(actions * sizeof *margins);
+    for (size_t k = 0; k < n; k++)
+        for (uint32_t a = 0; a < actions; a++)
+            put_row(g, rows + (k * actions + a) * g->width, which[k], a);
+    int rc = n ? booster_margins(b, rows, n * actions, g->width, margins, e) : 0;
+    for (size_t k = 0; k < n && !rc; k++)
+        for (size_t a = 0; a < actions; a++)
+            matrix[which[k] * actions + a] = calibration_apply(
+                &plain, g->binary ? LINK_LOGISTIC : LINK_IDENTITY, margins[k * actions + a]);
+    return rc;
+}
+
+static int predict_fold(const struct fitting *g, int fold, int folds, struct booster *b, double *matrix,
+                        struct error *e)
+{
+    size_t actions = g->r->action_count, most = PREDICT_ROWS / actions + 1, n = 0, which[PREDICT_ROWS + 1];
+    float *rows = malloc(most * actions * g->width * sizeof *rows);
+    float *margins = malloc(most * actions * sizeof *margins);
     int rc = rows && margins ? 0 : error_set(e, ERR_NOSPACE, "the reward model does not fit the memory");
     for (size_t i = 0; i < g->r->n && !rc; i++) {
         if ((int)(g->r->cluster[i] % (uint64_t)folds) != fold)
             continue;
-        for (uint32_t a = 0; a < actions; a++)
-            put_row(g, rows + a * g->width, i, a);
-        rc = booster_margins(b, rows, actions, g->width, margins, e);
-        for (size_t a = 0; a < actions && !rc; a++)
-            matrix[i * actions + a] =
-                calibration_apply(&plain, g->binary ? LINK_LOGISTIC : LINK_IDENTITY, margins[a]);
+        which[n++] = i;
+        if (n == most) {
+            rc = predict_block(g, b, which, n, rows, margins, matrix, e);
+            n = 0;
+        }
     }
+    if (!rc)
+        rc = predict_block(g, b, which, n, rows, margins, matrix, e);
     free(rows);
     free(margins);
     return rc;

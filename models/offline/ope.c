@@ -398,12 +398,15 @@ void ope_difference(const struct ope *a, const struct ope *b, enum ope_estimator
 
 void ope_warning_text(const struct ope_result *r, enum ope_warning w, char *text, size_t n)
 {
+    char error[48] = ""; /* of one row there is none */
+    if (!isnan(r->mean_weight_error))
+        snprintf(error, sizeof error, " (standard error %.2g)", r->mean_weight_error);
     switch (w) {
     case OPE_WARN_MEAN_WEIGHT:
         snprintf(text, n,
-                 "the mean weight is %.4g (standard error %.2g) and must be near 1: logged probabilities are "
+                 "the mean weight is %.4g%s and must be near 1: logged probabilities are "
                  "wrong, or the target policy chooses actions that were hardly ever logged",
-                 r->mean_weight, r->mean_weight_error);
+                 r->mean_weight, error);
         break;
     case OPE_WARN_FEW:
         snprintf(

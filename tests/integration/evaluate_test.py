@@ -57,6 +57,22 @@ line = lines("--csv", good, *NAMES, "--silence", "none", "--arm", "silence", "--
 check(abs(line["difference"]["value"] - ((0 + 1 / 0.75) / (2 + 1 / 0.75) - 2 / 6)) < 1e-12, "the difference from another arm")
 check("mean_weight" not in line["warnings"] or not line["trusted"], "warnings and trust go together")
 check("effective_sample_size" in line["warnings"] and not line["trusted"], "four rows are not to be trusted")
+items = write("items.csv", "arm,y,p\n7,1,0.5\n8,0,0.5\n7,0,0.5\n8,0,0.5\n")
+line = lines("--csv", items, *NAMES, "--arm", "8", "--reference", "7")[1]
+check(line["difference"]["against"] == "7" and line["difference"]["value"] == -0.5, "an action whose id is a number is a reference")
+line = lines("--csv", items, *NAMES, "--arm", "7", "--reference", "0.25", "--resamples", "100", "--estimator", "ips")[1]
+low, high = line["figures"]["ips"]["interval"]
+check(line["difference"] == {"against": "the value 0.25", "estimator": "ips", "value": 0.25, "interval": [low - 0.25, high - 0.25]} and low < high, "the difference from a number")
+line = lines("--csv", write("blank.csv", "arm,y,p\nmail,1,0.5\n,0,0.5\nNA,0,0.5\n"), *NAMES, "--silence", "", "--missing", "NA", "--arm", "silence")[0]
+check(line["actions"] == {"mail": 1, "silence": 2}, "empty cells of the action column as silence")
+odd = write("odd.csv", "\"a, \"\"b\"\"\",k=v,arm,y,p\n" + "".join("%d,%d,mail,%d,0.5\n" % (i, i, i % 2) for i in range(40)))
+found = lines("--csv", odd, *NAMES, "--arm", "mail", "--expected-features", "\"a, \"\"b\"\"\",k=v")
+check("dr" in found[1]["figures"], "columns whose names hold commas, quotes, equal signs")
+refused("a name with a comma in quotes", "--csv", odd, *NAMES, "--arm", "mail", "--expected-features", "\"a")
+found = lines("--csv", write("new.csv", "arm,y,p,then\nmail,1,0.5,post\nnone,0,0.5,post\n"), *NAMES, "--silence", "none", "--target-choices", "then", "--costs", "0,1")
+check([x["value"] for x in found] == [None, None], "over costs, a value that nobody knows is null")
+code, out, err = run("--csv", write("single.csv", "arm,y,p\nmail,1,0.5\n"), *NAMES, "--arm", "mail")
+check(code == 0 and "nan" not in out, "no nan for people")
 worded = write("worded.csv", "arm;y;p\nmail;yes;0.5\nnone;no;0.5\nmail;no;0.5\n")
 line = lines("--csv", worded, *NAMES, "--positive", "yes", "--arm", "mail")[1]
 check(abs(line["logged_value"] - 1 / 3) < 1e-12, "words as rewards, semicolons found by themselves")

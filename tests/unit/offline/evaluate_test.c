@@ -83,6 +83,29 @@ static void test_rows_of_a_csv(void **state)
     eval_rows_free(&r);
 }
 
+static void test_empty_cells_as_silence(void **state)
+{
+    (void)state;
+    struct eval_rows r;
+    struct error e;
+    const struct str empty[] = {STR("")};
+    struct eval_columns c = columns;
+    c.silence = empty;
+    write_csv("who,arm,slot,y,p\na,Women's,top,1,0.5\nb,,top,0,0.25\nc,Men's,top,0,0.25\n");
+    assert_int_equal(read_rows(&r, &c, &e), 0);
+    assert_int_equal(r.action_count, 3);
+    assert_true(r.silence == 1 && r.action[1] == 1 && r.action[0] == 2 && r.action[2] == 0);
+    eval_rows_free(&r);
+    /* Without an empty cell that word is one too many; without the word an empty cell is. */
+    write_csv("who,arm,slot,y,p\na,Women's,top,1,0.5\nc,Men's,top,0,0.25\n");
+    assert_int_equal(read_rows(&r, &c, &e), ERR_INVALID);
+    assert_non_null(strstr(e.text, "column 'arm' has no ''"));
+    c.silence_count = 0;
+    write_csv("who,arm,slot,y,p\na,Women's,top,1,0.5\nb,,top,0,0.25\nc,Men's,top,0,0.25\n");
+    assert_int_equal(read_rows(&r, &c, &e), ERR_INVALID);
+    assert_non_null(strstr(e.text, ":3:3: column 'arm' (the action): there is no value"));
+}
+
 static void test_words_that_the_file_lacks(void **state)
 {
     (void)state;
@@ -249,9 +272,13 @@ static void test_reward_model_never_sees_its_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows_of_a_csv),          cmocka_unit_test(test_words_that_the_file_lacks),
-        cmocka_unit_test(test_a_table_and_its_matrix), cmocka_unit_test(test_never_logged_there),
-        cmocka_unit_test(test_reward_model_learns),    cmocka_unit_test(test_reward_model_never_sees_its_own),
+        cmocka_unit_test(test_rows_of_a_csv),
+        cmocka_unit_test(test_empty_cells_as_silence),
+        cmocka_unit_test(test_words_that_the_file_lacks),
+        cmocka_unit_test(test_a_table_and_its_matrix),
+        cmocka_unit_test(test_never_logged_there),
+        cmocka_unit_test(test_reward_model_learns),
+        cmocka_unit_test(test_reward_model_never_sees_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
