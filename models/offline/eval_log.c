@@ -176,6 +176,47 @@ static int bind(struct reading *x, struct error *e)
     return rc ? rc : policy_target_open(&x->target, x->r, false, &x->r->arena, e);
 }
 
+static int add_choice(struct reading *x, const Tact__V1__DecisionRecord *m,
+                      const Tact__V1__DecideRequest *request, const Tact__V1__Decision *d, size_t rank,
+                      const struct decision *again, struct error *e)
+{
+    const Tact__V1__Choice *c = d->choices[rank];
+    if (!(c->action_probability > 0 && c->action_probability <= 1))
+        return error_set(e, ERR_CORRUPT,
+                         "%s: decision %s: action probability %g; above 0 and at most 1 is allowed",
+                         x->o->log, d->decision_id, c->action_probability);
+    return add_row(x, m, request->customer_id, c->action_id, c->placement, rank, c->action_probability, again,
+                   e);
+}
+
+/* A row for each slot that was asked for: what was put there, or silence. */
+static int add_slots(struct reading *x, const Tact__V1__DecisionRecord *m,
+                     const Tact__V1__DecideRequest *request, const Tact__V1__Decision *d,
+                     const struct decision *again, struct error *e)
+{
+    int rc = 0;
+    for (size_t k = 0; k < request->n_placements && !rc; k++) {
+        const char *placement = request->placements[k];
+        size_t i = 0;
+        while (i < d->n_choices && strcmp(d->choices[i]->placement, placement) != 0)
+            i++;
+        rc = i < d->n_choices ? add_choice(x, m, request, d, i, again, e)
+                              : add_row(x, m, request->customer_id, EVAL_SILENCE, placement, 0, 1, again, e);
+    }
+    return rc;
+}
+
+/* A row for each choice, or one of silence. */
+static int add_ranks(struct reading *x, const Tact__V1__DecisionRecord *m,
+                     const Tact__V1__DecideRequest *request, const Tact__V1__Decision *d,
+                     const struct decision *again, struct error *e)
+{
+    int rc = d->n_choices ? 0 : add_row(x, m, request->customer_id, EVAL_SILENCE, NULL, 0, 1, again, e);
+    for (size_t i = 0; i < d->n_choices && !rc; i++)
+        rc = add_choice(x, m, request, d, i, again, e);
+    return rc;
+}
+
 static int on_decision(void *ctx, const Tact__V1__DecisionRecord *m, struct error *e)
 {
     struct reading *x = ctx;
@@ -200,19 +241,7 @@ static int on_decision(void *ctx, const Tact__V1__DecisionRecord *m, struct erro
         }
         use = &again;
     }
-    const char *customer = request->customer_id;
-    if (d->n_choices == 0)
-        return add_row(x, m, customer, EVAL_SILENCE, request->n_placements ? request->placements[0] : NULL, 0,
-                       1, use, e);
-    for (size_t i = 0; i < d->n_choices && !rc; i++) {
-        const Tact__V1__Choice *c = d->choices[i];
-        if (!(c->action_probability > 0 && c->action_probability <= 1))
-            return error_set(e, ERR_CORRUPT,
-                             "%s: decision %s: action probability %g; above 0 and at most 1 is allowed",
-                             x->o->log, d->decision_id, c->action_probability);
-        rc = add_row(x, m, customer, c->action_id, c->placement, i, c->action_probability, use, e);
-    }
-    return rc;
+    return request->n_placements ? add_slots(x, m, request, d, use, e) : add_ranks(x, m, request, d, use, e);
 }
 
 /* ---- outcomes ---- */

@@ -1,9 +1,10 @@
-/* Rows for evaluation from a server's log: each choice of a logged decision is a row, a suppression is a row of silence; the
- * reward is what was recorded of it within a window. A target policy decides again on the state that was logged, so that what
- * it would have known is exactly what the server knew.
+/* Rows for evaluation from a server's log: each slot (placement) that a logged decision was asked for is a row, of the action
+ * that was put there or of silence; without slots each choice is one, and a suppression is a row of silence. The reward is what
+ * was recorded of it within a window. A target policy decides again on the state that was logged, so that what it would have
+ * known is exactly what the server knew.
  *
  *   action       as chosen; position: the placement, else the rank ("1", "2", …)
- *   probability  action_probability as logged; of a suppression 1
+ *   probability  action_probability as logged; of silence 1
  *   reward       from outcomes of that decision and action, at most window_ms after it: response: 1 when there was a RESPONSE or
  *                a CONVERSION; conversion: 1 when there was a CONVERSION; value: the sum of their values
  *   cluster      the customer

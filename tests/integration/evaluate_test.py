@@ -141,7 +141,7 @@ refused("no channel 'pigeon'", "--csv", write("known.csv", "arm,y,p\nwelcome,1,0
 redis = Redis()
 server = Server(RETAIL, redis.url, extra=["--allow-as-of"])
 now = 1737000000000
-rewarded = total = 0
+rewarded = total = half_filled = 0
 chosen = {}
 for i in range(120):
     who = "c%d" % (i % 40)
@@ -152,10 +152,14 @@ for i in range(120):
         if i % 3 == 0:
             server.client.Signal(customers.SignalRequest(customer_id=who, as_of_ms=at, signals=[common.Signal(
                 event_id="e%d" % i, name="cart_add", time_ms=at, properties={"price": common.Value(number_value=50), "category": common.Value(string_value="fashion")})]))
-    r = server.client.Decide(decisions.DecideRequest(customer_id=who, channel="web", placements=["home_hero"], as_of_ms=at))
-    action = r.decision.choices[0].action_id if r.decision.choices else "silence"
-    chosen[action] = chosen.get(action, 0) + 1
-    total += 1
+    slots = ["home_hero", "cart_banner"][:1 + (i % 5 == 0)]
+    r = server.client.Decide(decisions.DecideRequest(customer_id=who, channel="web", placements=slots, as_of_ms=at))
+    filled = {c.placement: c.action_id for c in r.decision.choices}
+    for slot in slots:
+        action = filled.get(slot, "silence")
+        chosen[action] = chosen.get(action, 0) + 1
+        half_filled += action == "silence" and len(filled) == 1
+        total += 1
     if r.handles and i % 4 == 0:
         late = i % 8 == 4
         server.client.Record(outcomes.RecordRequest(outcome_id="o%d" % i, kind=outcomes.RecordRequest.RESPONSE, handle=r.handles[0],
@@ -164,7 +168,8 @@ for i in range(120):
 server.stop()
 log = os.path.join(server.data, "log")
 found = lines("--log", log, "--policy", RETAIL, "--reward-from", "response", "--within", "7d")
-check(found[0]["rows"] == total and {a: n for a, n in found[0]["actions"].items() if n} == chosen, "every decision of the log is a row: %d" % total)
+check(found[0]["rows"] == total and {a: n for a, n in found[0]["actions"].items() if n} == chosen, "every slot of every decision of the log is a row: %d" % total)
+check(found[0]["positions"] == 2 and half_filled > 0, "%d of them stayed empty beside another" % half_filled)
 line = found[1]
 check(line["mean_weight"] == 1 and abs(line["figures"]["ips"]["value"] - rewarded / total) < 1e-12 and line["largest_weight"] == 1,
       "the policy that made it decides the same again: weights of 1, value %.4f as logged" % (rewarded / total))
