@@ -11,6 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum { LACKING_TEXT = 4096 };
+
 /* ---- rows from a CSV ---- */
 
 static int read_map(struct evaluate_job *j, struct eval_columns *c, struct str *missing, struct str *silences,
@@ -225,9 +227,18 @@ int evaluate_decide(struct evaluate_job *j, double cost, struct error *e)
     }
     free(j->choices);
     free(j->of_policy);
+    struct buf lacking;
+    buf_init(&lacking, LACKING_TEXT);
+    p.lacking = isnan(cost) ? &lacking : NULL; /* said once, not at every cost */
     progress_begin(&j->progress, "rows");
     rc = policy_rows(&p, &j->rows, &j->choices, &j->of_policy, e);
     progress_clear(&j->progress);
+    if (!rc && lacking.n)
+        fprintf(stderr,
+                "tact evaluate: warning: %s has no column for these attributes of the policy, which are "
+                "missing in every row: %.*s%s; name one with --column COLUMN=ATTRIBUTE\n",
+                o->csv, (int)lacking.n, (const char *)lacking.p, buf_ok(&lacking) ? "" : ", …");
+    buf_free(&lacking);
     return rc;
 }
 

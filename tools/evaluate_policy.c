@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/evaluate_policy.h"
 #include "decide/request_wire.h"
+#include "models/offline/frame_input.h"
 #include "models/offline/policy_target.h"
 #include "state/codec.h"
 #include <math.h>
@@ -69,6 +70,21 @@ static void blank(struct pass *p, struct csv_record *r)
         r->fields = fields;
 }
 
+/* A misspelt column would leave its attribute missing in every row, in silence. */
+static void tell_lacking(const struct pass *p)
+{
+    const struct schema *schema = &p->target.policy->schema;
+    for (size_t i = 0; p->o->lacking && i < schema->attribute_count; i++) {
+        bool filled = false;
+        for (size_t k = 0; k < p->map.column_count; k++)
+            filled = filled || (p->map.columns[k].role == ROLE_ATTRIBUTE &&
+                                str_is(schema->attributes[i].name, p->map.columns[k].attribute));
+        if (!filled)
+            buf_printf(p->o->lacking, "%s%.*s", p->o->lacking->n ? ", " : "",
+                       STR_ARG(schema->attributes[i].name));
+    }
+}
+
 static int read_rows(struct pass *p, struct csv *csv, struct error *e)
 {
     struct import_options import = p->o->import;
@@ -80,6 +96,7 @@ static int read_rows(struct pass *p, struct csv *csv, struct error *e)
     int rc = import_map_make(&p->map, &import, &record, &p->fixed, e);
     if (rc)
         return error_prefix(e, "%s", p->o->csv);
+    tell_lacking(p);
     for (size_t row = 0; row < p->r->n; row++) {
         Tact__V1__UpsertRequest customer;
         arena_reset(&p->row);
@@ -122,16 +139,20 @@ int policy_rows(const struct policy_rows_options *o, struct eval_rows *r, uint32
                                       .model = s->bundle ? bundle_spec(s->bundle) : NULL,
                                       .world_id = s->world_id};
     struct csv *csv = NULL;
+    struct frame_input *input = NULL;
     arena_init(&p.fixed, MAP_MEMORY);
     arena_init(&p.row, ROW_MEMORY);
     int rc = fill_request(&p, e);
     if (!rc)
         rc = prepare(&p, e);
     if (!rc)
-        rc = csv_open(&csv, o->csv, o->separator, e);
+        rc = frame_input_open(&input, o->csv, NULL, NULL, e);
+    if (!rc && !(csv = csv_new(o->csv, o->separator, frame_input_read, input)))
+        rc = error_set(e, ERR_NOSPACE, "out of memory");
     if (!rc)
         rc = read_rows(&p, csv, e);
     csv_free(&csv);
+    frame_input_free(&input);
     arena_free(&p.fixed);
     arena_free(&p.row);
     if (rc) {

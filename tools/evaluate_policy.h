@@ -1,8 +1,9 @@
-/* What a policy, with its model, would decide on each row of a CSV: the row becomes a customer as `tact import` makes one
+/* What a policy, with its model, would decide on each row of a CSV (plain or zstd-compressed): the row becomes a customer as `tact import` makes one
  * (tools/import_rows.h), and the decision function is asked as the server asks it. So evaluation and serving cannot differ.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TOOLS_EVALUATE_POLICY_H
 #define TACT_TOOLS_EVALUATE_POLICY_H
+#include "base/buf.h"
 #include "models/offline/eval_rows.h"
 #include "server/snapshot.h"
 #include "tools/import_rows.h"
@@ -16,6 +17,8 @@ struct policy_rows_options {
     int64_t now_ms;
     const struct str *missing; /* cells with these words are empty */
     size_t missing_count;
+    struct buf
+        *lacking; /* gets the names of attributes that no column fills, parted by commas; NULL: nobody asks */
     void (*progress)(void *user, uint64_t done, uint64_t total);
     void *user;
 };

@@ -137,6 +137,30 @@ refused("begins with 'x_'", "--csv", wide, *NAMES, "--target-columns", "x_")
 refused("the policy has no action 'mail'", "--csv", good, *NAMES, "--policy", RETAIL, "--channel", "email", "--silence", "none")
 refused("no channel 'pigeon'", "--csv", write("known.csv", "arm,y,p\nwelcome,1,0.5\n"), *NAMES, "--map", "welcome=fashion_new_season", "--policy", RETAIL, "--channel", "pigeon")
 
+# ---- a policy on a table's rows ----
+small = folder("small-policy")
+with open(os.path.join(small, "policy.yaml"), "w") as f:
+    f.write("""brand: {name: T, time_zone: UTC, locales: [en]}
+profile: {age: {type: int}, town: {type: string}}
+channels: {email: {direction: outbound}}
+actions:
+  - {id: mail, issue: i, group: g, purpose: promotional, value: 1, starting_propensity: 0.1, suitability: "profile.age < 40",
+     treatments: [{channel: email, locale: en, subject: s, body: b}]}
+""")
+with open(trial) as f, open(os.path.join(WORK, "trial.csv.zst"), "wb") as g:
+    g.write(subprocess.run(["zstd", "-qc"], stdin=f, stdout=subprocess.PIPE, check=True).stdout)
+asked = ["--action", "arm", "--reward", "y", "--probability", "0.5", "--silence", "none", "--policy", small, "--channel", "email", "--consent", "email:promotional", "--json"]
+plain, packed = run("--csv", trial, *asked), run("--csv", os.path.join(WORK, "trial.csv.zst"), *asked)
+by_age = lines("--csv", trial, "--action", "arm", "--reward", "y", "--probability", "0.5", "--silence", "none", "--target-choices", "decided")[1]["figures"]
+check(plain[0] == 0 and json.loads(plain[1].splitlines()[1])["figures"] == by_age and not plain[2], "a policy decides as its rule says, on every row")
+check(packed[0] == 0 and packed[1].splitlines()[1] == plain[1].splitlines()[1], "and on a zstd-compressed table")
+with open(trial) as f:
+    renamed = write("renamed.csv", f.read().replace("age,", "years,", 1))
+code, out, err = run("--csv", renamed, *asked)
+check(code == 0 and "no column for these attributes of the policy" in err and err.split("every row: ")[1].startswith("age;"), "an attribute without a column is told")
+check(run("--csv", renamed, *asked, "--column", "years=age")[1:] == (plain[1].replace("trial.csv", "renamed.csv"), ""), "and can be named")
+shutil.rmtree(small)
+
 # ---- a server's log ----
 redis = Redis()
 server = Server(RETAIL, redis.url, extra=["--allow-as-of"])
