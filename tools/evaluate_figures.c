@@ -330,33 +330,66 @@ static struct ope_options options_for(const struct evaluate_job *j, const struct
     return o;
 }
 
-/* Whether the main target's lower bound beats the reference; says why not. */
-static bool gate(const struct evaluate_job *j, enum ope_estimator k, const struct ope *x,
-                 const struct ope *reference)
+/* The upper end, at any time, of what the reference earns: an arm's, or the log's, where every row has weight 1. */
+static int reference_high(const struct evaluate_job *j, const struct ope *reference, double *out,
+                          struct error *e)
 {
-    struct ope_result r, of;
+    struct ope_options options = j->ope;
+    struct ope_result result;
+    struct ope *logged = NULL;
+    int rc = 0;
+    if (!reference) {
+        options.resamples = 0;
+        options.weight_max = 1;
+        logged = ope_new(&options);
+        rc = logged ? 0 : error_set(e, ERR_NOSPACE, "out of memory");
+    }
+    for (size_t i = 0; logged && i < j->rows.n && !rc; i++) {
+        bool silent = (long)j->rows.action[i] == j->rows.silence;
+        const struct ope_row row = {
+            .weight = 1, .reward = j->rows.reward[i] - (silent ? 0 : j->cost), .logged = 1};
+        rc = ope_add(logged, &row, e);
+    }
+    if (!rc) {
+        ope_result(reference ? reference : logged, &result);
+        *out = result.sequence.high;
+    }
+    ope_free(&logged);
+    return rc;
+}
+
+/* Whether the main target's lower bound beats the reference; says why not. At any time, both ends have half the error. */
+static int gate(const struct evaluate_job *j, enum ope_estimator k, const struct ope *x,
+                const struct ope *reference, bool *passes, struct error *e)
+{
+    struct ope_result r;
     struct ope_figure d;
     ope_result(x, &r);
     ope_difference(x, reference, k, &d);
     double low = d.bootstrap.low, against = 0;
-    const char *what = "the lower bound of the difference";
+    const char *what = "the lower bound of the difference", *upper = "";
+    int rc = 0;
     if (!isnan(j->reference_value)) {
         low = j->o->anytime ? r.sequence.low : r.figures[k].bootstrap.low;
         against = j->reference_value;
-        what = "the lower bound";
+        what = j->o->anytime ? "the lower bound at any time" : "the lower bound";
     } else if (j->o->anytime) {
-        if (reference)
-            ope_result(reference, &of);
+        rc = reference_high(j, reference, &against, e);
         low = r.sequence.low;
-        against = reference ? of.figures[k].value : r.logged_value;
         what = "the lower bound at any time";
+        upper = "the reference's upper bound ";
     }
-    bool passes = r.trusted && low > against;
-    FILE *out = j->o->json ? stderr : stdout;
-    fprintf(out, "\ngate: %s: %s of %s is %.5f, %s %.5f%s\n", passes ? "passed" : "FAILED", what,
-            j->targets[j->main].name, low, low > against ? "above" : "not above", against,
+    if (rc)
+        return rc;
+    char shown[32] = "not known";
+    if (!isnan(low))
+        snprintf(shown, sizeof shown, "%.5f", low);
+    *passes = r.trusted && low > against;
+    fprintf(j->o->json ? stderr : stdout, "\ngate: %s: %s of %s is %s, %s %s%.5f%s\n",
+            *passes ? "passed" : "FAILED", what, j->targets[j->main].name, shown,
+            low > against ? "above" : "not above", upper, against,
             r.trusted ? "" : "; and the figure cannot be trusted");
-    return passes;
+    return 0;
 }
 
 static int report(struct evaluate_job *j, bool *passed, struct error *e)
@@ -391,7 +424,7 @@ static int report(struct evaluate_job *j, bool *passed, struct error *e)
         double silent = j->rows.silence >= 0 ? eval_silent_share(&j->targets[i], &j->rows) : (double)NAN;
         evaluate_report_target(&r, j->targets[i].name, silent, x, reference);
         if (j->o->gate && i == j->main)
-            *passed = gate(j, k, x, reference);
+            rc = gate(j, k, x, reference, passed, e);
         ope_free(&x);
     }
     if (reference)

@@ -101,6 +101,17 @@ code, out, err = run(*common_args, "--arm", "mail", "--cost", "0.15", "--referen
 check(code == 1 and "gate: FAILED" in out, "and holds a worse one back")
 code, out, err = run(*common_args, "--target-choices", "decided", "--reference", "0.9", "--gate", "--reward-range", "0:1", "--anytime")
 check(code == 1 and "at any time" in out, "a number as reference, the bound that holds at any time")
+sure = ["--csv", trial, "--action", "arm", "--reward", "y", "--probability", "0.5", "--silence", "none", "--target-choices", "decided", "--reward-range", "0:1"]
+ends = {x["target"]: x["sequence"] for x in lines(*sure, "--arm", "silence")[1:]}
+code, out, err = run(*sure, "--reference", "silence", "--gate", "--anytime")
+check(code == (0 if ends["column decided"][0] > ends["arm silence"][1] else 1) and "is %.5f" % ends["column decided"][0] in out
+      and "upper bound %.5f" % ends["arm silence"][1] in out, "at any time, the reference is held to its upper end: %s" % out.strip().splitlines()[-1])
+code, out, err = run(*sure, "--gate", "--anytime")
+shown = float(out.strip().splitlines()[-1].split("upper bound ")[1])
+logged = lines(*sure)[1]["logged_interval"]
+check(shown > logged[1], "and so is the log: %.4f, with the bootstrap's end at %.4f" % (shown, logged[1]))
+code, out, err = run(*sure, "--gate", "--resamples", "0")
+check(code == 1 and "is not known" in out and "nan" not in out, "without resamples no gate passes")
 svg = os.path.join(WORK, "curve.svg")
 code, out, err = run(*common_args, "--target-choices", "decided", "--arm", "mail", "--arm", "silence", "--costs", "0:0.2:0.05", "--svg", svg)
 check(code == 0 and out.count("\n") >= 8 and xml.dom.minidom.parse(svg).documentElement.tagName == "svg", "costs as a table and a picture")
