@@ -36,7 +36,7 @@ static double excess(const struct confseq *s, double *slope)
         fall += share * rate;
     }
     *slope = fall / total;
-    return largest + log(total / CONFSEQ_RATES) - s->log_inverse_alpha;
+    return largest + log(total / (double)CONFSEQ_RATES) - s->log_inverse_alpha;
 }
 
 void confseq_add(struct confseq *s, double x)

@@ -321,10 +321,12 @@ static int shares_by_action(struct train_loading *l)
     return 0;
 }
 
+/* Over all rows. Of a column: by the harmonic mean of the arm's own p, since E[1/p | a] = 1/P(a). */
 static void arm_probabilities(struct train_loading *l)
 {
     struct train_data *d = l->d;
     size_t all = d->side_rows[SIDE_TRAIN] + d->side_rows[SIDE_ASIDE];
+    d->own_p = l->c->p_from == P_COLUMN;
     for (size_t a = 0; a < d->arm_count; a++)
         d->arms[a].p =
             l->c->p_from == P_NUMBER ? l->c->p

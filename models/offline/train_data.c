@@ -113,9 +113,19 @@ static int split(struct train_loading *l)
     return 0;
 }
 
+bool train_tells_of(const struct train_data *d, size_t i, size_t arm)
+{
+    return d->own_p || d->arm_of[i] == arm || d->arm_of[i] == (uint32_t)d->silence;
+}
+
 double train_pair_probability(const struct train_data *d, size_t i, size_t arm)
 {
+    const double nearly = 1 - 1e-9; /* a row that could not have got anything else has p = 1 */
     bool silent = d->arm_of[i] == (uint32_t)d->silence;
+    if (d->own_p) {
+        double p = d->p[i] < nearly ? d->p[i] : nearly;
+        return d->arm_of[i] == arm ? p : silent ? 1 - p : 0.5;
+    }
     double of_arm = silent ? d->arms[arm].p : d->p[i];
     double of_silence = silent ? d->p[i] : d->arms[d->silence].p;
     return of_arm / (of_arm + of_silence);

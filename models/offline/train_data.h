@@ -10,9 +10,11 @@
  * Arms: silence first where there is one, then the actions in order of their ids. For kind propensity rows of silence are left
  * out. Probabilities by shares are those of the rows that are not test.
  *
- * When only the logged action's probability is known (action_probability: {column: p}), the probability of another arm is taken
- * to be that arm's mean over all rows, estimated by the harmonic mean of p over its own rows that are not test: an arm is logged
- * more often where p is high, which the harmonic mean undoes (E[1/p | a] = 1/P(a)).
+ * What a contact with arm a adds is estimated from rows of a and of silence, weighted by the inverse of the probability with which
+ * each got what it got. Where every arm's probability is known and the same for all rows, among these two: p_a/(p_a + p_silence).
+ * Where only the logged action's is known and may depend on the row (action_probability: {column: p}), no probability of another arm
+ * is guessed: over all rows, those of a count y/p, those of silence −y/p and all others 0, whose mean is the effect, whatever p
+ * depends on (Horvitz and Thompson 1952).
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_OFFLINE_TRAIN_DATA_H
@@ -49,6 +51,7 @@ struct train_data {
     float *weights;   /* [n], or NULL */
     uint32_t *arm_of; /* [n]; NULL without an action column */
     double *p;        /* [n] of the logged action; NULL without an action column */
+    bool own_p;       /* p is all that is known: it comes from a column */
     uint64_t *keys;   /* [n] rows with one key belong together */
     uint32_t *lines;  /* [n] in the file */
     uint8_t *side;    /* [n] enum train_side */
@@ -74,7 +77,10 @@ void train_data_free(struct train_data *d);
 /* A number in [0,1) by hash, for splits: the same for rows with one key. */
 double train_hash_share(uint64_t key, uint64_t seed, uint64_t salt);
 
-/* The probability with which row i got arm a, had only a and silence been possible: p_a / (p_a + p_silence). */
+/* Whether row i says something of what an arm adds to silence: a row of either, or with own_p any. */
+bool train_tells_of(const struct train_data *d, size_t i, size_t arm);
+/* The probability, in (0,1), with which such a row got the arm and not silence: p_a / (p_a + p_silence); with own_p p of a row of the
+ * arm, 1 − p of one of silence, and 1/2, which does not matter, of others, whose label counts as 0. */
 double train_pair_probability(const struct train_data *d, size_t i, size_t arm);
 
 #endif

@@ -32,7 +32,9 @@ static int out_of_memory(struct error *e)
 double train_transformed(const struct train_data *d, size_t i, size_t arm)
 {
     double p = train_pair_probability(d, i, arm), y = (double)d->labels[i];
-    return d->arm_of[i] == arm ? y / p : -y / (1 - p);
+    if (d->arm_of[i] == arm)
+        return y / p;
+    return d->arm_of[i] == (uint32_t)d->silence ? -y / (1 - p) : 0;
 }
 
 /* Does row i belong to the model of an arm? */
@@ -40,7 +42,7 @@ static bool is_of(const struct fitting *x, size_t i, long arm)
 {
     if (arm < 0 || x->d->arm_of[i] == (uint32_t)arm)
         return true;
-    return x->c->kind == BUNDLE_TRANSFORMED && x->d->arm_of[i] == (uint32_t)x->d->silence;
+    return x->c->kind == BUNDLE_TRANSFORMED && train_tells_of(x->d, i, (size_t)arm);
 }
 
 /* ---- rows ---- */

@@ -142,11 +142,13 @@ static int measure_uplift(const struct measuring *x, size_t arm, struct columns 
     v->n = 0;
     for (size_t k = 0; k < x->count; k++) {
         uint32_t i = x->rows[k], own = x->d->arm_of[i];
-        if (own != arm && own != (uint32_t)x->d->silence)
+        if (!train_tells_of(x->d, i, arm))
             continue;
         treated[v->n] = own == arm;
         p[v->n] = train_pair_probability(x->d, i, arm);
         put(v, x, k, uplift_of(x, arm, k));
+        if (own != arm && own != (uint32_t)x->d->silence)
+            v->labels[v->n - 1] = 0;
     }
     u.rows = v->n;
     int rc = metric_uplift(&u.m, v->predictions, v->labels, treated, p, v->n, resamples_of(v->n), x->c->seed);

@@ -285,18 +285,62 @@ static void test_transformed_outcome(void **state)
     train_result_free(&o.r);
 }
 
-/* Z's weights from a column of probabilities, those of the other arm by the harmonic mean. */
+/* With a column of probabilities only the logged action's is known: each row is weighted by its own, rows of other arms count
+ * as 0. */
 static void test_probabilities_from_a_column(void **state)
 {
     struct one o;
     must_train(&o, *state, "e.csv",
                EXPERIMENT_YAML("transformed") PLAIN_FEATURES "action_probability: {column: p}\n", "z3");
     const struct train_data *d = &o.r.data;
+    double sum = 0;
     assert_float_equal(d->arms[0].p, 0.5, 1e-12);
     assert_float_equal(d->arms[1].p, 0.25, 1e-12);
-    for (size_t i = 0; i < d->n; i += 97)
-        assert_float_equal(train_pair_probability(d, i, 1),
-                           d->arm_of[i] == 2 ? train_pair_probability(d, i, 1) : 1.0 / 3, 1e-12);
+    for (size_t i = 0; i < d->n; i++) {
+        double z = train_transformed(d, i, 1), y = (double)d->labels[i];
+        assert_float_equal(z, d->arm_of[i] == 1 ? y / 0.25 : d->arm_of[i] == 0 ? -y / 0.5 : 0, 1e-12);
+        sum += z;
+    }
+    assert_float_equal(sum / (double)d->n, TRUE_ATE_A, 0.03);
+    train_result_free(&o.r);
+}
+
+/* Those who respond more are contacted more: what a contact adds is 0.1 for everybody, however that is confounded. Arm b is
+ * never more than one in ten, and adds nothing. */
+static void test_probabilities_that_depend_on_the_row(void **state)
+{
+    struct one o;
+    struct rng g;
+    char path[512];
+    snprintf(path, sizeof path, "%s/confounded.csv", (const char *)*state);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fputs("id,x,noise,seg,p,y\n", f);
+    rng_seed(&g, 3);
+    for (int i = 0; i < 20000; i++) {
+        bool keen = rng_below(&g, 2) == 1;
+        double of_a = keen ? 0.8 : 0.1, u = rng_double(&g), base = keen ? 0.6 : 0.2;
+        int arm = u < of_a ? 1 : u < of_a + 0.1 ? 2 : 0;
+        double p = arm == 1 ? of_a : arm == 2 ? 0.1 : 0.9 - of_a;
+        int y = rng_double(&g) < base + (arm == 1 ? 0.1 : 0);
+        fprintf(f, "c%d,%d,%.3f,%s,%.2f,%d\n", i, keen, rng_double(&g),
+                arm == 1   ? "Mail A"
+                : arm == 2 ? "Mail B"
+                           : "none",
+                p, y);
+    }
+    assert_int_equal(fclose(f), 0);
+    must_train(&o, *state, "confounded.csv",
+               EXPERIMENT_YAML("transformed") PLAIN_FEATURES "action_probability: {column: p}\n", "z4");
+    const struct train_measures *m = &o.r.test;
+    assert_int_equal(m->uplift_count, 2);
+    for (size_t k = 0; k < 2; k++) {
+        double truth = m->uplifts[k].arm == 1 ? 0.1 : 0,
+               half = (m->uplifts[k].m.ate.high - m->uplifts[k].m.ate.low) / 2;
+        assert_true(fabs(m->uplifts[k].m.ate.value - truth) < 1.6 * half && half < 0.12);
+    }
+    for (int keen = 0; keen < 2; keen++)
+        assert_float_equal(mean_effect(&o, 1, keen), 0.1, 0.08);
     train_result_free(&o.r);
 }
 
@@ -685,6 +729,7 @@ int main(void)
             test_known_effects_are_found), /* writes e.csv and the bundle t, which later ones use */
         cmocka_unit_test(test_transformed_outcome),
         cmocka_unit_test(test_probabilities_from_a_column),
+        cmocka_unit_test(test_probabilities_that_depend_on_the_row),
         cmocka_unit_test(test_same_seed_same_bytes),
         cmocka_unit_test(test_order_does_not_matter_to_the_split),
         cmocka_unit_test(test_equal_rows_are_independent),
