@@ -165,3 +165,18 @@ int client_signal(struct str text, const char *customer, int64_t now_ms, struct 
         error_prefix(e, "%s", s->name);
     return rc;
 }
+
+int client_zone(const struct tzdb *zones, const char *name, const struct tz **out, struct error *e)
+{
+    *out = name ? tz_find(zones, str_from(name)) : NULL;
+    if (!name || *out)
+        return 0;
+    struct suggest s;
+    suggest_init(&s, str_from(name));
+    for (size_t i = 0; i < tzdb_count(zones); i++)
+        suggest_offer(&s, tz_name(tzdb_at(zones, i)));
+    struct str best = suggest_best(&s);
+    return error_set(e, ERR_INVALID,
+                     "--time-zone: unknown '%.60s'%s%.*s%s names are IANA's, e.g. Europe/Rome", name,
+                     best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : ";");
+}

@@ -6,6 +6,7 @@
 #define TACT_TOOLS_CLIENT_H
 #include "base/arena.h"
 #include "base/hash.h"
+#include "base/tz.h"
 #include "tact/v1/common.pb-c.h"
 #include "tools/options.h"
 #include <protobuf-c/protobuf-c.h>
@@ -58,6 +59,9 @@ void client_event_id(const char *customer, const char *name, int64_t time_ms, ch
 /* Pairs `name=value` as a signal's properties. */
 int client_properties(Tact__V1__Signal *s, const struct str *pairs, size_t count, struct arena *arena,
                       struct error *e) MUST_CHECK;
+/* --time-zone: a zone by its name; NULL for no text. ERR_INVALID with a did-you-mean. */
+int client_zone(const struct tzdb *zones, const char *name, const struct tz **out,
+                struct error *e) MUST_CHECK;
 /* "name" or "name:k=v,k=v" as a signal, with an event id of its own. */
 int client_signal(struct str text, const char *customer, int64_t now_ms, struct arena *arena,
                   Tact__V1__Signal **out, struct error *e) MUST_CHECK;

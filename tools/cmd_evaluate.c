@@ -92,6 +92,8 @@ static const char *wrong_options(const struct evaluate_options *o)
         return "--anytime needs --reward-range LOW:HIGH";
     if (o->separator && (strlen(o->separator) != 1 || !strchr(",;\t|", o->separator[0])))
         return "--separator: one of , ; | and tab";
+    if (o->time_zone && !(o->policy && o->csv))
+        return "--time-zone is about rows that a policy decides on; it goes with --csv and --policy";
     if (o->decisions && !o->policy)
         return "--decisions goes with --policy";
     if (o->costs && (!o->csv || o->cost || o->silences.count == 0))
@@ -165,6 +167,10 @@ static int run(int argc, char **argv)
          .help = "consent of the customers",
          .list = &o.consents},
         {.name = "column", .value = "COLUMN=ATTRIBUTE", .help = "as of tact import", .list = &o.columns},
+        {.name = "time-zone",
+         .value = "ZONE",
+         .help = "of times in the rows that name none (UTC)",
+         .text = &o.time_zone},
         {.name = "as-of", .value = "TIME", .help = "decide as of then, RFC 3339 (now)", .text = &o.as_of},
         {.name = "decisions",
          .value = "FILE",

@@ -57,7 +57,7 @@ const struct command command_import = {
 };
 
 struct options {
-    const char *server, *rejects, *policy, *separator, *consent_time;
+    const char *server, *rejects, *policy, *separator, *consent_time, *time_zone;
     struct import_options rows;
     int64_t in_flight, timeout_ms;
     bool dry_run, json;
@@ -486,18 +486,20 @@ static int import_with_policy(struct options *o, const char *file)
     struct error e = {0};
     struct arena arena;
     struct diags diags;
-    if (!o->policy)
+    if (!o->policy && !o->time_zone)
         return import_file(o, file);
-    if (tzdb_load(&zones, NULL, &e))
+    if (tzdb_load(&zones, NULL, &e) || client_zone(zones, o->time_zone, &o->rows.zone, &e)) {
+        tzdb_free(&zones);
         return client_failed(&command_import, "%s", e.text);
+    }
     arena_init(&arena, CLIENT_MEMORY_MAX);
     diags_init(&diags, &arena);
-    struct policy *policy = policy_load(o->policy, zones, &diags);
+    struct policy *policy = o->policy ? policy_load(o->policy, zones, &diags) : NULL;
     int code = EXIT_FAILED;
-    if (!policy)
+    if (o->policy && !policy)
         diags_print(&diags, stderr);
     o->rows.policy = policy;
-    if (policy)
+    if (policy || !o->policy)
         code = import_file(o, file);
     policy_free(&policy);
     arena_free(&arena);
@@ -548,6 +550,10 @@ static int run(int argc, char **argv)
          .value = "CH:PURPOSE[=COL]",
          .help = "granted in every row, or as the column says",
          .list = &o.rows.consents},
+        {.name = "time-zone",
+         .value = "ZONE",
+         .help = "of times in the file that name none, e.g. Asia/Tehran (UTC)",
+         .text = &o.time_zone},
         {.name = "consent-time",
          .value = "TIME",
          .help = "when they were given, RFC 3339; default: now. Newer ones stay",

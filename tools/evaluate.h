@@ -32,8 +32,8 @@ struct evaluate_options {
     bool no_model;
     int64_t folds;
     /* figures */
-    const char *smallest_p, *cost, *clip, *switch_at, *level, *reward_range, *reference, *estimator,
-        *decisions;
+    const char *time_zone, *smallest_p, *cost, *clip, *switch_at, *level, *reward_range, *reference,
+        *estimator, *decisions;
     int64_t resamples, seed;
     const char *costs, *svg;
     bool gate, anytime, by_position, brief, json;

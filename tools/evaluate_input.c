@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "models/offline/eval_log.h"
+#include "tools/client.h"
 #include "tools/evaluate_figures.h"
 #include "tools/evaluate_policy.h"
 #include "tools/evaluate_targets.h"
@@ -218,6 +219,8 @@ int evaluate_decide(struct evaluate_job *j, double cost, struct error *e)
     for (int i = 0; i < o->missing.count; i++)
         missing[i] = str_from(o->missing.items[i]);
     int rc = o->as_of ? time_text_parse(str_from(o->as_of), &p.now_ms, e) : 0;
+    if (!rc)
+        rc = client_zone(j->zones, o->time_zone, &p.import.zone, e);
     if (rc)
         return rc;
     p.import.consent_time_ms = p.now_ms;

@@ -1,6 +1,7 @@
 /* Rows as upserts; see import_rows.h. SPDX-License-Identifier: Apache-2.0 */
 #include "tools/import_rows.h"
 #include "decide/request_wire.h"
+#include "models/offline/frame_time.h"
 
 enum { NAME_SHOWN = 80, ALLOWED_SHOWN = 300, CUSTOMER_MAX = DECIDE_CUSTOMER_MAX };
 
@@ -267,6 +268,18 @@ static int row_customer(const struct import_map *m, const struct csv_record *r, 
     return 0;
 }
 
+/* As training reads a table's times (frame_time.h), so that a model is served what it was trained on. */
+static int read_cell(const struct import_map *m, const struct import_column *c, struct str text,
+                     struct arena *arena, Tact__V1__Value *out, struct error *e)
+{
+    char trouble[FRAME_TIME_TROUBLE];
+    if (c->type != TEXT_TIME)
+        return value_text_parse(c->type, text, arena, out, e);
+    const char *wrong = frame_time_read(text, m->options->zone, &out->time_ms, trouble);
+    out->kind_case = TACT__V1__VALUE__KIND_TIME_MS;
+    return wrong ? error_set(e, ERR_INVALID, "%s", wrong) : 0;
+}
+
 static int row_profile(const struct import_map *m, const struct csv_record *r, struct arena *arena,
                        Tact__V1__UpsertRequest *out, struct error *e)
 {
@@ -281,7 +294,7 @@ static int row_profile(const struct import_map *m, const struct csv_record *r, s
             continue;
         size_t k = out->n_profile;
         tact__v1__value__init(&values[k]);
-        if (r->fields[i].n && value_text_parse(c->type, r->fields[i], arena, &values[k], e))
+        if (r->fields[i].n && read_cell(m, c, r->fields[i], arena, &values[k], e))
             return column_error(e, c);
         tact__v1__upsert_request__profile_entry__init(&entries[k]);
         entries[k].key = c->attribute;

@@ -26,6 +26,7 @@ struct import_options {
     struct option_list consents; /* "channel:purpose" for every row, or "channel:purpose=column" */
     const char *consent_source;
     int64_t consent_time_ms; /* 0: when the server gets it */
+    const struct tz *zone;   /* of times without one; NULL: UTC */
     bool remove_empty;
     bool leave_others;           /* columns that are no attributes are left out instead of being errors */
     const struct policy *policy; /* or NULL */

@@ -280,6 +280,29 @@ static void check_weights(const struct checking *x)
                  "class weights shift the predicted probabilities; calibration: platt puts them right");
 }
 
+/* What others must know to see the same: the servers' side reads times without a zone as UTC unless told. */
+static void check_zone(const struct checking *x)
+{
+    bool dated = false;
+    for (size_t i = 0; i < x->c->feature_count; i++)
+        dated = dated || x->c->features[i].is_date;
+    if (dated && x->c->zone && !str_is(tz_name(x->c->zone), "UTC"))
+        diag_add(x->diags, DIAG_WARNING, x->c->file, 0, 0,
+                 "times without a zone are read in %.*s here; tact import and tact evaluate read them so "
+                 "with --time-zone "
+                 "%.*s",
+                 STR_ARG(tz_name(x->c->zone)), STR_ARG(tz_name(x->c->zone)));
+}
+
+static void check_row_weights(const struct checking *x)
+{
+    if (x->d->weights)
+        diag_add(x->diags, DIAG_WARNING, x->c->file, 0, 0,
+                 "weights count in the training, in log loss, Brier and the like; AUC, calibration error, "
+                 "uplift and the "
+                 "values of policies count each row once");
+}
+
 int train_check(const struct train_data *d, const struct train_config *c, struct diags *diags,
                 struct error *e)
 {
@@ -288,6 +311,8 @@ int train_check(const struct train_data *d, const struct train_config *c, struct
     check_arms(&x);
     check_test(&x);
     check_weights(&x);
+    check_row_weights(&x);
+    check_zone(&x);
     int rc = check_features(&x, e);
     if (!rc)
         rc = check_attributes(&x, e);

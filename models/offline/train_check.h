@@ -8,7 +8,8 @@
  *   arms       fewer than 50 training rows, no positives; no row at all, which is an error for t_learner, transformed
  *              and s_learner
  *   sizes      a test part of fewer than 100 rows, or with fewer than 10 positives or negatives
- *   weights    class weights without calibration
+ *   weights    class weights without calibration; row weights, which not all figures take
+ *   zone       dates that are read in a zone which others must be told
  *
  * Only rows outside the test part are looked at for leaks, at most TRAIN_LEAK_ROWS of them, evenly spread by hash.
  *

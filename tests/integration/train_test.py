@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from harness import ROOT, TACT, WORK, check, done
+from harness import ROOT, TACT, WORK, Server, check, decisions, done
 
 POLICY = os.path.join(ROOT, "tools/examples/retail")
 CONFIG = os.path.join(POLICY, "training/train.yaml")
@@ -48,6 +48,10 @@ check("the same bytes again", filecmp.cmpfiles(os.path.join(FOLDER, "one"), os.p
 p = train("two")
 check("nothing is overwritten", p.returncode == 1 and "exists already and is not empty" in p.stderr, p.stderr)
 
+p = train("nowhere/at/all")
+check("where a bundle cannot be made is told before training", p.returncode == 1 and "cannot be made" in p.stderr and "nowhere/at" in p.stderr,
+      p.stderr)
+
 p = train("three", changed("renamed.yaml", "name: views_7d", "name: view_7d, column: views_7d"), "--policy", POLICY)
 check("a feature that the policy lacks stands at its line", p.returncode == 1 and "renamed.yaml:" in p.stderr and
       ": error: feature view_7d: the policy has no feature of this name; did you mean views_7d?" in p.stderr, p.stderr[-1000:])
@@ -56,6 +60,41 @@ check("so does one of another type", p.returncode == 1 and "error: feature did_n
       p.stderr[-1000:])
 p = train("three", changed("action.yaml", "action: {column: action}", "action: {column: last_category, silence: [\"\"]}"), "--policy", POLICY)
 check("an action that the policy lacks is named", p.returncode == 1 and "has no action fashion" in p.stderr, p.stderr[-1000:])
+# Dates without a zone: what training read in a zone is served the same when import is told the zone. On Wednesdays people respond.
+DATED = os.path.join(FOLDER, "dated")
+os.mkdir(DATED)
+with open(os.path.join(DATED, "policy.yaml"), "w") as f:
+    f.write("""brand: {name: T, time_zone: America/Chicago, locales: [en]}
+profile: {joined: timestamp}
+features: {weekday: {expr: "profile.joined.getDayOfWeek('America/Chicago')"}}
+channels: {web: {direction: inbound}}
+actions:
+  - {id: hello, issue: a, group: b, purpose: service, value: 1.0, treatments: [{channel: web, title: Hello}]}
+""")
+with open(os.path.join(FOLDER, "dated.yaml"), "w") as f:
+    f.write("name: d\nkind: propensity\ndata: {time_zone: America/Chicago}\nlabel: {column: y}\nmodel: {rounds: 60, max_depth: 3, eta: 0.3}\n"
+            "features: [{name: weekday, column: joined, type: date, part: day_of_week}]\n")
+with open(os.path.join(FOLDER, "dated.csv"), "w") as f:
+    f.write("joined,y\n")
+    for i in range(4200):
+        day = 1 + i % 28  # 2024-05-01 is a Wednesday
+        f.write("2024-05-%02d,%d\n" % (day, (i % 10 != 0) if day % 7 == 1 else (i % 10 == 0)))
+p = subprocess.run([TACT, "train", "--csv", os.path.join(FOLDER, "dated.csv"), "--config", os.path.join(FOLDER, "dated.yaml"), "--out",
+                    os.path.join(FOLDER, "dated-bundle"), "--policy", DATED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+check("dates in a zone come with a word of warning", p.returncode == 0 and "--time-zone America/Chicago" in p.stderr, p.stderr[-1000:])
+with open(os.path.join(FOLDER, "people.csv"), "w") as f:
+    f.write("id,joined\nwed,2024-05-01\nthu,2024-05-02\n")
+server = Server(DATED, extra=["--model", os.path.join(FOLDER, "dated-bundle")])
+p = subprocess.run([TACT, "import", "--server", server.address, os.path.join(FOLDER, "people.csv"), "--customer-column", "id", "--policy", DATED,
+                    "--time-zone", "America/Chicago"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+served = {who: server.client.Decide(decisions.DecideRequest(customer_id=who, channel="web")).decision.choices[0].factors.propensity
+          for who in ("wed", "thu")}
+check("dates are served as they were trained", p.returncode == 0 and served["wed"] > 0.7 and served["thu"] < 0.3, (served, p.stderr))
+p = subprocess.run([TACT, "import", "--server", server.address, os.path.join(FOLDER, "people.csv"), "--customer-column", "id", "--policy", DATED,
+                    "--time-zone", "America/Chicag"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+check("a zone that is none", p.returncode == 1 and "did you mean America/Chicago?" in p.stderr, p.stderr)
+server.stop()
+
 check("wrong usage", subprocess.run([TACT, "train", "--csv", DATA], stderr=subprocess.DEVNULL).returncode == 2)
 
 p = train("rows", CONFIG, "--test-rows", os.path.join(FOLDER, "test.csv"), "--json")
