@@ -3,7 +3,8 @@
 #include "tools/svg_plot.h"
 #include <math.h>
 
-enum { WIDTH = 760, HEIGHT = 460, LEFT = 84, RIGHT = 24, TOP = 48, BOTTOM = 64, LEGEND_LINE = 18 };
+/* Pixels; doubles, since all places are. */
+static const double WIDTH = 760, HEIGHT = 460, LEFT = 84, RIGHT = 24, TOP = 48, BOTTOM = 64, LEGEND_LINE = 18;
 
 static const char *const colours[SVG_SERIES_MAX] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                                     "#56B4E9", "#E69F00", "#444444", "#999999"};
@@ -82,20 +83,20 @@ static void axes(struct buf *out, const struct svg_plot *p, struct range x, stru
     size_t n = svg_ticks(y.low, y.high, ticks);
     for (size_t i = 0; i < n; i++) {
         double at = place_y(y, ticks[i]);
-        buf_printf(out, "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"#e4e4e4\"/>\n", LEFT, at,
-                   WIDTH - RIGHT, at);
+        buf_printf(out, "<line x1=\"%.0f\" y1=\"%.1f\" x2=\"%.0f\" y2=\"%.1f\" stroke=\"#e4e4e4\"/>\n", LEFT,
+                   at, WIDTH - RIGHT, at);
         snprintf(word, sizeof word, "%.6g", ticks[i]);
         text(out, LEFT - 8, at + 4, "text-anchor=\"end\" class=\"tick\"", word);
     }
     n = svg_ticks(x.low, x.high, ticks);
     for (size_t i = 0; i < n; i++) {
         double at = place_x(x, ticks[i]);
-        buf_printf(out, "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" stroke=\"#888\"/>\n", at,
+        buf_printf(out, "<line x1=\"%.1f\" y1=\"%.0f\" x2=\"%.1f\" y2=\"%.0f\" stroke=\"#888\"/>\n", at,
                    HEIGHT - BOTTOM, at, HEIGHT - BOTTOM + 5);
         snprintf(word, sizeof word, "%.6g", ticks[i]);
         text(out, at, HEIGHT - BOTTOM + 20, "text-anchor=\"middle\" class=\"tick\"", word);
     }
-    buf_printf(out, "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#888\"/>\n", LEFT,
+    buf_printf(out, "<line x1=\"%.0f\" y1=\"%.0f\" x2=\"%.0f\" y2=\"%.0f\" stroke=\"#888\"/>\n", LEFT,
                HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM);
     text(out, (LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 18, "text-anchor=\"middle\"", p->x_label);
     buf_printf(out, "<g transform=\"translate(20 %.1f) rotate(-90)\">", (TOP + HEIGHT - BOTTOM) / 2.0);
@@ -131,10 +132,10 @@ static void legend(struct buf *out, const struct svg_plot *p)
     double top = TOP + 6, left = WIDTH - RIGHT - 230;
     buf_printf(
         out,
-        "<rect x=\"%.1f\" y=\"%.1f\" width=\"226\" height=\"%zu\" fill=\"#fff\" fill-opacity=\"0.85\"/>\n",
-        left, top, p->count * LEGEND_LINE + 8);
+        "<rect x=\"%.1f\" y=\"%.1f\" width=\"226\" height=\"%.0f\" fill=\"#fff\" fill-opacity=\"0.85\"/>\n",
+        left, top, (double)p->count * LEGEND_LINE + 8);
     for (size_t i = 0; i < p->count; i++) {
-        double y = top + 16 + (double)(i * LEGEND_LINE);
+        double y = top + 16 + (double)i * LEGEND_LINE;
         buf_printf(
             out,
             "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"2\"%s/>\n",
@@ -150,10 +151,11 @@ void svg_plot_write(struct buf *out, const struct svg_plot *p)
     ASSERT(p->count <= SVG_SERIES_MAX);
     find_ranges(p, &x, &y);
     buf_printf(out,
-               "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n"
+               "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f "
+               "%.0f\">\n"
                "<style>text{font:13px "
                "sans-serif;fill:#222}.tick{font-size:12px;fill:#444}.title{font-size:16px}</style>\n"
-               "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n",
+               "<rect width=\"%.0f\" height=\"%.0f\" fill=\"#fff\"/>\n",
                WIDTH, HEIGHT, WIDTH, HEIGHT, WIDTH, HEIGHT);
     axes(out, p, x, y);
     for (size_t i = 0; i < p->count; i++)

@@ -105,10 +105,10 @@ static int decimals_of(const struct metric *m, size_t count)
         for (size_t k = 0; k < 3; k++)
             most = isfinite(ends[k]) && fabs(ends[k]) > most ? fabs(ends[k]) : most;
     }
-    double decimals = most > 0 ? 3 - floor(log10(most)) : 1;
+    int decimals = most > 0 ? (int)fmin(3 - floor(log10(most)), 400) : 1;
     return decimals > DECIMALS_MAX + 1 ? -1
            : decimals > DECIMALS_MAX   ? DECIMALS_MAX
-           : decimals > 0              ? (int)decimals
+           : decimals > 0              ? decimals
                                        : 0;
 }
 
