@@ -1,8 +1,8 @@
 /* Calls to a server, with retries; see drive_remote.h.
  *
  *   try --> answered (OK, or what no retry mends) --> cb
- *    ^ \--> failed for now --> timer --+
- *    +---------------------------------+
+ *    ^ \--> may be mended by a retry --> timer --+
+ *    +-------------------------------------------+
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/drive_remote.h"

@@ -82,7 +82,7 @@ struct csv *csv_new(const char *name, char separator, csv_source source, void *c
     return c;
 }
 
-static long read_fd(void *ctx, char *p, size_t n)
+long csv_read_fd(void *ctx, char *p, size_t n)
 {
     const int *fd = ctx;
     ssize_t got;
@@ -99,7 +99,7 @@ int csv_open(struct csv **out, const char *path, char separator, struct error *e
     int fd = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_set(e, ERR_IO, "%s: %s", path, strerror(errno));
-    struct csv *c = csv_new(standard ? "standard input" : path, separator, read_fd, NULL);
+    struct csv *c = csv_new(standard ? "standard input" : path, separator, csv_read_fd, NULL);
     if (!c) {
         close(fd);
         return error_set(e, ERR_NOSPACE, "out of memory");

@@ -31,6 +31,8 @@ struct csv;
 
 /* Where the bytes come from. Gives 1 to n of them; 0 at the end; a negative errno on failure. */
 typedef long (*csv_source)(void *ctx, char *p, size_t n);
+/* A source: the file descriptor that ctx, an int *, points to. */
+long csv_read_fd(void *fd, char *p, size_t n);
 
 struct csv_record {
     const struct str *fields; /* without their quotes; valid UTF-8 without NUL */

@@ -227,16 +227,6 @@ int frame_input_source(struct frame_input **out, const char *name, csv_source so
     return rc;
 }
 
-static long read_fd(void *ctx, char *p, size_t n)
-{
-    const int *fd = ctx;
-    ssize_t got;
-    do
-        got = read(*fd, p, n);
-    while (got < 0 && errno == EINTR);
-    return got < 0 ? -errno : (long)got;
-}
-
 int frame_input_open(struct frame_input **out, const char *path, frame_progress progress, void *user,
                      struct error *e)
 {
@@ -246,7 +236,7 @@ int frame_input_open(struct frame_input **out, const char *path, frame_progress 
     int fd = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_set(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s", path, strerror(errno));
-    struct frame_input *in = input_new(standard ? "standard input" : path, read_fd, NULL, progress, user);
+    struct frame_input *in = input_new(standard ? "standard input" : path, csv_read_fd, NULL, progress, user);
     if (!in) {
         close(fd);
         return error_set(e, ERR_NOSPACE, "out of memory");

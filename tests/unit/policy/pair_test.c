@@ -7,40 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "policy/policy.h"
+#include "unit/policy/policy_fixture.h"
 #include <stdlib.h>
-
-static struct tzdb *zones;
-static struct arena arena;
-static struct diags diags;
-
-static int setup(void **state)
-{
-    (void)state;
-    struct error e;
-    return tzdb_load(&zones, NULL, &e);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tzdb_free(&zones);
-    return 0;
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    arena_init(&arena, 16u << 20);
-    diags_init(&diags, &arena);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_free(&arena);
-    return 0;
-}
 
 #define HEAD                                                                                                 \
     "brand: {name: Acme, time_zone: UTC, locales: [en]}\n"                                                   \
