@@ -17,13 +17,12 @@ struct binding {
     const struct bundle *bundle;
     const struct policy *policy;
     const struct bundle_spec *spec;
-    struct booster **boosters; /* one an arm */
+    struct forest_catalog *catalog; /* of the one model: the policy's actions, then nobody contacted; NULL with arms */
     size_t features;
     struct column *customer, *pair;
     size_t customer_count, pair_count;
     float *action_rows; /* [action_count][features]; NaN in the customer's and the pairs' columns */
     float *silence_row; /* the same of nobody contacted; s_learner */
-    float *scratch;     /* one value a customer column */
     long *arms;         /* [action_count]; -1: not known */
     long silence;       /* arm of a t_learner; else -1 */
     char id[ID128_TEXT];
@@ -222,13 +221,14 @@ static void bind_arms(struct binding *b, struct diags *d)
     for (size_t i = 0; i < s->arm_count && bundle_has_arms(s); i++)
         if ((long)i != b->silence && policy_action_find(p, s->arms[i].arm) < 0)
             warn_arm(b, &s->arms[i], d);
+}
+
+static void bind_catalog(struct binding *b, struct diags *d)
+{
     struct error e = {0};
-    for (size_t i = 0; i < s->arm_count; i++) {
-        struct str model = bundle_model(b->bundle, i);
-        if (booster_open(&b->boosters[i], model.p, model.n, &e))
-            diag_add(d, DIAG_ERROR, bundle_folder(b->bundle), 0, 0, "%s: %s", bundle_file(b->bundle, i),
-                     e.text);
-    }
+    if (!bundle_has_arms(b->spec) && forest_catalog_new(&b->catalog, bundle_forest(b->bundle, 0), b->action_rows,
+                                                        b->policy->action_count + 1, &e))
+        diag_add(d, DIAG_ERROR, bundle_folder(b->bundle), 0, 0, "%s: %s", bundle_file(b->bundle, 0), e.text);
 }
 
 struct binding *binding_new(const struct bundle *bundle, const struct policy *policy, struct diags *diags)
@@ -238,18 +238,18 @@ struct binding *binding_new(const struct bundle *bundle, const struct policy *po
     struct binding *b = calloc(1, sizeof *b);
     ASSERT(b != NULL);
     *b = (struct binding){.bundle = bundle, .policy = policy, .spec = spec, .features = features};
-    b->boosters = calloc(spec->arm_count, sizeof *b->boosters);
     b->customer = calloc(features, sizeof *b->customer);
     b->pair = calloc(features, sizeof *b->pair);
-    b->scratch = calloc(features, sizeof *b->scratch);
     b->action_rows = calloc((actions + 1) * features, sizeof *b->action_rows);
     b->arms = calloc(actions + 1, sizeof *b->arms);
-    ASSERT(b->boosters && b->customer && b->pair && b->scratch && b->action_rows && b->arms);
+    ASSERT(b->customer && b->pair && b->action_rows && b->arms);
     b->silence_row = b->action_rows + actions * features;
     id128_text(bundle_id(bundle), b->id);
     size_t errors = diags->errors;
     bind_features(b, diags);
     bind_arms(b, diags);
+    if (diags->errors == errors)
+        bind_catalog(b, diags);
     if (diags->errors > errors)
         binding_free(&b);
     return b;
@@ -259,12 +259,9 @@ void binding_free(struct binding **b)
 {
     if (!*b)
         return;
-    for (size_t i = 0; (*b)->boosters && i < (*b)->spec->arm_count; i++)
-        booster_free(&(*b)->boosters[i]);
-    free((*b)->boosters);
+    forest_catalog_free(&(*b)->catalog);
     free((*b)->customer);
     free((*b)->pair);
-    free((*b)->scratch);
     free((*b)->action_rows);
     free((*b)->arms);
     free(*b);
@@ -288,35 +285,33 @@ bool binding_knows(const struct binding *b, uint32_t action)
 
 /* ---- rows and scores ---- */
 
-static void evaluate_customer(const struct binding *b, struct expr_eval *ev)
+/* The customer's columns of a row. */
+static void fill_customer(const struct binding *b, struct expr_eval *ev, float *row)
 {
     for (size_t k = 0; k < b->customer_count; k++)
-        b->scratch[k] = binding_value(b->customer[k].feature, expr_eval(ev, b->customer[k].node));
+        row[b->customer[k].at] = binding_value(b->customer[k].feature, expr_eval(ev, b->customer[k].node));
 }
 
-/* A row from what is known beforehand and the customer's part, evaluated before. */
-static void fill_row(const struct binding *b, const float *known, float *row)
+static float pair_value(const struct binding *b, struct expr_eval *ev, size_t k)
 {
-    memcpy(row, known, b->features * sizeof *row);
-    for (size_t k = 0; k < b->customer_count; k++)
-        row[b->customer[k].at] = b->scratch[k];
-}
-
-static void fill_action(const struct binding *b, struct expr_eval *ev, uint32_t action, float *row)
-{
-    fill_row(b, b->action_rows + action * b->features, row);
-    if (b->pair_count)
-        expr_eval_vary(ev, action);
-    for (size_t k = 0; k < b->pair_count; k++)
-        row[b->pair[k].at] = binding_value(b->pair[k].feature, expr_eval(ev, b->pair[k].node));
+    return binding_value(b->pair[k].feature, expr_eval(ev, b->pair[k].node));
 }
 
 void binding_rows(const struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
                   float *out)
 {
-    evaluate_customer(b, ev);
-    for (size_t i = 0; i < count; i++)
-        fill_action(b, ev, actions[i], out + i * b->features);
+    for (size_t i = 0; i < count; i++) {
+        float *row = out + i * b->features;
+        memcpy(row, b->action_rows + actions[i] * b->features, b->features * sizeof *row);
+        if (i == 0)
+            fill_customer(b, ev, row);
+        for (size_t k = 0; k < b->customer_count; k++)
+            row[b->customer[k].at] = out[b->customer[k].at];
+        if (b->pair_count)
+            expr_eval_vary(ev, actions[i]);
+        for (size_t k = 0; k < b->pair_count; k++)
+            row[b->pair[k].at] = pair_value(b, ev, k);
+    }
 }
 
 static void set_score(struct model_score *s, double propensity, double baseline)
@@ -325,45 +320,74 @@ static void set_score(struct model_score *s, double propensity, double baseline)
         *s = (struct model_score){true, propensity, baseline};
 }
 
-/* One model, a row for each action that it knows, and in an s_learner one for silence. */
-static int score_rows(struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
-                      struct arena *arena, struct model_score *out, struct error *e)
+/* The candidates of one model: the actions that it knows, and in an s_learner nobody contacted, which comes last and has no
+ * pair. */
+struct rows {
+    uint32_t *actions;
+    float *customer, *pairs, *margins;
+    size_t n;
+};
+
+static int make_rows(const struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                     struct arena *arena, struct rows *r, struct error *e)
 {
-    float *rows = arena_alloc(arena, (count + 1) * b->features * sizeof *rows);
-    float *margins = arena_alloc(arena, (count + 1) * sizeof *margins);
-    if (!rows || !margins)
+    r->actions = arena_alloc(arena, (count + 1) * sizeof *r->actions);
+    r->customer = arena_alloc(arena, b->features * sizeof *r->customer);
+    r->pairs = arena_alloc(arena, (count + 1) * b->pair_count * sizeof *r->pairs);
+    r->margins = arena_alloc(arena, (count + 1) * sizeof *r->margins);
+    if (!r->actions || !r->customer || !r->pairs || !r->margins)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
-    bool silence = b->spec->kind == BUNDLE_S_LEARNER;
-    size_t n = 0;
-    evaluate_customer(b, ev);
     for (size_t i = 0; i < count; i++)
         if (binding_knows(b, actions[i]))
-            fill_action(b, ev, actions[i], rows + n++ * b->features);
-    if (n == 0)
+            r->actions[r->n++] = actions[i];
+    if (!r->n)
         return 0;
-    if (silence)
-        fill_row(b, b->silence_row, rows + n * b->features);
-    int rc = booster_margins(b->boosters[0], rows, n + silence, b->features, margins, e);
-    if (rc)
-        return rc;
-    double baseline = silence ? bundle_predict(b->spec, 0, margins[n]) : 0;
-    for (size_t i = 0, k = 0; i < count; i++)
-        if (binding_knows(b, actions[i]))
-            set_score(&out[i], bundle_predict(b->spec, 0, margins[k++]), baseline);
+    fill_customer(b, ev, r->customer);
+    for (size_t i = 0; b->pair_count && i < r->n; i++) {
+        expr_eval_vary(ev, r->actions[i]);
+        for (size_t k = 0; k < b->pair_count; k++)
+            r->pairs[i * b->pair_count + k] = pair_value(b, ev, k);
+    }
+    if (b->spec->kind != BUNDLE_S_LEARNER)
+        return 0;
+    for (size_t k = 0; k < b->pair_count; k++)
+        r->pairs[r->n * b->pair_count + k] = NAN;
+    r->actions[r->n++] = (uint32_t)b->policy->action_count;
     return 0;
 }
 
-static int score_arm(struct binding *b, const float *row, size_t arm, double *out, struct error *e)
+static int score_rows(const struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                      struct arena *arena, struct model_score *out, struct error *e)
+{
+    struct rows r = {0};
+    int rc = make_rows(b, ev, actions, count, arena, &r, e);
+    if (rc || !r.n)
+        return rc;
+    struct forest_input in = {
+        .shared = r.customer, .catalog = b->catalog, .actions = r.actions, .pairs = r.pairs, .n = r.n};
+    rc = forest_score(bundle_forest(b->bundle, 0), &in, arena, r.margins, e);
+    if (rc)
+        return rc;
+    bool silence = b->spec->kind == BUNDLE_S_LEARNER;
+    double baseline = silence ? bundle_predict(b->spec, 0, r.margins[r.n - 1]) : 0;
+    for (size_t i = 0, k = 0; i < count; i++)
+        if (binding_knows(b, actions[i]))
+            set_score(&out[i], bundle_predict(b->spec, 0, r.margins[k++]), baseline);
+    return 0;
+}
+
+static int score_arm(const struct binding *b, const float *row, size_t arm, struct arena *arena, double *out,
+                     struct error *e)
 {
     float margin;
-    int rc = booster_margins(b->boosters[arm], row, 1, b->features, &margin, e);
+    int rc = forest_rows(bundle_forest(b->bundle, arm), row, 1, arena, &margin, e);
     if (!rc)
         *out = bundle_predict(b->spec, arm, margin);
     return rc;
 }
 
 /* A model an action, all over the customer's one row. */
-static int score_arms(struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
+static int score_arms(const struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
                       struct arena *arena, struct model_score *out, struct error *e)
 {
     float *row = arena_alloc(arena, b->features * sizeof *row);
@@ -376,14 +400,14 @@ static int score_arms(struct binding *b, struct expr_eval *ev, const uint32_t *a
         if (!binding_knows(b, actions[i]))
             continue;
         if (first) {
-            evaluate_customer(b, ev);
-            fill_row(b, b->silence_row, row); /* nothing is known beforehand: all NaN */
+            memcpy(row, b->silence_row, b->features * sizeof *row); /* nothing is known beforehand: all NaN */
+            fill_customer(b, ev, row);
             if (b->silence >= 0)
-                rc = score_arm(b, row, (size_t)b->silence, &baseline, e);
+                rc = score_arm(b, row, (size_t)b->silence, arena, &baseline, e);
             first = false;
         }
         if (!rc)
-            rc = score_arm(b, row, (size_t)b->arms[actions[i]], &value, e);
+            rc = score_arm(b, row, (size_t)b->arms[actions[i]], arena, &value, e);
         if (!rc)
             set_score(&out[i], value, baseline);
     }
@@ -393,7 +417,7 @@ static int score_arms(struct binding *b, struct expr_eval *ev, const uint32_t *a
 int binding_score(void *binding, struct expr_eval *ev, const uint32_t *actions, size_t count,
                   struct arena *arena, struct model_score *out, struct error *e)
 {
-    struct binding *b = binding;
+    const struct binding *b = binding;
     memset(out, 0, count * sizeof *out);
     return bundle_has_arms(b->spec) ? score_arms(b, ev, actions, count, arena, out, e)
                                     : score_rows(b, ev, actions, count, arena, out, e);

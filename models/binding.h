@@ -1,5 +1,5 @@
 /* A bundle bound to a policy: each of the model's features is found in the policy by name, the actions' part of every row is
- * computed once, and a decision fills in the customer's part and asks the reference scorer (libxgboost).
+ * computed once, and a decision fills in the customer's part and asks the forest scorer.
  *
  *   from: customer   a feature of the policy with that name that does not look at the action. number: an int, a double, or a
  *                    duration, which counts in hours; bool: a bool, 0 or 1; category: a string, its place in the bundle's
@@ -11,11 +11,10 @@
  * An action that the bundle does not know (no arm of its name; or not among the categories of `id`; or called as silence is)
  * is not scored: known is false, and so it is where a model gives no finite number.
  *
- * One binding belongs to one thread, since its boosters do. Bundle and policy outlive it.
+ * Immutable: any thread may score with it. Bundle and policy outlive it.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_BINDING_H
 #define TACT_MODELS_BINDING_H
-#include "models/booster.h"
 #include "models/bundle.h"
 #include "models/model_score.h"
 #include "policy/policy.h"
@@ -38,7 +37,7 @@ const char *binding_id(const struct binding *b); /* the bundle's id as text */
 bool binding_knows(const struct binding *b, uint32_t action);
 
 /* Calibrated scores of the actions, as bundle_spec.h says for each kind; a struct scorer's function. binding: struct
- * binding. We allocate from the arena only. */
+ * binding. Memory from the arena only. */
 int binding_score(void *binding, struct expr_eval *ev, const uint32_t *actions, size_t count,
                   struct arena *arena, struct model_score *out, struct error *e);
 

@@ -15,18 +15,10 @@
 struct booster {
     BoosterHandle handle;
     DMatrixHandle proxy; /* holds a prediction's input; kept so that it is made once */
-    size_t features, trees;
-    double base_score;
-    struct str objective;
-    struct arena arena;        /* the texts */
-    struct str *names, *types; /* one a feature, or NULL */
+    struct arena arena;  /* the model's */
+    struct model model;
+    char config[192]; /* of a prediction of margins */
 };
-
-static const char margin_config[] =
-    "{\"type\":1,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,"
-    "\"strict_shape\":false,\"cache_id\":0,\"missing\":NaN}";
-
-enum { OPEN_MEMORY_MAX = 1024 * 1024 * 1024, TEXTS_MAX = 16 * 1024 * 1024 };
 
 int xgboost_failed(int code, const char *what, struct error *e)
 {
@@ -78,75 +70,47 @@ static int library_base_score(struct booster *b, double *out, struct error *e)
     return rc;
 }
 
-/* Makes the library use the file's base score. */
+/* Makes the library use the file's base score; for a file of before 1.4 whose objective has changed its meaning since, the
+ * margin. */
 static int settle_base_score(struct booster *b, struct error *e)
 {
+    const struct model *m = &b->model;
+    bool old = str_is(m->objective, "binary:logitraw");
+    float wanted = old ? m->base[0] : m->base_score[0];
     double taken;
+    for (size_t k = 1; k < m->outputs; k++)
+        if (m->base_score[k] != m->base_score[0])
+            return error_set(e, ERR_INVALID, "XGBoost's C interface cannot be given a base_score an output");
     int rc = library_base_score(b, &taken, e);
-    if (rc || (float)taken == (float)b->base_score)
+    if (rc || (float)taken == wanted)
         return rc;
     char text[32];
-    snprintf(text, sizeof text, "%.9g", b->base_score);
+    snprintf(text, sizeof text, "%.9g", (double)wanted);
     if (XGBoosterSetParam(b->handle, "base_score", text) != 0)
         return xgboost_failed(ERR_INVALID, "cannot set the model's base_score", e);
     rc = library_base_score(b, &taken, e);
-    if (!rc && (float)taken != (float)b->base_score) {
+    if (!rc && (float)taken != wanted) {
         char library[24];
         booster_library(library);
         rc = error_set(e, ERR_INVALID,
                        "the model's base_score is %.9g, but XGBoost %s takes it for %.9g; save the model "
                        "with that version",
-                       b->base_score, library, taken);
+                       (double)wanted, library, taken);
     }
     return rc;
 }
 
-/* A copy of a list of texts, NULL when it is empty. */
-static int keep_texts(struct booster *b, const struct doc_value *list, struct str **out, struct error *e)
+/* What libxgboost would load and score wrongly, or not at all. */
+static int check_scorable(const struct model *m, struct error *e)
 {
-    *out = NULL;
-    if (!list || !list->count)
-        return 0;
-    struct str *texts = arena_alloc(&b->arena, list->count * sizeof *texts);
-    for (size_t i = 0; texts && i < list->count; i++) {
-        texts[i] = arena_str(&b->arena, doc_item(list, i)->text);
-        if (!texts[i].p)
-            texts = NULL;
-    }
-    *out = texts;
-    return texts ? 0
-                 : error_set(e, ERR_NOSPACE,
-                             "the names of the model's features need more memory than is allowed");
-}
-
-static int keep_info(struct booster *b, const struct model_info *info, struct error *e)
-{
-    b->features = info->features;
-    b->trees = info->trees;
-    b->base_score = info->base_score;
-    b->objective = arena_str(&b->arena, info->objective);
-    if (!b->objective.p)
-        return error_set(e, ERR_NOSPACE, "the objective's name is too long");
-    int rc = keep_texts(b, info->feature_names, &b->names, e);
-    return rc ? rc : keep_texts(b, info->feature_types, &b->types, e);
-}
-
-/* Reads and checks the bytes with our own reader, so that the library never sees a broken model. */
-static int inspect(struct booster *b, struct str bytes, struct error *e)
-{
-    struct arena arena;
-    arena_init(&arena, OPEN_MEMORY_MAX);
-    struct doc_value *root;
-    struct model_info info;
-    int rc = bytes.n > MODEL_FILE_MAX ? error_set(e, ERR_NOSPACE, "the model is larger than %d MiB",
-                                                  MODEL_FILE_MAX / (1024 * 1024))
-                                      : doc_read(&root, bytes, &arena, e);
-    if (!rc)
-        rc = model_inspect(&info, root, &arena, e);
-    if (!rc)
-        rc = keep_info(b, &info, e);
-    arena_free(&arena);
-    return rc;
+    if (m->linear)
+        return error_set(e, ERR_INVALID, "XGBoost's in-place prediction does not take gblinear");
+    if (m->dart && !str_is(m->booster, "dart"))
+        return error_set(e, ERR_INVALID, "XGBoost before 3.3 ignores the weights of a DART model of 3.3 and later");
+    for (size_t i = 0; i < m->trees_in_file; i++)
+        if (m->trees[i].vectors)
+            return error_set(e, ERR_INVALID, "XGBoost's C interface is not asked for leaves with several values");
+    return 0;
 }
 
 static int load(struct booster *b, const void *bytes, size_t n, struct error *e)
@@ -161,30 +125,48 @@ static int load(struct booster *b, const void *bytes, size_t n, struct error *e)
     bst_ulong features = 0;
     if (XGBoosterGetNumFeature(b->handle, &features) != 0)
         return xgboost_failed(ERR_INVALID, "cannot load the model", e);
-    if (features != b->features)
-        return error_set(e, ERR_INVALID, "the model says %zu features, XGBoost reads %zu", b->features,
+    if (features != b->model.features)
+        return error_set(e, ERR_INVALID, "the model says %zu features, XGBoost reads %zu", b->model.features,
                          (size_t)features);
     int rc = settle_base_score(b, e);
     if (rc)
         return rc;
     /* The first prediction configures the handle: done here, not at a customer's first decision. */
-    float *row = calloc(b->features, sizeof *row), margin;
-    rc = row ? booster_margins(b, row, 1, b->features, &margin, e)
-             : error_set(e, ERR_NOSPACE, "out of memory");
-    free(row);
-    if (!rc && !isfinite(margin))
+    float *row = calloc(b->model.features, sizeof *row), *margin = calloc(b->model.outputs, sizeof *margin);
+    rc = row && margin ? booster_margins(b, row, 1, b->model.features, margin, e)
+                       : error_set(e, ERR_NOSPACE, "out of memory");
+    if (!rc && !isfinite(margin[0]))
         rc = error_set(e, ERR_INVALID, "the model's margins are not finite; its base_score is %.9g for %.*s",
-                       b->base_score, STR_ARG(b->objective));
+                       (double)b->model.base_score[0], STR_ARG(b->model.objective));
+    free(row);
+    free(margin);
     return rc;
 }
 
-int booster_open(struct booster **out, const void *bytes, size_t n, struct error *e)
+/* Reads and checks the bytes with our own reader, so that the library never sees a broken model. */
+static int inspect(struct booster *b, struct str bytes, enum model_rounds which, struct error *e)
+{
+    struct arena scratch;
+    arena_init(&scratch, MODEL_MEMORY_MAX);
+    int rc = model_read(&b->model, bytes, which, &b->arena, &scratch, e);
+    arena_free(&scratch);
+    if (!rc)
+        rc = check_scorable(&b->model, e);
+    size_t rounds = b->model.tree_count < b->model.trees_in_file ? b->model.rounds : 0;
+    snprintf(b->config, sizeof b->config,
+             "{\"type\":1,\"training\":false,\"iteration_begin\":0,\"iteration_end\":%zu,"
+             "\"strict_shape\":false,\"cache_id\":0,\"missing\":NaN}",
+             rounds);
+    return rc;
+}
+
+int booster_open_rounds(struct booster **out, const void *bytes, size_t n, enum model_rounds which, struct error *e)
 {
     struct booster *b = calloc(1, sizeof *b);
     if (!b)
         return error_set(e, ERR_NOSPACE, "out of memory");
-    arena_init(&b->arena, TEXTS_MAX);
-    int rc = inspect(b, (struct str){bytes, n}, e);
+    arena_init(&b->arena, MODEL_MEMORY_MAX);
+    int rc = inspect(b, (struct str){bytes, n}, which, e);
     if (!rc)
         rc = load(b, bytes, n, e);
     if (rc)
@@ -192,6 +174,11 @@ int booster_open(struct booster **out, const void *bytes, size_t n, struct error
     else
         *out = b;
     return rc;
+}
+
+int booster_open(struct booster **out, const void *bytes, size_t n, struct error *e)
+{
+    return booster_open_rounds(out, bytes, n, MODEL_BEST, e);
 }
 
 void booster_free(struct booster **b)
@@ -207,41 +194,16 @@ void booster_free(struct booster **b)
     *b = NULL;
 }
 
-size_t booster_features(const struct booster *b)
+const struct model *booster_model(const struct booster *b)
 {
-    return b->features;
-}
-
-size_t booster_trees(const struct booster *b)
-{
-    return b->trees;
-}
-
-struct str booster_objective(const struct booster *b)
-{
-    return b->objective;
-}
-
-double booster_base_score(const struct booster *b)
-{
-    return b->base_score;
-}
-
-struct str booster_feature_name(const struct booster *b, size_t index)
-{
-    return b->names && index < b->features ? b->names[index] : (struct str){0};
-}
-
-struct str booster_feature_type(const struct booster *b, size_t index)
-{
-    return b->types && index < b->features ? b->types[index] : (struct str){0};
+    return &b->model;
 }
 
 int booster_margins(struct booster *b, const float *rows, size_t n, size_t features, float *out,
                     struct error *e)
 {
-    if (features != b->features)
-        return error_set(e, ERR_INVALID, "rows of %zu features for a model of %zu", features, b->features);
+    if (features != b->model.features)
+        return error_set(e, ERR_INVALID, "rows of %zu features for a model of %zu", features, b->model.features);
     if (n == 0)
         return 0;
     char array[160];
@@ -251,14 +213,14 @@ int booster_margins(struct booster *b, const float *rows, size_t n, size_t featu
     const bst_ulong *shape = NULL;
     bst_ulong dimensions = 0;
     const float *margins = NULL;
-    if (XGBoosterPredictFromDense(b->handle, array, margin_config, b->proxy, &shape, &dimensions, &margins) !=
+    if (XGBoosterPredictFromDense(b->handle, array, b->config, b->proxy, &shape, &dimensions, &margins) !=
         0)
         return xgboost_failed(ERR_INTERNAL, "cannot predict", e);
     bst_ulong total = 1;
     for (bst_ulong i = 0; i < dimensions; i++)
         total *= shape[i];
-    if (total != n)
+    if (total != n * b->model.outputs)
         return error_set(e, ERR_INTERNAL, "XGBoost gave %zu margins for %zu rows", (size_t)total, n);
-    memcpy(out, margins, n * sizeof *out);
+    memcpy(out, margins, total * sizeof *out);
     return 0;
 }

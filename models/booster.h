@@ -1,5 +1,5 @@
-/* The reference scorer: libxgboost in this process, one row's margin at a time or many. Our own scorers must
- * agree with it bit for bit; golden rows are checked with it; where nothing faster fits, it serves.
+/* The reference scorer: libxgboost in this process, one row's margins at a time or many. Our own scorer (models/forest.h)
+ * agrees with it bit for bit; training and tests use it; nothing is served by it.
  *
  * One booster belongs to one thread: the library's prediction changes the handle. Open one a worker from the
  * same bytes. The margin is the sum before the link function, base score included.
@@ -7,30 +7,24 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_BOOSTER_H
 #define TACT_MODELS_BOOSTER_H
-#include "base/error.h"
-#include "base/str.h"
+#include "models/model.h"
 
 struct booster;
 
 /* From the bytes of a .ubj or .json file as XGBoost writes it (not kept). The bytes are checked by our own
- * reader first (models/model.h): ERR_INVALID says what is wrong, ERR_NOSPACE that the model is too large.
- * Only models with one output a row are taken. A base score that this library version would ignore is set
- * from the file. */
+ * reader first (models/model.h): ERR_INVALID says what is wrong, or that this library would score it wrongly;
+ * ERR_NOSPACE that the model is too large. A base score that this library version would ignore is set from the file.
+ * Rounds: those up to the best, where the file says which that is; or as told. */
 int booster_open(struct booster **out, const void *bytes, size_t n, struct error *e) MUST_CHECK;
+int booster_open_rounds(struct booster **out, const void *bytes, size_t n, enum model_rounds which,
+                        struct error *e) MUST_CHECK;
 void booster_free(struct booster **b);
 
-size_t booster_features(const struct booster *b);
-size_t booster_trees(const struct booster *b);
-struct str booster_objective(const struct booster *b); /* lives as long as b */
-double booster_base_score(const struct booster *b);    /* as in the file */
+/* As our own reader read it; lives as long as b. */
+const struct model *booster_model(const struct booster *b);
 
-/* As the model's file names them; empty when it does not. A type is "float", "int", "i", "q" or "c"
- * (categorical). */
-struct str booster_feature_name(const struct booster *b, size_t index);
-struct str booster_feature_type(const struct booster *b, size_t index);
-
-/* n rows of features floats, one after the other; NaN is missing. out has room for n. features must be the
- * model's. We allocate nothing here (the library does). On an error out is unspecified. */
+/* n rows of features floats, one after the other; NaN is missing. out has room for n times the model's outputs, row by
+ * row. features must be the model's. We allocate nothing here (the library does). On an error out is unspecified. */
 int booster_margins(struct booster *b, const float *rows, size_t n, size_t features, float *out,
                     struct error *e) MUST_CHECK;
 

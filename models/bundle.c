@@ -2,8 +2,6 @@
  * served are the same bytes even while somebody rewrites the folder.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/bundle.h"
-#include "models/booster.h"
-#include "models/model.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -26,7 +24,8 @@ struct bundle {
     struct golden golden;
     struct id128 id;
     struct part yaml, csv;
-    struct part *models; /* one an arm */
+    struct part *models;     /* one an arm */
+    struct forest **forests; /* one an arm */
     size_t trees;
 };
 
@@ -111,7 +110,8 @@ static bool read_models(struct bundle *b, struct diags *d)
     const struct bundle_spec *s = &b->spec;
     bool ok = true;
     b->models = arena_zalloc(&b->arena, s->arm_count * sizeof *b->models);
-    if (!b->models)
+    b->forests = arena_zalloc(&b->arena, s->arm_count * sizeof *b->forests);
+    if (!b->models || !b->forests)
         return false;
     if (!bundle_has_arms(s))
         return find_model(b, d) && read_part(b, &b->models[0], MODEL_FILE_MAX, d);
@@ -154,25 +154,25 @@ static bool check_model_hash(const struct bundle *b, size_t arm, struct diags *d
 }
 
 /* What bundle.yaml says of the features against what an arm's model says. */
-static bool check_features(const struct bundle *b, size_t arm, const struct booster *booster, struct diags *d)
+static bool check_features(const struct bundle *b, size_t arm, const struct model *m, struct diags *d)
 {
     const struct bundle_spec *s = &b->spec;
     const char *yaml = b->yaml.path, *model = b->models[arm].name;
     bool ok = true;
-    if (!str_eq(booster_objective(booster), s->objective)) {
+    if (!str_eq(m->objective, s->objective)) {
         diag_add(d, DIAG_ERROR, yaml, s->objective_line, s->objective_column,
-                 "objective is %.*s, but %s says %.*s", STR_ARG(s->objective), model,
-                 STR_ARG(booster_objective(booster)));
+                 "objective is %.*s, but %s says %.*s", STR_ARG(s->objective), model, STR_ARG(m->objective));
         ok = false;
     }
-    if (booster_features(booster) != s->feature_count) {
+    if (m->features != s->feature_count) {
         diag_add(d, DIAG_ERROR, yaml, s->line, s->column, "%zu features here, but %s has %zu",
-                 s->feature_count, model, booster_features(booster));
+                 s->feature_count, model, m->features);
         return false;
     }
     for (size_t i = 0; i < s->feature_count; i++) {
         const struct bundle_feature *f = &s->features[i];
-        struct str name = booster_feature_name(booster, i), type = booster_feature_type(booster, i);
+        struct str name = m->feature_names ? m->feature_names[i] : (struct str){0};
+        struct str type = m->feature_types ? m->feature_types[i] : (struct str){0};
         if (name.n && !str_eq(name, f->name)) {
             diag_add(d, DIAG_ERROR, yaml, f->line, f->column, "feature %zu is '%.*s' here, but '%.*s' in %s",
                      i + 1, STR_ARG(f->name), name.n < 64 ? (int)name.n : 64, name.p, model);
@@ -187,18 +187,17 @@ static bool check_features(const struct bundle *b, size_t arm, const struct boos
 }
 
 /* Scores the golden rows by an arm's model and compares; every row that disagrees is a finding. */
-static bool check_golden(const struct bundle *b, size_t arm, struct booster *booster, struct diags *d)
+static bool check_golden(const struct bundle *b, size_t arm, struct arena *scratch, struct diags *d)
 {
     const struct golden *g = &b->golden;
     struct str name = bundle_has_arms(&b->spec) ? b->spec.arms[arm].arm : (struct str){0};
     struct error e = {0};
-    bool ok = false;
-    float *margins = malloc(g->n * sizeof *margins);
-    if (!margins || booster_margins(booster, g->rows, g->n, g->features, margins, &e)) {
+    bool ok = true;
+    float *margins = arena_alloc(scratch, g->n * sizeof *margins);
+    if (!margins || forest_rows(b->forests[arm], g->rows, g->n, scratch, margins, &e)) {
         diag_add(d, DIAG_ERROR, b->models[arm].path, 0, 0, "%s", margins ? e.text : "out of memory");
-        goto out;
+        return false;
     }
-    ok = true;
     for (size_t i = 0; i < g->n; i++) {
         size_t at = i * g->arms + arm;
         double expected = (double)g->margins[at], given = (double)margins[i];
@@ -209,38 +208,60 @@ static bool check_golden(const struct bundle *b, size_t arm, struct booster *boo
                  name.n ? "." : "", STR_ARG(name), expected, given);
         ok = false;
     }
-out:
-    free(margins);
     return ok;
 }
 
-/* One arm's model. *golden_ok turns false when golden.csv cannot be read, which is told once. */
-static bool check_model(struct bundle *b, size_t arm, bool *golden_ok, struct diags *d)
+/* Where each feature comes from, as the scorer knows it. */
+static bool compile(struct bundle *b, size_t arm, const struct model *m, struct arena *scratch, struct error *e)
 {
-    const struct part *model = &b->models[arm];
-    struct booster *booster = NULL;
+    const struct bundle_spec *s = &b->spec;
+    static const enum forest_role roles[] = {
+        [BUNDLE_CUSTOMER] = FOREST_SHARED, [BUNDLE_ACTION] = FOREST_ACTION, [BUNDLE_PAIR] = FOREST_PAIR};
+    enum forest_role *role = arena_alloc(scratch, s->feature_count * sizeof *role);
+    if (!role)
+        return error_set(e, ERR_NOSPACE, "out of memory") == 0;
+    for (size_t i = 0; i < s->feature_count; i++)
+        role[i] = roles[s->features[i].from];
+    return forest_compile(&b->forests[arm], m, &(struct forest_options){.roles = role}, e) == 0;
+}
+
+/* One arm's model. *golden_ok turns false when golden.csv cannot be read, which is told once. */
+static bool check_model(struct bundle *b, size_t arm, bool *golden_ok, struct arena *scratch, struct diags *d)
+{
+    const struct part *part = &b->models[arm];
+    struct model m;
     struct error e = {0};
     if (!check_model_hash(b, arm, d))
         return false;
-    if (booster_open(&booster, model->bytes.p, model->bytes.n, &e)) {
-        diag_add(d, DIAG_ERROR, model->path, 0, 0, "%s", e.text);
+    if (model_read(&m, part->bytes, MODEL_BEST, scratch, scratch, &e) == 0 && m.outputs != 1)
+        error_set(&e, ERR_INVALID, "not a model that can be served: it has %zu outputs a row", m.outputs);
+    if (e.code) {
+        diag_add(d, DIAG_ERROR, part->path, 0, 0, "%s", e.text);
         return false;
     }
-    b->trees += booster_trees(booster);
-    bool ok = check_features(b, arm, booster, d);
+    b->trees += m.tree_count;
+    if (!check_features(b, arm, &m, d))
+        return false;
+    if (!compile(b, arm, &m, scratch, &e)) {
+        diag_add(d, DIAG_ERROR, part->path, 0, 0, "%s", e.text);
+        return false;
+    }
     /* Read when bundle.yaml and a model agree on the columns, not before: else each mistake there is told twice. */
-    if (ok && *golden_ok && !b->golden.n)
+    if (*golden_ok && !b->golden.n)
         *golden_ok = golden_read(&b->golden, b->csv.path, b->csv.bytes, &b->spec, &b->arena, d);
-    ok = ok && *golden_ok && check_golden(b, arm, booster, d);
-    booster_free(&booster);
-    return ok;
+    return *golden_ok && check_golden(b, arm, scratch, d);
 }
 
 static bool check_models(struct bundle *b, struct diags *d)
 {
     bool ok = true, golden_ok = true;
-    for (size_t i = 0; i < b->spec.arm_count; i++)
-        ok = check_model(b, i, &golden_ok, d) && ok;
+    struct arena scratch;
+    arena_init(&scratch, MODEL_MEMORY_MAX);
+    for (size_t i = 0; i < b->spec.arm_count; i++) {
+        ok = check_model(b, i, &golden_ok, &scratch, d) && ok;
+        arena_reset(&scratch);
+    }
+    arena_free(&scratch);
     return ok;
 }
 
@@ -299,6 +320,8 @@ void bundle_free(struct bundle **b)
 {
     if (!*b)
         return;
+    for (size_t i = 0; (*b)->forests && i < (*b)->spec.arm_count; i++)
+        forest_free(&(*b)->forests[i]);
     arena_free(&(*b)->arena);
     free(*b);
     *b = NULL;
@@ -322,6 +345,11 @@ struct id128 bundle_id(const struct bundle *b)
 struct str bundle_model(const struct bundle *b, size_t arm)
 {
     return b->models[arm].bytes;
+}
+
+const struct forest *bundle_forest(const struct bundle *b, size_t arm)
+{
+    return b->forests[arm];
 }
 
 const char *bundle_file(const struct bundle *b, size_t arm)

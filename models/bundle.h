@@ -6,13 +6,14 @@
  *
  * Its id is the hash of these files' names and bytes (bundle.yaml, golden.csv, the models as bundle.yaml lists
  * them), so a copy has the same id and a changed byte another. Other files in the folder are not looked at. A
- * loaded bundle is immutable: any thread may read it; each worker opens its own boosters from bundle_model. What
- * it is bound to in a policy is decided elsewhere.
+ * loaded bundle is immutable: any thread may read it and score with its forests. What it is bound to in a policy is
+ * decided elsewhere.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_BUNDLE_H
 #define TACT_MODELS_BUNDLE_H
 #include "base/hash.h"
 #include "models/bundle_spec.h"
+#include "models/forest.h"
 #include "models/golden.h"
 
 struct bundle;
@@ -29,6 +30,7 @@ const struct bundle_spec *bundle_spec(const struct bundle *b);
 const struct golden *bundle_golden(const struct bundle *b);
 struct id128 bundle_id(const struct bundle *b);
 struct str bundle_model(const struct bundle *b, size_t arm); /* the bytes of an arm's model file */
+const struct forest *bundle_forest(const struct bundle *b, size_t arm); /* its model, compiled */
 const char *bundle_file(const struct bundle *b, size_t arm); /* its name within the folder */
 const char *bundle_folder(const struct bundle *b);
 size_t bundle_trees(const struct bundle *b); /* of all models */

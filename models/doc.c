@@ -3,6 +3,7 @@
  * they are, big-endian.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/doc.h"
+#include "base/number.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -190,18 +191,36 @@ static bool json_starts_number(const struct doc_reader *r)
     return r->p < r->end && (*r->p == '-' || (*r->p >= '0' && *r->p <= '9') || *r->p == 'N' || *r->p == 'I');
 }
 
+/* Models hold floats. A decimal that is nearly half-way between two of them may become that very middle as a double,
+ * and then the wrong float: where it did, or where floats are subnormal, the neighbour on the right side is taken. */
+static double settle_float(const char *text, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bool middle = (bits & 0x1FFFFFFF) == 0x10000000, subnormal = fabs(value) < 0x1p-126;
+    if ((!middle && !subnormal) || value == 0)
+        return value;
+    float right = strtof(text, NULL);
+    return (float)value == right ? value : (double)right;
+}
+
 static bool json_number(struct doc_reader *r, double *out)
 {
-    char text[NUMBER_TEXT_MAX + 1];
-    size_t n = 0;
-    while (n < left(r) && n < NUMBER_TEXT_MAX && strchr("+-.eE0123456789NaInfity", r->p[n]) && r->p[n])
+    static const uint8_t allowed[256] = {
+        ['+'] = 1, ['-'] = 1, ['.'] = 1, ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1,
+        ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['e'] = 1, ['E'] = 1, ['N'] = 1,
+        ['a'] = 1, ['I'] = 1, ['n'] = 1, ['f'] = 1, ['i'] = 1, ['t'] = 1, ['y'] = 1};
+    size_t n = 0, most = left(r) < NUMBER_TEXT_MAX ? left(r) : NUMBER_TEXT_MAX;
+    while (n < most && allowed[(unsigned char)r->p[n]])
         n++;
+    char text[NUMBER_TEXT_MAX + 1], *end = text + n;
     memcpy(text, r->p, n);
     text[n] = 0;
-    char *end;
-    *out = strtod(text, &end);
+    if (!number_read((struct str){r->p, n}, out))
+        *out = strtod(text, &end); /* NaN, Infinity, 1e999 */
     if (n == 0 || end != text + n)
         return bad(r, "bad number");
+    *out = settle_float(text, *out);
     r->p += n;
     return true;
 }
@@ -483,18 +502,43 @@ static bool ubj_value(struct doc_reader *r, char type, struct doc_value *out)
 
 /* ---- both ---- */
 
+#define RESAVE                                                                                               \
+    "load it in Python with the XGBoost that wrote it and write it with booster.save_model(\"model.ubj\")"
+
+/* What a file is that is no saved model, and how it becomes one; NULL when it may be one. */
+static const char *foreign_format(struct str b)
+{
+    struct str s = b;
+    while (s.n && memchr(" \t\r\n", s.p[0], 4))
+        s = (struct str){s.p + 1, s.n - 1};
+    if (s.n && s.p[0] == '[')
+        return "a JSON dump (dump_model): it lacks the objective and the base score; " RESAVE;
+    if (str_starts(s, STR("booster[")) || str_starts(s, STR("0:[")) || str_starts(s, STR("digraph")))
+        return "a text dump (dump_model): it lacks the objective and the base score; " RESAVE;
+    if (str_starts(b, STR("binf")) || str_starts(b, STR("bs64")))
+        return "XGBoost's old binary format, which 3.1 and later no longer read; load it in Python with XGBoost 1.7 to "
+               "3.0 and write it with booster.save_model(\"model.ubj\")";
+    if (b.n > 1 && b.p[0] == '\x80' && b.p[1] <= 5)
+        return "a Python pickle; " RESAVE;
+    if (!s.n || s.p[0] != '{')
+        return "neither JSON nor UBJSON, so perhaps XGBoost's old binary format; load it in Python with XGBoost 1.7 "
+               "to 3.0 and write it with booster.save_model(\"model.ubj\")";
+    return NULL;
+}
+
 int doc_read(struct doc_value **out, struct str bytes, struct arena *arena, struct error *e)
 {
     struct error local = {0};
     struct doc_reader r = {bytes.p, bytes.p, bytes.p + bytes.n, arena, &local, 0};
     struct doc_value *root = arena_zalloc(arena, sizeof *root);
     bool ok = root || full(&r);
+    const char *foreign = foreign_format(bytes);
+    if (ok && foreign)
+        return error_set(e, ERR_INVALID, "not a model document: %s", foreign);
     /* Both begin with a brace; in UBJSON a length's type follows it, in JSON a quote. */
     bool ubj =
         bytes.n > 1 && bytes.p[0] == '{' && (ubj_size(bytes.p[1]) || bytes.p[1] == '#' || bytes.p[1] == '$');
-    if (ok && (bytes.n == 0 || !memchr("{ \t\r\n", bytes.p[0], 5)))
-        ok = bad(&r, "neither JSON nor UBJSON (XGBoost's old binary format is not read; save it as .ubj)");
-    else if (ok && ubj)
+    if (ok && ubj)
         ok = ubj_value(&r, ubj_marker(&r), root);
     else if (ok) {
         ok = json_value(&r, root);
@@ -544,6 +588,51 @@ bool doc_number_at(const struct doc_value *array, size_t index, double *out)
     if (!item || (item->kind != DOC_NUMBER && item->kind != DOC_BOOL))
         return false;
     *out = item->number;
+    return true;
+}
+
+static uint32_t big_endian(const char *p)
+{
+    uint32_t bits;
+    memcpy(&bits, p, sizeof bits);
+    return __builtin_bswap32(bits);
+}
+
+bool doc_wholes(const struct doc_value *array, int32_t low, int32_t high, int32_t *out)
+{
+    size_t n = array->count;
+    bool ok = true;
+    if (array->kind == DOC_NUMBERS && array->packed == 'l') {
+        for (size_t i = 0; i < n; i++) {
+            out[i] = (int32_t)big_endian((const char *)array->raw + 4 * i);
+            ok &= out[i] >= low && out[i] <= high;
+        }
+        return ok;
+    }
+    for (size_t i = 0; i < n && ok; i++) {
+        double v;
+        ok = doc_number_at(array, i, &v) && v >= (double)low && v <= (double)high && v == floor(v);
+        out[i] = ok ? (int32_t)v : 0;
+    }
+    return ok;
+}
+
+bool doc_floats(const struct doc_value *array, float *out)
+{
+    size_t n = array->count;
+    if (array->kind == DOC_NUMBERS && array->packed == 'd') {
+        for (size_t i = 0; i < n; i++) {
+            uint32_t bits = big_endian((const char *)array->raw + 4 * i);
+            memcpy(&out[i], &bits, sizeof bits);
+        }
+        return true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double v;
+        if (!doc_number_at(array, i, &v))
+            return false;
+        out[i] = (float)v;
+    }
     return true;
 }
 

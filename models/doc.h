@@ -29,8 +29,9 @@ struct doc_member {
     struct doc_value value;
 };
 
-/* The tree lives in the arena and points into bytes. ERR_INVALID with the byte's number, ERR_NOSPACE past the
- * arena. */
+/* The tree lives in the arena and points into bytes. Which of the two it is is told by the bytes. ERR_INVALID with the
+ * byte's number, or what the file is instead (a dump, the old binary format, a pickle) and how to convert it; ERR_NOSPACE
+ * past the arena. Decimals are read so that their float is the nearest one to the text. */
 int doc_read(struct doc_value **out, struct str bytes, struct arena *arena, struct error *e) MUST_CHECK;
 
 /* A member's value, or NULL (also when object is NULL or no object). */
@@ -42,6 +43,9 @@ const struct doc_value *doc_item(const struct doc_value *array, size_t index);
 bool doc_number_at(const struct doc_value *array, size_t index, double *out);
 /* An array of either kind, NULL is none. */
 bool doc_is_array(const struct doc_value *v);
+/* All of an array at once: whole numbers from low to high; floats. False when one of them is none. */
+bool doc_wholes(const struct doc_value *array, int32_t low, int32_t high, int32_t *out);
+bool doc_floats(const struct doc_value *array, float *out);
 /* A whole number from low to high, also when it stands in a string, as XGBoost writes parameters. */
 bool doc_whole(const struct doc_value *v, int64_t low, int64_t high, int64_t *out);
 

@@ -1,275 +1,219 @@
-/* Checks of a model's tree of values; see model.h. The layout is that of XGBoost's doc/model.schema (1.x
- * to 3.x).
+/* The learner around the trees of a model file; see model.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/model.h"
 #include <math.h>
 #include <stdlib.h>
 
-enum { FEATURES_MAX = 1 << 20, NODES_MAX = 1 << 24 };
-
-struct tree_check {
-    const struct doc_value *left, *right, *parent, *split, *condition, *kind, *category_nodes;
-    int64_t nodes;
-    size_t features, number;
-    struct error *e;
-};
-
-static int wrong(const struct tree_check *t, int64_t node, const char *what)
-{
-    return error_set(t->e, ERR_INVALID, "the model is broken: tree %zu, node %lld: %s", t->number,
-                     (long long)node, what);
-}
+enum { BASE_TEXT_MAX = 32 };
 
 static int incomplete(struct error *e, const char *what)
 {
     return error_set(e, ERR_INVALID, "not a model that can be served: %s", what);
 }
 
-/* A whole number of an array, -2 when it is none (no index in a model is -2). */
-static int64_t whole_at(const struct doc_value *array, int64_t index)
+static int full(struct error *e)
 {
-    double v;
-    if (!doc_number_at(array, (size_t)index, &v) || !(v >= -1 && v <= (double)NODES_MAX) || v != floor(v))
-        return -2;
-    return (int64_t)v;
+    return error_set(e, ERR_NOSPACE, "the model needs more memory than is allowed");
 }
 
-/* The array of a tree with one number a node. */
-static const struct doc_value *per_node(const struct tree_check *t, const struct doc_value *tree,
-                                        const char *key)
-{
-    const struct doc_value *array = doc_get(tree, key);
-    if (doc_is_array(array) && array->count == (size_t)t->nodes)
-        return array;
-    error_set(t->e, ERR_INVALID,
-              "the model is broken: tree %zu: %s does not have one number for each of %lld nodes", t->number,
-              key, (long long)t->nodes);
-    return NULL;
-}
+/* ---- texts ---- */
 
-/* The categories that go one way at a node: slices of one list, one a categorical node, nodes ascending. */
-static int check_categories(struct tree_check *t, const struct doc_value *tree)
+/* A list of texts, copied; *out NULL when it is empty or absent. */
+static int keep_texts(struct model_reader *r, const struct doc_value *list, const struct str **out)
 {
-    const struct doc_value *nodes = doc_get(tree, "categories_nodes"), *all = doc_get(tree, "categories");
-    const struct doc_value *segments = doc_get(tree, "categories_segments"),
-                           *sizes = doc_get(tree, "categories_sizes");
-    t->category_nodes = nodes;
-    if (!nodes && !all && !segments && !sizes)
+    *out = NULL;
+    if (!list || !list->count)
         return 0;
-    if (!doc_is_array(nodes) || !doc_is_array(all) || !doc_is_array(segments) || !doc_is_array(sizes) ||
-        segments->count != nodes->count || sizes->count != nodes->count)
-        return wrong(t, 0, "its lists of categories do not agree");
-    int64_t before = -1;
-    for (size_t i = 0; i < nodes->count; i++) {
-        int64_t node = whole_at(nodes, (int64_t)i);
-        double from, size;
-        if (node <= before || node >= t->nodes)
-            return wrong(t, node, "categorical nodes are not ascending");
-        if (!doc_number_at(segments, i, &from) || !doc_number_at(sizes, i, &size) || !(from >= 0) ||
-            !(size >= 0) || !(from + size <= (double)all->count))
-            return wrong(t, node, "categories past the end of their list");
-        before = node;
+    struct str *texts = arena_alloc(r->keep, list->count * sizeof *texts);
+    if (!texts)
+        return full(r->e);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct doc_value *item = doc_item(list, i);
+        if (!item || item->kind != DOC_STRING)
+            return incomplete(r->e, "feature_names or feature_types hold something that is no text");
+        texts[i] = arena_str(r->keep, item->text);
+        if (!texts[i].p)
+            return full(r->e);
     }
-    for (size_t i = 0; i < all->count; i++) {
-        double category;
-        if (!doc_number_at(all, i, &category) || !(category >= 0 && category < (double)MODEL_CATEGORY_MAX) ||
-            category != floor(category))
-            return wrong(t, 0, "a category's code is not a small whole number");
-    }
+    *out = texts;
     return 0;
 }
 
-/* Categorical nodes come in ascending order, so *next walks their list once. */
-static int check_split(struct tree_check *t, int64_t node, size_t *next)
+static int read_features(struct model_reader *r, const struct doc_value *learner)
 {
-    int64_t split = whole_at(t->split, node), kind = t->kind ? whole_at(t->kind, node) : 0;
-    double condition;
-    if (split < 0 || (size_t)split >= t->features)
-        return wrong(t, node, "it splits on a feature that the model does not have");
-    if (!doc_number_at(t->condition, (size_t)node, &condition))
-        return wrong(t, node, "it has no split condition");
-    if (kind != 0 && kind != 1)
-        return wrong(t, node, "an unknown kind of split");
-    while (t->category_nodes && *next < t->category_nodes->count &&
-           whole_at(t->category_nodes, (int64_t)*next) < node)
-        (*next)++;
-    if (kind == 1 && whole_at(t->category_nodes, (int64_t)*next) != node)
-        return wrong(t, node, "it splits on categories but has none");
-    return 0;
-}
-
-/* The library follows parents when it loads. A node without one is the root (written as -1 or 2^31 - 1). */
-static int check_parents(const struct tree_check *t)
-{
-    double root;
-    if (!doc_number_at(t->parent, 0, &root) || (root != -1 && root != INT32_MAX))
-        return wrong(t, 0, "the root has a parent");
-    for (int64_t node = 1; node < t->nodes; node++) {
-        int64_t parent = whole_at(t->parent, node);
-        if (parent < 0 || parent >= t->nodes)
-            return wrong(t, node, "a parent out of range");
+    struct model *m = r->m;
+    const struct doc_value *names = doc_get(learner, "feature_names"), *types = doc_get(learner, "feature_types");
+    for (int i = 0; i < 2; i++) {
+        const struct doc_value *list = i ? types : names;
+        if (list && (!doc_is_array(list) || (list->count && list->count != m->features)))
+            return incomplete(r->e, "feature_names or feature_types do not have one text a feature");
     }
+    int rc = keep_texts(r, names, &m->feature_names);
+    return rc ? rc : keep_texts(r, types, &m->feature_types);
+}
+
+/* One feature's category texts: bytes of all, cut at offsets. */
+static int read_strings(struct model_reader *r, const struct doc_value *enc, struct model_categories *out)
+{
+    const struct doc_value *offsets = doc_get(enc, "offsets"), *values = doc_get(enc, "values");
+    if (!doc_is_array(offsets) || !doc_is_array(values) || !offsets->count || values->count > INT32_MAX)
+        return incomplete(r->e, "its category names cannot be read");
+    int32_t *at = arena_alloc(r->scratch, offsets->count * sizeof *at);
+    int32_t *bytes = arena_alloc(r->scratch, values->count * sizeof *bytes + 1);
+    char *text = arena_alloc(r->keep, values->count + 1);
+    struct str *texts = arena_alloc(r->keep, offsets->count * sizeof *texts);
+    if (!at || !bytes || !text || !texts)
+        return full(r->e);
+    if (!doc_wholes(offsets, 0, (int32_t)values->count, at) || !doc_wholes(values, -128, 255, bytes))
+        return incomplete(r->e, "its category names cannot be read");
+    for (size_t i = 0; i < values->count; i++)
+        text[i] = (char)(bytes[i] & 0xFF);
+    for (size_t i = 0; i + 1 < offsets->count; i++) {
+        if (at[i + 1] < at[i])
+            return incomplete(r->e, "its category names cannot be read");
+        texts[i] = (struct str){text + at[i], (size_t)(at[i + 1] - at[i])};
+    }
+    *out = (struct model_categories){texts, offsets->count - 1};
     return 0;
 }
 
-/* Every node is the child of at most one other and the root of none, so that no walk from the root can cycle.
- */
-static int check_nodes(struct tree_check *t, struct arena *scratch, size_t *deepest)
+/* One feature's categories that were numbers: their texts are the numbers. */
+static int read_numbers(struct model_reader *r, const struct doc_value *enc, struct model_categories *out)
 {
-    uint32_t *depth = arena_zalloc(scratch, (size_t)t->nodes * sizeof *depth);
-    uint32_t *queue = arena_alloc(scratch, (size_t)t->nodes * sizeof *queue);
-    if (!depth || !queue)
-        return error_set(t->e, ERR_NOSPACE, "the model needs more memory than is allowed");
-    size_t next = 0;
-    for (int64_t node = 0; node < t->nodes; node++) {
-        int64_t left = whole_at(t->left, node), right = whole_at(t->right, node);
-        if (left == -1 && right == -1)
-            continue;
-        if (left <= 0 || right <= 0 || left >= t->nodes || right >= t->nodes || left == right)
-            return wrong(t, node, "a child out of range");
-        if (whole_at(t->parent, left) != node || whole_at(t->parent, right) != node)
-            return wrong(t, node, "a child that does not call it its parent");
-        if (depth[left]++ || depth[right]++)
-            return wrong(t, node, "a child that another node has too");
-        int rc = check_split(t, node, &next);
+    const struct doc_value *values = doc_get(enc, "values");
+    if (!doc_is_array(values))
+        return incomplete(r->e, "its category names cannot be read");
+    struct str *texts = arena_alloc(r->keep, values->count * sizeof *texts + 1);
+    for (size_t i = 0; texts && i < values->count; i++) {
+        double v;
+        if (!doc_number_at(values, i, &v))
+            return incomplete(r->e, "its category names cannot be read");
+        texts[i] = str_from(arena_printf(r->keep, "%.9g", v));
+        if (!texts[i].p)
+            return full(r->e);
+    }
+    if (!texts)
+        return full(r->e);
+    *out = (struct model_categories){texts, values->count};
+    return 0;
+}
+
+/* Files of 3.1 and later: the categories of a data frame, by feature; those of features that have none are empty. */
+static int read_cats(struct model_reader *r, const struct doc_value *model)
+{
+    const struct doc_value *enc = doc_get(doc_get(model, "cats"), "enc");
+    if (!enc || enc->kind != DOC_ARRAY || enc->count == 0)
+        return 0;
+    if (enc->count != r->m->features)
+        return incomplete(r->e, "its category names are not those of its features");
+    struct model_categories *all = arena_zalloc(r->keep, enc->count * sizeof *all);
+    if (!all)
+        return full(r->e);
+    for (size_t i = 0; i < enc->count; i++) {
+        const struct doc_value *one = doc_item(enc, i);
+        int rc = doc_get(one, "offsets") ? read_strings(r, one, &all[i]) : read_numbers(r, one, &all[i]);
         if (rc)
             return rc;
     }
-    size_t head = 0, tail = 1;
-    depth[0] = queue[0] = 0;
-    while (head < tail) {
-        uint32_t node = queue[head++];
-        if (depth[node] > *deepest)
-            *deepest = depth[node];
-        int64_t children[2] = {whole_at(t->left, node), whole_at(t->right, node)};
-        double leaf;
-        if (children[0] < 0 && (!doc_number_at(t->condition, node, &leaf) || !isfinite(leaf)))
-            return wrong(t, node, "a leaf whose value is no finite number");
-        for (int i = 0; i < 2 && children[i] > 0; i++) {
-            depth[children[i]] = depth[node] + 1;
-            queue[tail++] = (uint32_t)children[i];
-        }
-    }
+    r->m->categories = all;
     return 0;
 }
 
-static int check_tree(struct model_info *m, size_t number, struct arena *scratch, struct error *e)
+/* ---- base score ---- */
+
+static enum model_link link_of(const struct model *m)
 {
-    const struct doc_value *tree = doc_item(m->tree_list, number), *param = doc_get(tree, "tree_param");
-    struct tree_check t = {.features = m->features, .number = number, .e = e};
-    int64_t id, leaf_size;
-    if (!doc_whole(doc_get(param, "num_nodes"), 1, NODES_MAX, &t.nodes))
-        return wrong(&t, 0, "the tree does not say how many nodes it has");
-    if (doc_get(param, "size_leaf_vector") &&
-        !doc_whole(doc_get(param, "size_leaf_vector"), 0, 1, &leaf_size))
-        return wrong(&t, 0, "leaves with several values are not served");
-    if (!doc_whole(doc_get(tree, "id"), (int64_t)number, (int64_t)number, &id))
-        return wrong(&t, 0, "trees are not numbered in order");
-    static const char *const others[] = {"default_left", "loss_changes", "sum_hessian", "base_weights"};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (!per_node(&t, tree, others[i]))
-            return ERR_INVALID;
-    t.left = per_node(&t, tree, "left_children");
-    t.right = t.left ? per_node(&t, tree, "right_children") : NULL;
-    t.parent = t.right ? per_node(&t, tree, "parents") : NULL;
-    t.split = t.parent ? per_node(&t, tree, "split_indices") : NULL;
-    t.condition = t.split ? per_node(&t, tree, "split_conditions") : NULL;
-    if (!t.condition)
-        return ERR_INVALID;
-    t.kind = doc_get(tree, "split_type");
-    if (t.kind && !per_node(&t, tree, "split_type"))
-        return ERR_INVALID;
-    int rc = check_parents(&t);
-    if (!rc)
-        rc = check_categories(&t, tree);
-    return rc ? rc : check_nodes(&t, scratch, &m->depth);
+    static const char *const logit[] = {"binary:logistic", "reg:logistic"};
+    static const char *const logarithm[] = {"count:poisson", "reg:gamma", "reg:tweedie", "survival:cox"};
+    for (size_t i = 0; i < sizeof logit / sizeof *logit; i++)
+        if (str_is(m->objective, logit[i]))
+            return MODEL_LOGIT;
+    for (size_t i = 0; i < sizeof logarithm / sizeof *logarithm; i++)
+        if (str_is(m->objective, logarithm[i]))
+            return MODEL_LOG;
+    /* Until 1.3 binary:logitraw took its base score for a chance; since then it is a margin. */
+    bool old = m->version[0] == 1 && m->version[1] >= 0 && m->version[1] < 4;
+    return old && str_is(m->objective, "binary:logitraw") ? MODEL_LOGIT : MODEL_IDENTITY;
 }
 
-/* Which trees belong to which round, and that all add to the one output. */
-static int check_layout(const struct model_info *m, const struct doc_value *model, struct error *e)
+/* As XGBoost does it, in float. */
+static float through(enum model_link link, float score)
 {
-    const struct doc_value *info = doc_get(model, "tree_info"), *rounds = doc_get(model, "iteration_indptr");
-    const struct doc_value *param = doc_get(model, "gbtree_model_param");
-    int64_t trees, parallel;
-    if (!doc_whole(doc_get(param, "num_trees"), (int64_t)m->trees, (int64_t)m->trees, &trees))
-        return incomplete(e, "num_trees is not the number of trees");
-    if (doc_get(param, "num_parallel_tree") &&
-        !doc_whole(doc_get(param, "num_parallel_tree"), 1, MODEL_TREES_MAX, &parallel))
-        return incomplete(e, "num_parallel_tree is out of range");
-    if (!doc_is_array(info) || info->count != m->trees)
-        return incomplete(e, "tree_info does not have one number a tree");
-    for (size_t i = 0; i < m->trees; i++)
-        if (whole_at(info, (int64_t)i) != 0)
-            return incomplete(e, "it has several outputs a row");
-    if (!rounds)
-        return 0;
-    int64_t before = 0;
-    for (size_t i = 0; i < rounds->count; i++) {
-        int64_t at = whole_at(rounds, (int64_t)i);
-        if (at < before || (i == 0 && at != 0))
-            return incomplete(e, "iteration_indptr is not ascending from 0");
-        before = at;
+    switch (link) {
+    case MODEL_LOGIT:
+        return -logf(1.0f / score - 1.0f);
+    case MODEL_LOG:
+        return logf(score);
+    default:
+        return score;
     }
-    if (!doc_is_array(rounds) || rounds->count == 0 || before != (int64_t)m->trees)
-        return incomplete(e, "iteration_indptr does not end at the number of trees");
-    return 0;
 }
 
-/* "5E-1" or, since 3.1, "[5E-1]". */
-static int read_base_score(struct model_info *m, const struct doc_value *param, struct error *e)
+static int bad_base_score(struct model_reader *r, const struct doc_value *value)
 {
-    const struct doc_value *value = doc_get(param, "base_score");
-    char text[64], *end = text;
-    if (value && value->kind == DOC_NUMBER) {
-        m->base_score = value->number;
-        return isfinite(m->base_score) ? 0 : incomplete(e, "base_score is not finite");
-    }
     struct str s = value && value->kind == DOC_STRING ? value->text : (struct str){0};
-    m->base_score_vector = s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']';
-    if (m->base_score_vector) {
-        s.p++;
-        s.n -= 2;
+    return error_set(r->e, ERR_INVALID,
+                     "not a model that can be served: base_score is '%.*s', expected one number, or one for each of its %zu "
+                     "outputs",
+                     s.n < 64 ? (int)s.n : 64, s.p ? s.p : "", r->m->outputs);
+}
+
+/* The next number of "5E-1" or "1,2,3"; the rest stays in s. */
+static bool next_number(struct str *s, float *out)
+{
+    char text[BASE_TEXT_MAX], *end;
+    size_t n = 0;
+    while (n < s->n && s->p[n] != ',')
+        n++;
+    if (n == 0 || n >= sizeof text)
+        return false;
+    memcpy(text, s->p, n);
+    text[n] = 0;
+    *out = strtof(text, &end);
+    *s = n < s->n ? (struct str){s->p + n + 1, s->n - n - 1} : (struct str){0};
+    return *end == 0 && end != text && isfinite(*out);
+}
+
+/* "5E-1" or, since 3.1, "[5E-1]" or "[1E0,2E0,3E0]". */
+static int read_base_score(struct model_reader *r, const struct doc_value *param)
+{
+    struct model *m = r->m;
+    const struct doc_value *value = doc_get(param, "base_score");
+    float *score = arena_alloc(r->keep, m->outputs * sizeof *score), *base = arena_alloc(r->keep, m->outputs * sizeof *base);
+    if (!score || !base)
+        return full(r->e);
+    size_t n = 0;
+    if (value && value->kind == DOC_NUMBER) {
+        score[n++] = (float)value->number;
+    } else if (value && value->kind == DOC_STRING) {
+        struct str s = value->text;
+        m->base_score_vector = s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']';
+        if (m->base_score_vector)
+            s = (struct str){s.p + 1, s.n - 2};
+        do {
+            if (n == m->outputs || !next_number(&s, &score[n++]))
+                return bad_base_score(r, value);
+        } while (s.p);
     }
-    if (s.n > 0 && s.n < sizeof text) {
-        memcpy(text, s.p, s.n);
-        text[s.n] = 0;
-        m->base_score = strtod(text, &end);
+    if ((n != 1 && n != m->outputs) || !isfinite(score[0]))
+        return bad_base_score(r, value);
+    enum model_link link = link_of(m);
+    for (size_t k = 0; k < m->outputs; k++) {
+        score[k] = score[n == 1 ? 0 : k];
+        base[k] = through(link, score[k]);
+        if (!isfinite(base[k]))
+            return error_set(r->e, ERR_INVALID,
+                             "not a model that can be served: base_score is %.9g, which %.*s has no margin for",
+                             (double)score[k], STR_ARG(m->objective));
     }
-    if (end == text || *end || !isfinite(m->base_score))
-        return error_set(e, ERR_INVALID,
-                         "not a model that can be served: base_score is '%.*s', expected one number",
-                         s.n < 64 ? (int)s.n : 64, s.p ? s.p : "");
+    m->base_score = score;
+    m->base = base;
     return 0;
 }
 
-static int read_learner(struct model_info *m, const struct doc_value *learner, struct error *e)
-{
-    const struct doc_value *param = doc_get(learner, "learner_model_param");
-    const struct doc_value *objective = doc_get(doc_get(learner, "objective"), "name");
-    int64_t n;
-    if (!param || !objective || objective->kind != DOC_STRING)
-        return incomplete(e, "it has no learner with an objective");
-    m->objective = objective->text;
-    if (!doc_whole(doc_get(param, "num_feature"), 1, FEATURES_MAX, &n))
-        return incomplete(e, "num_feature is out of range");
-    m->features = (size_t)n;
-    if ((doc_get(param, "num_class") && !doc_whole(doc_get(param, "num_class"), 0, 1, &n)) ||
-        (doc_get(param, "num_target") && !doc_whole(doc_get(param, "num_target"), 0, 1, &n)))
-        return incomplete(e, "it has several outputs a row");
-    m->feature_names = doc_get(learner, "feature_names");
-    m->feature_types = doc_get(learner, "feature_types");
-    for (int i = 0; i < 2; i++) {
-        const struct doc_value *list = i ? m->feature_types : m->feature_names;
-        if (list && (!doc_is_array(list) || (list->count && list->count != m->features)))
-            return incomplete(e, "feature_names or feature_types do not have one text a feature");
-        for (size_t k = 0; list && k < list->count; k++)
-            if (!doc_item(list, k) || doc_item(list, k)->kind != DOC_STRING)
-                return incomplete(e, "feature_names or feature_types hold something that is no text");
-    }
-    return read_base_score(m, param, e);
-}
+/* ---- learner ---- */
 
-static void read_version(struct model_info *m, const struct doc_value *root)
+static void read_version(struct model *m, const struct doc_value *root)
 {
     for (int i = 0; i < 3; i++) {
         double v;
@@ -279,35 +223,231 @@ static void read_version(struct model_info *m, const struct doc_value *root)
     }
 }
 
-int model_inspect(struct model_info *m, const struct doc_value *root, struct arena *scratch, struct error *e)
+/* Classes or targets; XGBoost has no model with both. */
+static int read_outputs(struct model_reader *r, const struct doc_value *param)
 {
-    *m = (struct model_info){0};
-    const struct doc_value *learner = doc_get(root, "learner"),
-                           *booster = doc_get(learner, "gradient_booster");
-    int rc = read_learner(m, learner, e);
+    int64_t classes = 0, targets = 1;
+    if (doc_get(param, "num_class") && !doc_whole(doc_get(param, "num_class"), 0, MODEL_OUTPUTS_MAX, &classes))
+        return incomplete(r->e, "num_class is out of range");
+    if (doc_get(param, "num_target") && !doc_whole(doc_get(param, "num_target"), 0, MODEL_OUTPUTS_MAX, &targets))
+        return incomplete(r->e, "num_target is out of range");
+    if (classes > 1 && targets > 1)
+        return incomplete(r->e, "it has several classes and several targets");
+    r->m->outputs = (size_t)(classes > 1 ? classes : targets > 1 ? targets : 1);
+    return 0;
+}
+
+static int read_learner(struct model_reader *r, const struct doc_value *learner)
+{
+    struct model *m = r->m;
+    const struct doc_value *param = doc_get(learner, "learner_model_param");
+    const struct doc_value *objective = doc_get(doc_get(learner, "objective"), "name");
+    const struct doc_value *best = doc_get(doc_get(learner, "attributes"), "best_iteration");
+    int64_t n;
+    if (!param || !objective || objective->kind != DOC_STRING)
+        return incomplete(r->e, "it has no learner with an objective");
+    m->objective = arena_str(r->keep, objective->text);
+    if (!m->objective.p)
+        return full(r->e);
+    if (!doc_whole(doc_get(param, "num_feature"), 1, MODEL_FEATURES_MAX, &n))
+        return incomplete(r->e, "num_feature is out of range");
+    m->features = (size_t)n;
+    m->best_iteration = -1;
+    if (best && !doc_whole(best, 0, MODEL_TREES_MAX, &n))
+        return incomplete(r->e, "its attribute best_iteration is no number of a round");
+    if (best)
+        m->best_iteration = (long)n;
+    int rc = read_outputs(r, param);
+    if (!rc)
+        rc = read_features(r, learner);
+    return rc ? rc : read_base_score(r, param);
+}
+
+/* ---- boosters ---- */
+
+/* The tree at which each round ends, into ends; the number of rounds, or 0 after an error. */
+static size_t read_rounds(struct model_reader *r, const struct doc_value *model, int32_t *ends)
+{
+    const struct doc_value *rounds = doc_get(model, "iteration_indptr"), *param = doc_get(model, "gbtree_model_param");
+    size_t trees = r->m->trees_in_file;
+    if (rounds) {
+        if (!doc_is_array(rounds) || rounds->count == 0 || rounds->count > MODEL_TREES_MAX + 1 ||
+            !doc_wholes(rounds, 0, (int32_t)trees, ends) || ends[0] != 0 || ends[rounds->count - 1] != (int32_t)trees) {
+            incomplete(r->e, "iteration_indptr does not go from 0 to the number of trees");
+            return 0;
+        }
+        for (size_t i = 1; i < rounds->count; i++)
+            if (ends[i] < ends[i - 1]) {
+                incomplete(r->e, "iteration_indptr is not ascending from 0");
+                return 0;
+            }
+        memmove(ends, ends + 1, (rounds->count - 1) * sizeof *ends);
+        return rounds->count - 1;
+    }
+    int64_t parallel = 1;
+    if (doc_get(param, "num_parallel_tree") &&
+        !doc_whole(doc_get(param, "num_parallel_tree"), 0, MODEL_TREES_MAX, &parallel)) {
+        incomplete(r->e, "num_parallel_tree is out of range");
+        return 0;
+    }
+    size_t step = (size_t)(parallel ? parallel : 1) * r->m->outputs, count = 0;
+    for (size_t at = step; at < trees + step; at += step)
+        ends[count++] = (int32_t)(at < trees ? at : trees);
+    return count;
+}
+
+static int choose_rounds(struct model_reader *r, const struct doc_value *model, enum model_rounds which)
+{
+    struct model *m = r->m;
+    int32_t *ends = arena_alloc(r->scratch, (m->trees_in_file + MODEL_TREES_MAX + 2) * sizeof *ends);
+    if (!ends)
+        return full(r->e);
+    r->e->code = 0;
+    size_t rounds = read_rounds(r, model, ends);
+    if (r->e->code)
+        return r->e->code;
+    m->rounds_in_file = m->rounds = rounds;
+    m->tree_count = m->trees_in_file;
+    if (which == MODEL_BEST && m->best_iteration >= 0) {
+        if ((size_t)m->best_iteration >= rounds)
+            return error_set(r->e, ERR_INVALID,
+                             "not a model that can be served: best_iteration is %ld, but it has %zu rounds, numbered from 0",
+                             m->best_iteration, rounds);
+        m->rounds = (size_t)m->best_iteration + 1;
+        m->tree_count = (size_t)ends[m->best_iteration];
+    }
+    return 0;
+}
+
+static int read_weights(struct model_reader *r, const struct doc_value *weights)
+{
+    struct model *m = r->m;
+    if (!weights)
+        return 0;
+    float *w = arena_alloc(r->scratch, m->trees_in_file * sizeof *w + 1);
+    if (!w)
+        return full(r->e);
+    if (!doc_is_array(weights) || weights->count != m->trees_in_file)
+        return incomplete(r->e, "weight_drop does not have one number a tree");
+    if (!doc_floats(weights, w))
+        return incomplete(r->e, "weight_drop holds something that is no number");
+    for (size_t i = 0; i < m->trees_in_file; i++) {
+        if (!isfinite(w[i]))
+            return incomplete(r->e, "weight_drop holds something that is not finite");
+        m->trees[i].weight = w[i];
+    }
+    m->dart = true;
+    return 0;
+}
+
+/* All trees are checked, also those that do not count. */
+static int read_trees(struct model_reader *r, const struct doc_value *model)
+{
+    struct model *m = r->m;
+    const struct doc_value *list = doc_get(model, "trees"), *info = doc_get(model, "tree_info");
+    int32_t *output = arena_alloc(r->scratch, m->trees_in_file * sizeof *output + 1);
+    if (!output)
+        return full(r->e);
+    if (!doc_is_array(info) || info->count != m->trees_in_file)
+        return incomplete(r->e, "tree_info does not have one number a tree");
+    if (!doc_wholes(info, 0, (int32_t)m->outputs - 1, output))
+        return error_set(r->e, ERR_INVALID,
+                         "not a model that can be served: tree_info names an output that it does not have; it has %zu",
+                         m->outputs);
+    for (size_t i = 0; i < m->trees_in_file; i++) {
+        struct arena_mark mark = arena_mark(r->scratch);
+        m->trees[i] = (struct model_tree){.output = (uint32_t)output[i], .weight = 1};
+        int rc = model_read_tree(r, doc_item(list, i), i, &m->trees[i]);
+        if (rc)
+            return rc;
+        arena_rewind(r->scratch, mark);
+        if (m->trees[i].depth > m->depth)
+            m->depth = m->trees[i].depth;
+    }
+    m->sets = r->sets;
+    return 0;
+}
+
+static int read_forest(struct model_reader *r, const struct doc_value *booster, enum model_rounds which)
+{
+    struct model *m = r->m;
+    /* DART wraps the trees, or (since 3.3) is told by its weights beside them. */
+    const struct doc_value *inside = doc_get(booster, "gbtree"), *model = doc_get(inside ? inside : booster, "model");
+    const struct doc_value *weights = doc_get(booster, "weight_drop"), *list = doc_get(model, "trees");
+    int64_t trees;
+    if (!weights)
+        weights = doc_get(model, "weight_drop");
+    if (!weights && str_is(m->booster, "dart"))
+        return incomplete(r->e, "weight_drop does not have one number a tree");
+    if (!list || list->kind != DOC_ARRAY || list->count > MODEL_TREES_MAX)
+        return incomplete(r->e, "it has no list of trees, or too many");
+    m->trees_in_file = list->count;
+    if (!doc_whole(doc_get(doc_get(model, "gbtree_model_param"), "num_trees"), (int64_t)list->count, (int64_t)list->count,
+                   &trees))
+        return incomplete(r->e, "num_trees is not the number of trees");
+    m->trees = arena_zalloc(r->keep, list->count * sizeof *m->trees + 1);
+    if (!m->trees)
+        return full(r->e);
+    int rc = choose_rounds(r, model, which);
+    if (!rc)
+        rc = read_trees(r, model);
+    if (!rc)
+        rc = read_weights(r, weights);
+    return rc ? rc : read_cats(r, model);
+}
+
+static int read_linear(struct model_reader *r, const struct doc_value *booster)
+{
+    struct model *m = r->m;
+    const struct doc_value *weights = doc_get(doc_get(booster, "model"), "weights");
+    size_t n = (m->features + 1) * m->outputs;
+    float *linear = arena_alloc(r->keep, n * sizeof *linear);
+    if (!linear)
+        return full(r->e);
+    if (!doc_is_array(weights) || weights->count != n || !doc_floats(weights, linear))
+        return incomplete(r->e, "its weights are not one number for each feature and the bias");
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(linear[i]))
+            return incomplete(r->e, "its weights hold something that is not finite");
+    m->linear = linear;
+    return 0;
+}
+
+static int read_root(struct model_reader *r, const struct doc_value *root, enum model_rounds which)
+{
+    struct model *m = r->m;
+    const struct doc_value *learner = doc_get(root, "learner"), *booster = doc_get(learner, "gradient_booster");
+    const struct doc_value *name = doc_get(booster, "name");
+    read_version(m, root);
+    int rc = read_learner(r, learner);
     if (rc)
         return rc;
-    read_version(m, root);
-    const struct doc_value *name = doc_get(booster, "name"), *gbtree = booster;
-    m->booster = name && name->kind == DOC_STRING ? name->text : (struct str){0};
-    if (str_is(m->booster, "dart"))
-        gbtree = doc_get(booster, "gbtree");
-    else if (!str_is(m->booster, "gbtree"))
-        return error_set(e, ERR_INVALID,
-                         "not a model that can be served: booster '%.*s', expected gbtree or dart",
-                         m->booster.n < 64 ? (int)m->booster.n : 64, m->booster.p ? m->booster.p : "");
-    const struct doc_value *model = doc_get(gbtree, "model"), *weights = doc_get(booster, "weight_drop");
-    m->tree_list = doc_get(model, "trees");
-    if (!m->tree_list || m->tree_list->kind != DOC_ARRAY || m->tree_list->count > MODEL_TREES_MAX)
-        return incomplete(e, "it has no list of trees, or too many");
-    m->trees = m->tree_list->count;
-    if (gbtree != booster && (!doc_is_array(weights) || weights->count != m->trees))
-        return incomplete(e, "weight_drop does not have one number a tree");
-    rc = check_layout(m, model, e);
-    for (size_t i = 0; i < m->trees && !rc; i++) {
-        struct arena_mark mark = arena_mark(scratch);
-        rc = check_tree(m, i, scratch, e);
-        arena_rewind(scratch, mark);
-    }
-    return rc;
+    struct str s = name && name->kind == DOC_STRING ? name->text : (struct str){0};
+    m->booster = arena_str(r->keep, s);
+    if (!m->booster.p)
+        return full(r->e);
+    if (str_is(s, "gblinear"))
+        return read_linear(r, booster);
+    if (!str_is(s, "gbtree") && !str_is(s, "dart"))
+        return error_set(r->e, ERR_INVALID,
+                         "not a model that can be served: booster '%.*s', expected gbtree, dart or gblinear",
+                         s.n < 64 ? (int)s.n : 64, s.p ? s.p : "");
+    return read_forest(r, booster, which);
+}
+
+int model_read(struct model *out, struct str bytes, enum model_rounds which, struct arena *keep, struct arena *scratch,
+               struct error *e)
+{
+    struct error local = {0};
+    *out = (struct model){0};
+    struct model_reader r = {.m = out, .keep = keep, .scratch = scratch, .e = e ? e : &local};
+    struct doc_value *root;
+    if (bytes.n > MODEL_FILE_MAX)
+        return error_set(e, ERR_NOSPACE, "the model is larger than %d MiB", MODEL_FILE_MAX / (1024 * 1024));
+    int rc = doc_read(&root, bytes, scratch, r.e);
+    if (rc)
+        return rc;
+    /* What Booster.serialize writes holds the model beside its configuration. */
+    const struct doc_value *inner = doc_get(root, "Model");
+    return read_root(&r, inner ? inner : root, which);
 }

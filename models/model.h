@@ -1,27 +1,119 @@
-/* What a model file says about itself, checked: an XGBoost tree model (gbtree or dart) with one output a row,
- * whose trees can be walked without leaving them. libxgboost checks none of this: a child or split index out
- * of range is a wild read when it predicts. Nothing is given to it that has not passed here.
+/* A model as XGBoost saved it (save_model, JSON or UBJSON, 1.0 to 3.x), read and checked into flat trees: what our own
+ * scorer is compiled from, and what must hold before libxgboost may see the bytes. libxgboost checks none of this: a child
+ * or split index out of range is a wild read when it predicts.
+ *
+ * The margin of output k is, in float and in this order:
+ *
+ *   base[k] + Σ over the trees t of output k, as they stand in the file, of leaf(t) × weight(t)
+ *
+ * where a DART tree adds ((base[0] + leaf) − base[0]) × weight: so does libxgboost's in-place prediction, which predicts
+ * each tree by itself. base is the file's base_score through the objective's link. A linear model (gblinear) adds its bias
+ * and base first, then value × weight feature by feature, missing ones left out.
+ *
+ * At a node a value x goes
+ *   missing (NaN)                       the node's default way
+ *   by a threshold                      left when x < threshold, else right
+ *   by a set of categories              right when the whole number of x is in the set; left when it is not, when x < 0, or
+ *                                       beyond the set's range
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_MODEL_H
 #define TACT_MODELS_MODEL_H
 #include "models/doc.h"
 
-enum { MODEL_FILE_MAX = 64 * 1024 * 1024, MODEL_TREES_MAX = 100 * 1000, MODEL_CATEGORY_MAX = 1 << 20 };
-
-struct model_info {
-    struct str objective;   /* "binary:logistic" */
-    struct str booster;     /* "gbtree" or "dart" */
-    size_t features;        /* columns */
-    size_t trees, depth;    /* depth: the deepest leaf, the root being at 0 */
-    double base_score;      /* as the file has it, before any link function */
-    bool base_score_vector; /* written as "[5E-1]" by newer versions; older ones ignore it in silence */
-    int version[3];         /* of the library that wrote it; -1 when not given */
-    const struct doc_value *feature_names, *feature_types; /* arrays of strings, empty, or NULL */
-    const struct doc_value *tree_list;                     /* one object a tree */
+enum {
+    MODEL_FILE_MAX = 64 * 1024 * 1024,
+    MODEL_MEMORY_MAX = 1024 * 1024 * 1024, /* what reading may need */
+    MODEL_TREES_MAX = 100 * 1000,
+    MODEL_FEATURES_MAX = 1 << 20,
+    MODEL_NODES_MAX = 1 << 24, /* of a tree */
+    MODEL_OUTPUTS_MAX = 1024,
+    MODEL_CATEGORY_MAX = 1 << 24 /* as in the library: floats are whole numbers up to there */
 };
 
-/* Everything points into root's tree. ERR_INVALID says what is wrong, with the tree and node. */
-int model_inspect(struct model_info *out, const struct doc_value *root, struct arena *scratch,
-                  struct error *e) MUST_CHECK;
+/* Categories whose members go right: category c is bit c % 32 of word c / 32. */
+struct model_set {
+    const uint32_t *words;
+    uint32_t count;
+};
+
+struct model_node {
+    int32_t left, right; /* of the tree's nodes; both -1: a leaf */
+    uint32_t feature;
+    float value;   /* threshold; of a leaf its value, or where there are vectors its number among them */
+    int32_t set;   /* of the model's sets, or -1 */
+    uint8_t default_left;
+};
+
+struct model_tree {
+    const struct model_node *nodes; /* the root is 0; deleted nodes may stand among them, unreachable */
+    uint32_t count, leaves, depth;  /* leaves that can be reached; the deepest's depth, the root being at 0 */
+    uint32_t output;                /* unless vectors */
+    const float *vectors;           /* [leaf's number][outputs], for trees that give all outputs at once; else NULL */
+    float weight;                   /* 1 unless DART */
+};
+
+enum model_link { MODEL_IDENTITY, MODEL_LOGIT, MODEL_LOG };
+
+/* Category strings of a feature, as files of 3.1 and later may hold them; count 0: none. */
+struct model_categories {
+    const struct str *texts;
+    size_t count;
+};
+
+struct model {
+    struct str objective;      /* "binary:logistic" */
+    struct str booster;        /* "gbtree", "dart", "gblinear" */
+    int version[3];            /* of the library that wrote it; -1 when not given */
+    size_t features, outputs;  /* columns; margins a row: classes or targets */
+    struct model_tree *trees;  /* in file order; NULL with linear */
+    size_t tree_count;         /* that count: those up to the best round, or all */
+    size_t trees_in_file, rounds_in_file, rounds;
+    long best_iteration;       /* the file's attribute; -1: none */
+    size_t depth;              /* of the deepest tree */
+    bool dart;
+    const float *linear;       /* gblinear: [features + 1][outputs], the bias last; else NULL */
+    const float *base_score;   /* [outputs], as in the file, in the label's space */
+    bool base_score_vector;    /* written as "[5E-1]"; older libraries ignore it in silence */
+    const float *base;         /* [outputs], as margins */
+    const struct model_set *sets;
+    size_t set_count;
+    const struct str *feature_names, *feature_types; /* [features], or NULL */
+    const struct model_categories *categories;       /* [features], or NULL */
+};
+
+/* Which rounds count. BEST: up to and with best_iteration where the file has it (it was stopped early), else all. */
+enum model_rounds { MODEL_BEST, MODEL_ALL };
+
+/* Everything of out lives in keep; scratch may be given back afterwards, and the bytes too. ERR_INVALID says what is wrong, with
+ * tree and node, ERR_NOSPACE that the model is too large for the arenas. */
+int model_read(struct model *out, struct str bytes, enum model_rounds which, struct arena *keep, struct arena *scratch,
+               struct error *e) MUST_CHECK;
+
+/* Whether x goes right at a node that is no leaf. */
+static inline bool model_set_has(const struct model_set *s, float x)
+{
+    if (!(x >= 0 && x < (float)MODEL_CATEGORY_MAX))
+        return false;
+    uint32_t c = (uint32_t)x;
+    return c / 32 < s->count && (s->words[c / 32] >> (c % 32) & 1);
+}
+static inline bool model_goes_right(const struct model *m, const struct model_node *n, float x)
+{
+    if (x != x)
+        return !n->default_left;
+    return n->set >= 0 ? model_set_has(&m->sets[n->set], x) : !(x < n->value);
+}
+
+/* Internal to models: a tree's checks and its nodes (model_tree.c). */
+struct model_reader {
+    struct model *m;
+    struct arena *keep, *scratch;
+    struct error *e;
+    struct model_set *sets;
+    size_t set_capacity;
+};
+int model_read_tree(struct model_reader *r, const struct doc_value *tree, size_t number, struct model_tree *out)
+    MUST_CHECK;
 
 #endif
