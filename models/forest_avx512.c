@@ -2,39 +2,43 @@
  * called only where the machine has them; byte permutes (VBMI, from Ice Lake on) are asked for once, at the first tile.
  * With TACT_EMULATE_AVX512 the same source runs on any machine, through SIMD Everywhere: for tests.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "models/forest_inner.h"
+#include "models/forest_chunk.h"
 #if defined(__x86_64__)
 #ifdef TACT_EMULATE_AVX512
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 #define NAME forest_isa_avx512_emulated
+#define BYTE_PERMUTES
 #else
 #include <immintrin.h>
 #define NAME forest_isa_avx512
+#define BYTE_PERMUTES __attribute__((target("avx512vbmi")))
 #endif
 
-enum { LANES = 16, TABLE = 64, VECTORS_MAX = BLOCK / LANES };
+typedef uint16_t __attribute__((may_alias)) lanes_of;
+enum { LANES = 16, VECTORS_MAX = BLOCK / LANES };
 
 static inline unsigned count_not_above(const float *t, __m512 x)
 {
     return (unsigned)__builtin_popcount(_mm512_cmp_ps_mask(_mm512_load_ps(t), x, _CMP_LE_OQ));
 }
 
-static void ranks(const struct forest *f, const struct forest_group *g, const float *x, uint8_t *out)
+static void encode(const struct forest *f, const struct forest_group *g, const float *x, uint8_t *out)
 {
     for (uint32_t i = 0; i < g->count; i++) {
         const struct forest_column *c = &f->columns[g->first + i];
         float v = x[c->feature];
         if (__builtin_expect(c->set >= 0, 0)) {
-            out[i] = forest_set_rank(f, c, v);
+            out[i] = forest_set_code(f, c, v);
             continue;
         }
         const float *t = f->thresholds + c->first;
         __m512 wide = _mm512_set1_ps(v);
         unsigned block = count_not_above(t, wide);
-        unsigned rank = block * COLUMN_BLOCK + count_not_above(t + COLUMN_BLOCK * (1 + block), wide);
-        out[i] = v != v && c->default_right ? RANK_NEVER : (uint8_t)rank;
+        unsigned count = block * COLUMN_BLOCK + count_not_above(t + COLUMN_BLOCK * (1 + block), wide);
+        out[i] = (uint8_t)(v != v ? 0 : 1 + count);
     }
+    forest_none_code(g, out);
 }
 
 static inline __m512i load(const uint8_t *p)
@@ -42,23 +46,19 @@ static inline __m512i load(const uint8_t *p)
     return _mm512_loadu_si512((const void *)p);
 }
 
-/* Which nodes of a tile go right, with byte permutes. */
-static inline uint64_t rights(const struct forest *f, const uint8_t *rank, uint32_t tile)
+/* Which nodes of a tile go right. A byte permute looks at as many low bits of a place as it has a table for. */
+static inline BYTE_PERMUTES uint64_t rights(const struct forest *f, const uint8_t *codes, uint32_t tile)
 {
     const struct forest_tile *t = &f->tiles[tile];
-    uint32_t group = f->infos[tile].group, columns = f->groups[group].count;
-    const uint8_t *r = rank + (size_t)group * GROUP_COLUMNS;
-    __m512i place = load(t->column), node = load(t->rank), value;
-    if (columns <= TABLE) {
-        value = _mm512_permutexvar_epi8(place, load(r));
-    } else {
-        value = _mm512_permutex2var_epi8(load(r), place, load(r + TABLE));
-        if (columns > 2 * TABLE) {
-            __m512i upper = _mm512_permutex2var_epi8(load(r + 2 * TABLE), place, load(r + 3 * TABLE));
-            value = _mm512_mask_mov_epi8(value, _mm512_movepi8_mask(place), upper);
-        }
-    }
-    return _mm512_cmpgt_epu8_mask(value, node);
+    uint32_t group = f->infos[tile].group;
+    const uint8_t *c = codes + (size_t)group * GROUP_COLUMNS;
+    __m512i place = load(t->column), code;
+    if (f->groups[group].count <= COLUMN_NONE_FEW)
+        code = _mm512_permutexvar_epi8(place, load(c));
+    else
+        code = _mm512_permutex2var_epi8(load(c), place, load(c + 64));
+    code = _mm512_mask_sub_epi8(code, _mm512_movepi8_mask(place), code, _mm512_set1_epi8(1)); /* missing goes right */
+    return _mm512_cmpge_epu8_mask(code, load(t->least));
 }
 
 static inline __m512i next_level(__m512i at, __m512i left, __m512i right, unsigned level)
@@ -69,81 +69,98 @@ static inline __m512i next_level(__m512i at, __m512i left, __m512i right, unsign
     return _mm512_or_si512(l, _mm512_slli_epi64(r, width));
 }
 
-static void reach(const struct forest *f, const uint8_t *rank, const uint32_t *tiles, size_t n, uint64_t *leaves,
+static BYTE_PERMUTES void reach(const struct forest *f, const uint8_t *codes, const uint32_t *tiles, size_t n, uint64_t *leaves,
                   uint64_t *nodes)
 {
     _Alignas(64) uint64_t word[BATCH] = {0}, open[BATCH] = {0}, out[BATCH], all[BATCH];
     for (size_t i = 0; i < n; i++) {
-        word[i] = rights(f, rank, tiles[i]);
+        word[i] = rights(f, codes, tiles[i]);
         open[i] = f->varies[tiles[i]];
     }
     __m512i w = _mm512_load_si512(word), v = _mm512_load_si512(open);
     __m512i right = _mm512_or_si512(w, v), left = _mm512_or_si512(_mm512_xor_si512(w, _mm512_set1_epi64(-1)), v);
     __m512i at = _mm512_set1_epi64(1), seen = at;
 #define LEVEL(l, first)                                                                                      \
-    at = next_level(at, left, right, l);                                                                     \
-    seen = _mm512_or_si512(seen, _mm512_slli_epi64(at, first));
-    LEVEL(0, 1)
-    LEVEL(1, 3)
-    LEVEL(2, 7)
-    LEVEL(3, 15)
-    LEVEL(4, 31)
+    if (f->levels > l) {                                                                                     \
+        seen = _mm512_or_si512(seen, _mm512_slli_epi64(at, first));                                          \
+        at = next_level(at, left, right, l);                                                                 \
+    }
+    LEVEL(0, 0)
+    LEVEL(1, 1)
+    LEVEL(2, 3)
+    LEVEL(3, 7)
+    LEVEL(4, 15)
+    LEVEL(5, 31)
 #undef LEVEL
-    at = next_level(at, left, right, 5);
     _mm512_store_si512(out, at);
     _mm512_store_si512(all, seen);
     memcpy(leaves, out, n * sizeof *leaves);
     memcpy(nodes, all, n * sizeof *nodes);
 }
 
-static void walk(const struct forest *f, const uint8_t *rank, const uint32_t *tiles, size_t n, uint32_t *exits)
+static BYTE_PERMUTES void walk(const struct forest *f, const uint8_t *codes, const uint32_t *tiles, size_t n, uint32_t *exits)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint64_t word = rights(f, rank, tiles[i]);
-        uint32_t path = 0;
-        for (int level = 0; level < TILE_LEVELS; level++)
-            path |= (uint32_t)(word >> ((1u << level) - 1 + path) & 1) << level;
-        exits[i] = path;
+    _Alignas(64) uint64_t word[BATCH] = {0}, out[BATCH];
+    const __m512i one = _mm512_set1_epi64(1);
+    for (size_t i = 0; i < n; i++)
+        word[i] = rights(f, codes, tiles[i]);
+    __m512i w = _mm512_load_si512(word), path = _mm512_and_si512(w, one);
+#define LEVEL(l, first)                                                                                      \
+    if (f->levels > l) {                                                                                     \
+        __m512i step = _mm512_srlv_epi64(w, _mm512_add_epi64(path, _mm512_set1_epi64(first)));               \
+        path = _mm512_or_si512(path, _mm512_slli_epi64(_mm512_and_si512(step, one), l));                     \
     }
+    LEVEL(1, 1)
+    LEVEL(2, 3)
+    LEVEL(3, 7)
+    LEVEL(4, 15)
+    LEVEL(5, 31)
+#undef LEVEL
+    _mm512_store_si512(out, path);
+    for (size_t i = 0; i < n; i++)
+        exits[i] = (uint32_t)out[i];
 }
 
-static void compare(const float *x, float threshold, bool default_right, size_t count, uint64_t *out)
+static BYTE_PERMUTES uint32_t fill(struct forest_chunk *c, const struct forest *f, const uint8_t *codes, uint32_t root, uint32_t end)
+{
+    return chunk_fill(c, f, codes, root, end, reach);
+}
+
+static uint64_t compare(const float *x, float threshold, bool default_right)
 {
     __m512 t = _mm512_set1_ps(threshold);
-    for (size_t w = 0; w < count / 64; w++) {
-        uint64_t word = 0;
-        for (int i = 0; i < 64; i += LANES) {
-            __m512 v = _mm512_loadu_ps(x + w * 64 + i);
-            uint64_t right = default_right ? _mm512_cmp_ps_mask(v, t, _CMP_NLT_UQ) : _mm512_cmp_ps_mask(v, t, _CMP_GE_OQ);
-            word |= right << i;
-        }
-        out[w] = word;
+    uint64_t word = 0;
+    UNROLL for (int i = 0; i < 64; i += LANES) {
+        __m512 v = _mm512_loadu_ps(x + i);
+        uint64_t right = default_right ? _mm512_cmp_ps_mask(v, t, _CMP_NLT_UQ) : _mm512_cmp_ps_mask(v, t, _CMP_GE_OQ);
+        word |= right << i;
     }
+    return word;
 }
 
 /* One masked addition for each leaf and 16 candidates. */
-static inline __attribute__((always_inline)) void add_vectors(const float *values, const uint64_t *const *rows, size_t n,
-                                                              size_t word, int vectors, float *sums)
+static inline __attribute__((always_inline)) void add_vectors(const float *values, const lanes_of *low,
+                                                              const lanes_of *high, size_t n, int vectors, float *sums)
 {
     __m512 sum[VECTORS_MAX];
-    for (int k = 0; k < vectors; k++)
+    UNROLL for (int k = 0; k < vectors; k++)
         sum[k] = _mm512_loadu_ps(sums + k * LANES);
     for (size_t i = 0; i < n; i++) {
-        const uint16_t *bits = (const uint16_t *)(rows[i] + word);
         __m512 value = _mm512_set1_ps(values[i]);
-        for (int k = 0; k < vectors; k++)
-            sum[k] = _mm512_mask_add_ps(sum[k], bits[k], sum[k], value);
+        UNROLL for (int k = 0; k < vectors; k++)
+            sum[k] = _mm512_mask_add_ps(sum[k], (k < 4 ? low : high)[4 * i + (size_t)k % 4], sum[k], value);
     }
-    for (int k = 0; k < vectors; k++)
+    UNROLL for (int k = 0; k < vectors; k++)
         _mm512_storeu_ps(sums + k * LANES, sum[k]);
 }
 
-static void add(const float *values, const uint64_t *const *rows, size_t n, size_t word, size_t lanes, float *sums)
+static void add(const float *values, const uint64_t *low, const uint64_t *high, size_t n, size_t lanes, float *sums)
 {
+    const lanes_of *l = (const lanes_of *)low, *h = (const lanes_of *)high;
     switch ((lanes + LANES - 1) / LANES) {
 #define CASE(v)                                                                                              \
     case v:                                                                                                  \
-        add_vectors(values, rows, n, word, v, sums);                                                         \
+        add_vectors(values, l, h, n, v, sums);                                                               \
         break;
         CASE(1)
         CASE(2)
@@ -160,8 +177,8 @@ static void add(const float *values, const uint64_t *const *rows, size_t n, size
 extern const struct forest_isa NAME;
 const struct forest_isa NAME = {
     .instructions = FOREST_AVX512,
-    .ranks = ranks,
-    .reach = reach,
+    .encode = encode,
+    .fill = fill,
     .walk = walk,
     .compare = compare,
     .add = add,

@@ -22,14 +22,13 @@ static void fill_rows(struct forest_catalog *c)
     size_t words = c->words;
     memset(c->rows, 0xFF, words * sizeof *c->rows);
     for (size_t r = 1; r < f->region_count; r++) {
-        const struct forest_region *region = &f->regions[r];
+        const struct forest_region *region = &f->chains[r];
         const struct forest_open *o = &f->open[region->open];
         const float *x = c->values + o->slot * words * 64;
         const uint64_t *parent = c->rows + region->parent * words;
         uint64_t *row = c->rows + r * words;
         for (size_t w = 0; w < words; w++) {
-            uint64_t right;
-            forest_open_words(f, o, x + w * 64, 64, &right);
+            uint64_t right = forest_open_word(f, o, x + w * 64);
             row[w] = parent[w] & (region->right ? right : ~right);
         }
     }
@@ -82,7 +81,7 @@ void forest_catalog_set(struct forest_catalog *c, size_t action, const float *ro
     for (size_t k = 0; k < f->action_count; k++)
         c->values[k * words * 64 + action] = row[f->action_features[k]];
     for (size_t r = 1; c->rows && r < f->region_count; r++) {
-        const struct forest_region *region = &f->regions[r];
+        const struct forest_region *region = &f->chains[r];
         const struct forest_open *o = &f->open[region->open];
         bool right = forest_open_right(f, o, c->values[o->slot * words * 64 + action]);
         uint64_t in = c->rows[region->parent * words + at] & (right == region->right ? bit : 0);

@@ -13,9 +13,9 @@ struct list {
     size_t n, capacity, size, align;
 };
 
-/* A part of a tree that is not a tile yet. */
+/* A part of a tree that is not a tile yet: the next one but those that wait before it. */
 struct pending {
-    uint32_t tree, node, region, from; /* from: the exit (tile × 64 + exit) that leads there */
+    uint32_t root, node, region;
 };
 
 enum node_kind { NODE_NONE, NODE_THRESHOLD, NODE_SET };
@@ -30,7 +30,6 @@ struct draft {
 struct column_draft {
     uint32_t feature;
     int32_t set;
-    uint8_t default_right;
     uint32_t count;
     float thresholds[COLUMN_THRESHOLDS + 1];
 };
@@ -38,14 +37,16 @@ struct column_draft {
 struct builder {
     struct forest *f;
     const struct model *m;
-    struct list tiles, varies, infos, values, exits, groups, columns, thresholds, open, regions, pending, drafts;
+    struct list tiles, varies, infos, values, regions, groups, columns, thresholds, open, chains, pending, drafts;
     struct list conditions; /* open nodes of actions that differ: indices of open, hashed */
-    struct list chains;     /* regions, hashed */
+    struct list known;      /* chains, hashed */
+    uint32_t roots;
     struct column_draft *column; /* of the group */
     size_t column_count;
-    int32_t *column_of; /* [features × 2]; NO_INDEX */
+    int32_t *column_of; /* [features], by threshold; NO_INDEX */
     int32_t *set_of;    /* the model's sets: the first one that is equal */
-    uint32_t vector_output; /* of the tree that is being built */
+    uint32_t vector_output;         /* of the tree that is being built */
+    const struct forest *values_of; /* the same tiles with all features shared, or NULL */
     bool failed;
 };
 
@@ -186,31 +187,30 @@ static bool keep_sets(struct builder *b)
 
 /* ---- groups ---- */
 
-static int32_t find_column(const struct builder *b, uint32_t feature, bool default_right, int32_t set)
+static int32_t find_column(const struct builder *b, uint32_t feature, int32_t set)
 {
     if (set < 0)
-        return b->column_of[feature * 2 + default_right];
+        return b->column_of[feature];
     for (size_t i = 0; i < b->column_count; i++) {
         const struct column_draft *c = &b->column[i];
-        if (c->set == set && c->feature == feature && c->default_right == default_right)
+        if (c->set == set && c->feature == feature)
             return (int32_t)i;
     }
     return NO_INDEX;
 }
 
-static int32_t add_column(struct builder *b, uint32_t feature, bool default_right, int32_t set)
+static int32_t add_column(struct builder *b, uint32_t feature, int32_t set)
 {
-    int32_t at = find_column(b, feature, default_right, set);
+    int32_t at = find_column(b, feature, set);
     if (at >= 0)
         return at;
     at = (int32_t)b->column_count++;
     struct column_draft *c = &b->column[at];
     c->feature = feature;
     c->set = set;
-    c->default_right = default_right;
     c->count = 0;
     if (set < 0)
-        b->column_of[feature * 2 + default_right] = at;
+        b->column_of[feature] = at;
     return at;
 }
 
@@ -244,10 +244,7 @@ static void write_column(struct builder *b, const struct column_draft *d)
     struct forest_column *c = list_add(b, &b->columns, 1);
     if (!c)
         return;
-    *c = (struct forest_column){.feature = d->feature,
-                                .first = (uint32_t)b->thresholds.n,
-                                .set = d->set,
-                                .default_right = d->default_right};
+    *c = (struct forest_column){.feature = d->feature, .first = (uint32_t)b->thresholds.n, .set = d->set};
     if (d->set >= 0)
         return;
     uint32_t blocks = d->count / COLUMN_BLOCK + 1, all = (1 + blocks) * COLUMN_BLOCK;
@@ -268,11 +265,13 @@ static void close_group(struct builder *b)
     for (size_t i = 0; i < b->drafts.n; i++) {
         const struct draft *d = (const struct draft *)b->drafts.p + i;
         struct forest_tile *t = &tiles[d->tile];
-        for (int k = 0; k < TILE_NODES; k++)
-            if (d->kind[k] == NODE_THRESHOLD)
-                t->rank[k] = (uint8_t)threshold_place(&b->column[t->column[k]], d->threshold[k]);
-            else if (d->kind[k] == NODE_SET)
-                t->rank[k] = 0;
+        for (int k = 0; k < TILE_NODES; k++) {
+            uint8_t column = t->column[k] & (COLUMN_RIGHT - 1), right = t->column[k] >> 7;
+            if (d->kind[k] == NODE_NONE)
+                continue;
+            uint32_t at = d->kind[k] == NODE_SET ? 0 : threshold_place(&b->column[column], d->threshold[k]);
+            t->least[k] = (uint8_t)(at + 2 - right);
+        }
     }
     struct forest_group *g = list_add(b, &b->groups, 1);
     if (g)
@@ -280,7 +279,7 @@ static void close_group(struct builder *b)
     for (size_t i = 0; i < b->column_count; i++) {
         write_column(b, &b->column[i]);
         if (b->column[i].set < 0)
-            b->column_of[b->column[i].feature * 2 + b->column[i].default_right] = NO_INDEX;
+            b->column_of[b->column[i].feature] = NO_INDEX;
     }
     b->column_count = 0;
     b->drafts.n = 0;
@@ -296,13 +295,13 @@ static bool group_takes(const struct builder *b, const struct model_node *const 
         if (!n)
             continue;
         int32_t set = n->set >= 0 ? b->set_of[n->set] : NO_INDEX;
-        int32_t at = find_column(b, n->feature, !n->default_left, set);
+        int32_t at = find_column(b, n->feature, set);
         if (at < 0)
             fresh++;
         else if (set < 0 && b->column[at].count + ++more[at] > COLUMN_THRESHOLDS)
             return false;
     }
-    return b->column_count + fresh <= GROUP_COLUMNS;
+    return b->column_count + fresh <= COLUMN_NONE;
 }
 
 /* ---- open nodes and regions ---- */
@@ -318,7 +317,7 @@ static uint64_t condition_hash(const struct builder *b, uint32_t i)
 
 static uint64_t chain_hash(const struct builder *b, uint32_t i)
 {
-    const struct forest_region *r = (const struct forest_region *)b->regions.p + i;
+    const struct forest_region *r = (const struct forest_region *)b->chains.p + i;
     uint32_t key[3] = {r->parent, r->open, r->right};
     return hash64(key, sizeof key);
 }
@@ -344,24 +343,24 @@ static uint32_t same_condition(struct builder *b, uint32_t open)
 /* The region of those in parent that go that way at an open node of the action. */
 static uint32_t region_of(struct builder *b, uint32_t parent, uint32_t open, bool right)
 {
-    if (!table_room(b, &b->chains, chain_hash))
+    if (!table_room(b, &b->known, chain_hash))
         return 0;
     struct forest_region r = {parent, open, right};
-    struct forest_region *fresh = list_add(b, &b->regions, 1);
+    struct forest_region *fresh = list_add(b, &b->chains, 1);
     if (!fresh)
         return 0;
     *fresh = r;
-    uint32_t index = (uint32_t)b->regions.n - 1, *table = b->chains.p;
-    size_t at = slot_of(chain_hash(b, index), b->chains.capacity);
-    for (; table[at]; at = slot_of(at + 1, b->chains.capacity)) {
-        const struct forest_region *x = (const struct forest_region *)b->regions.p + (table[at] - 1);
+    uint32_t index = (uint32_t)b->chains.n - 1, *table = b->known.p;
+    size_t at = slot_of(chain_hash(b, index), b->known.capacity);
+    for (; table[at]; at = slot_of(at + 1, b->known.capacity)) {
+        const struct forest_region *x = (const struct forest_region *)b->chains.p + (table[at] - 1);
         if (x->parent == parent && x->open == open && x->right == right) {
-            b->regions.n--;
+            b->chains.n--;
             return table[at] - 1;
         }
     }
     table[at] = index + 1;
-    b->chains.n++;
+    b->known.n++;
     return index;
 }
 
@@ -490,12 +489,13 @@ static void write_nodes(struct builder *b, const struct cut *c, uint64_t varies,
     ((struct forest_tile_info *)b->infos.p)[tile].group = (uint32_t)b->groups.n;
     for (int k = 0; k < TILE_NODES; k++) {
         const struct model_node *n = closed[k];
-        t->rank[k] = RANK_NEVER;
+        t->column[k] = COLUMN_NONE;
+        t->least[k] = 1;
         if (!n)
             continue;
         int32_t set = n->set >= 0 ? b->set_of[n->set] : NO_INDEX;
-        int32_t column = add_column(b, n->feature, !n->default_left, set);
-        t->column[k] = (uint8_t)column;
+        int32_t column = add_column(b, n->feature, set);
+        t->column[k] = (uint8_t)(column | (n->default_left ? 0 : COLUMN_RIGHT));
         d->kind[k] = set >= 0 ? NODE_SET : NODE_THRESHOLD;
         d->threshold[k] = n->value;
         if (set < 0)
@@ -513,25 +513,28 @@ static void add_tile(struct builder *b, uint32_t number, const struct pending *p
     uint64_t *varies = list_add(b, &b->varies, 1);
     struct forest_tile_info *info = list_add(b, &b->infos, 1);
     float *values = list_add(b, &b->values, TILE_EXITS);
-    uint32_t *exits = list_add(b, &b->exits, TILE_EXITS);
+    uint32_t *regions = list_add(b, &b->regions, TILE_EXITS);
     if (b->failed)
         return;
+    for (int k = 0; k < TILE_NODES - 1; k++)
+        if (c.nodes[k] && b->f->levels < 32 - __builtin_clz((unsigned)k + 1))
+            b->f->levels = 32 - __builtin_clz((unsigned)k + 1);
     open_nodes(b, &c, info, varies, node_open);
     if (!b->failed)
         write_nodes(b, &c, *varies, tile);
+    info->first_child = b->roots + (uint32_t)b->pending.n;
     for (uint32_t i = 0; i < TILE_EXITS && !b->failed; i++) {
         if (c.exits[i] < 0)
             continue;
         const struct model_node *n = &tree->nodes[c.exits[i]];
-        exits[i] = exit_region(b, *varies & ~info->pairs, node_open, i, p->region);
-        if (n->left < 0) {
-            values[i] = leaf_value(b, tree, n);
+        regions[i] = exit_region(b, *varies & ~info->pairs, node_open, i, p->region);
+        values[i] = n->left < 0 ? leaf_value(b, tree, n) : -0.0f;
+        if (n->left < 0)
             continue;
-        }
         struct pending *next = list_add(b, &b->pending, 1);
         if (!next)
             return;
-        *next = (struct pending){p->tree, (uint32_t)c.exits[i], exits[i], tile * TILE_EXITS + i};
+        *next = (struct pending){p->root, (uint32_t)c.exits[i], regions[i]};
         info->children |= UINT64_C(1) << i;
     }
 }
@@ -559,9 +562,8 @@ static size_t list_roots(const struct builder *b, struct root *roots)
 /* False when it becomes larger than memory_max. */
 static bool small_enough(const struct builder *b, size_t memory_max)
 {
-    size_t tile = sizeof(struct forest_tile) + sizeof(uint64_t) + sizeof(struct forest_tile_info) +
-                  TILE_EXITS * (sizeof(float) + sizeof(uint32_t));
-    return b->tiles.n * tile + b->open.n * b->open.size + b->regions.n * b->regions.size +
+    size_t tile = sizeof(struct forest_tile) + sizeof(uint64_t) + sizeof(struct forest_tile_info) + TILE_EXITS * sizeof(float);
+    return b->tiles.n * tile + b->open.n * b->open.size + b->chains.n * b->chains.size +
                b->thresholds.n * sizeof(float) <=
            memory_max;
 }
@@ -575,11 +577,12 @@ static bool build_tiles(struct builder *b, const struct root *roots, size_t n, s
     uint32_t *open = calloc(n + 1, sizeof *open);
     bool ok = queue && tiles && open;
     b->failed |= !ok;
+    b->roots = (uint32_t)n;
     for (uint32_t i = 0; i < n && ok; i++) {
         const struct model_tree *t = &b->m->trees[roots[i].tree];
         b->vector_output = roots[i].output;
         uint32_t before = (uint32_t)b->open.n;
-        add_tile(b, roots[i].tree, &(struct pending){.tree = i}, root_levels(t, queue));
+        add_tile(b, roots[i].tree, &(struct pending){.root = i}, root_levels(t, queue));
         open[i] = (uint32_t)b->open.n - before;
         if (t->leaves > b->f->tree_leaves_max)
             b->f->tree_leaves_max = t->leaves;
@@ -588,11 +591,10 @@ static bool build_tiles(struct builder *b, const struct root *roots, size_t n, s
     for (size_t at = 0; at < b->pending.n && ok; at++) {
         struct pending p = ((struct pending *)b->pending.p)[at];
         uint32_t before = (uint32_t)b->open.n;
-        ((uint32_t *)b->exits.p)[p.from] = (uint32_t)b->tiles.n;
-        b->vector_output = roots[p.tree].output;
-        add_tile(b, roots[p.tree].tree, &p, TILE_LEVELS);
-        open[p.tree] += (uint32_t)b->open.n - before;
-        tiles[p.tree]++;
+        b->vector_output = roots[p.root].output;
+        add_tile(b, roots[p.root].tree, &p, TILE_LEVELS);
+        open[p.root] += (uint32_t)b->open.n - before;
+        tiles[p.root]++;
         ok = !b->failed && small_enough(b, memory_max);
     }
     for (size_t i = 0; i < n && ok; i++) {
@@ -612,25 +614,29 @@ static void take_lists(struct builder *b)
     struct forest *f = b->f;
     f->tile_count = b->tiles.n;
     f->group_count = b->groups.n;
-    f->region_count = b->regions.n;
+    f->region_count = b->chains.n;
     f->open_count = b->open.n;
     f->has_open = b->open.n > 0;
     f->tiles = list_take(b, &b->tiles);
     f->varies = list_take(b, &b->varies);
     f->infos = list_take(b, &b->infos);
-    f->values = list_take(b, &b->values);
-    f->exits = list_take(b, &b->exits);
+    if (!b->values_of)
+        f->values = list_take(b, &b->values);
+    else
+        f->values = b->values_of->values;
+    if (f->has_open)
+        f->regions = list_take(b, &b->regions);
     f->groups = list_take(b, &b->groups);
     f->columns = list_take(b, &b->columns);
     f->thresholds = list_take(b, &b->thresholds);
     f->open = list_take(b, &b->open);
-    f->regions = list_take(b, &b->regions);
+    f->chains = list_take(b, &b->chains);
 }
 
 static void builder_free(struct builder *b)
 {
-    struct list *lists[] = {&b->tiles,      &b->varies, &b->infos,   &b->values,  &b->exits,  &b->groups,    &b->columns,
-                            &b->thresholds, &b->open,   &b->regions, &b->pending, &b->drafts, &b->conditions, &b->chains};
+    struct list *lists[] = {&b->tiles,      &b->varies, &b->infos,   &b->values,  &b->regions, &b->groups,    &b->columns,
+                            &b->thresholds, &b->open,   &b->chains, &b->pending, &b->drafts, &b->conditions, &b->known};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         free(lists[i]->p);
     free(b->column);
@@ -640,31 +646,32 @@ static void builder_free(struct builder *b)
 
 static bool start(struct builder *b)
 {
-    size_t columns = b->f->features * 2;
+    size_t columns = b->f->features;
     b->tiles = list_of(sizeof(struct forest_tile));
     b->varies = list_of(sizeof(uint64_t));
     b->infos = list_of(sizeof(struct forest_tile_info));
     b->values = list_of(sizeof(float));
-    b->exits = list_of(sizeof(uint32_t));
+    b->regions = list_of(sizeof(uint32_t));
     b->groups = list_of(sizeof(struct forest_group));
     b->columns = list_of(sizeof(struct forest_column));
     b->thresholds = list_of(sizeof(float));
     b->open = list_of(sizeof(struct forest_open));
-    b->regions = list_of(sizeof(struct forest_region));
+    b->chains = list_of(sizeof(struct forest_region));
     b->pending = list_of(sizeof(struct pending));
     b->drafts = list_of(sizeof(struct draft));
     b->column = malloc(GROUP_COLUMNS * sizeof *b->column);
     b->column_of = malloc(columns * sizeof *b->column_of);
-    if (!b->column || !b->column_of || !keep_sets(b) || !list_add(b, &b->regions, 1))
+    if (!b->column || !b->column_of || !keep_sets(b) || !list_add(b, &b->chains, 1))
         return false;
     memset(b->column_of, 0xFF, columns * sizeof *b->column_of);
     return true;
 }
 
-/* Tiles for the roles of f. 1: they would be too large, or a tree has too many leaves that can be open. */
-static int compile_tiles(struct forest *f, const struct model *m, size_t memory_max)
+/* Tiles for the roles of f; whole: the same model's, all features shared, or NULL. 1: they would be too large, or a tree has too
+ * many leaves that can be open. */
+static int compile_tiles(struct forest *f, const struct model *m, const struct forest *whole, size_t memory_max)
 {
-    struct builder b = {.f = f, .m = m};
+    struct builder b = {.f = f, .m = m, .values_of = whole};
     struct root *roots = malloc((m->tree_count * m->outputs + 1) * sizeof *roots);
     f->roots = malloc((m->outputs + 1) * sizeof *f->roots);
     int rc = ERR_NOSPACE;
@@ -781,14 +788,14 @@ static bool all_shared(const enum forest_role *roles, size_t n)
 
 /* One forest in one form. 1: not in tiles. */
 static int compile_one(struct forest **out, const struct model *m, const struct forest_options *o,
-                       const enum forest_role *roles, size_t memory_max, bool flat)
+                       const struct forest *whole, size_t memory_max, bool flat)
 {
-    struct forest *f = forest_new(m, o, roles);
+    struct forest *f = forest_new(m, o, whole ? o->roles : NULL);
     int rc = ERR_NOSPACE;
     if (f && m->linear)
         rc = keep_linear(f, m);
     else if (f)
-        rc = flat ? keep_flat(f, m) : compile_tiles(f, m, memory_max);
+        rc = flat ? keep_flat(f, m) : compile_tiles(f, m, whole, memory_max);
     if (rc)
         forest_free(&f);
     else
@@ -811,9 +818,8 @@ int forest_compile(struct forest **out, const struct model *m, const struct fore
         rc = compile_one(&whole, m, &chosen, NULL, memory, true);
     if (!rc && !shared) {
         size_t left = memory > whole->bytes ? memory - whole->bytes : 0;
-        rc = compile_one(&split, m, &chosen, o->roles, left, false);
-        if (rc == 1 || (!rc && whole->flat)) { /* every candidate as a whole row */
-            forest_free(&split);
+        rc = whole->flat ? 1 : compile_one(&split, m, &chosen, whole, left, false);
+        if (rc == 1) { /* every candidate as a whole row */
             split = forest_new(m, &chosen, o->roles);
             rc = split ? 0 : ERR_NOSPACE;
         }
@@ -834,10 +840,12 @@ void forest_free(struct forest **forest)
     struct forest *f = *forest;
     if (!f)
         return;
+    if (f->whole && f->values == f->whole->values)
+        f->values = NULL;
     forest_free(&f->whole);
     void *parts[] = {f->base,   f->roles,  f->action_features, f->pair_features, f->slots, f->sets,       f->set_words, f->tiles,
-                     f->varies, f->infos,  f->values,          f->exits,         f->roots,      f->groups,    f->columns,
-                     f->thresholds, f->open, f->regions,       f->nodes,         f->flat_trees, f->linear};
+                     f->varies, f->infos,  f->values,          f->regions,       f->roots,      f->groups,    f->columns,
+                     f->thresholds, f->open, f->chains,        f->nodes,         f->flat_trees, f->linear};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         free(parts[i]);
     free(f);

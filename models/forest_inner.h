@@ -5,11 +5,16 @@
  * all left ones first, then all right ones, are the next level, and reaching it is one AND, shift and OR a side. Where the tree
  * ends earlier, the nodes below go left always. An exit is a leaf or another tile.
  *
- * What a node compares is a column: the customer's value as a rank. A column is (feature, default way) with all thresholds
- * that the nodes of a group of tiles have there, sorted; rank(x) = the number of thresholds ≤ x, a byte. A node with the k-th
- * threshold (from 0) goes right when rank(x) > k. A missing value has rank 0 (always left) or 255 (always right). A set of
- * categories is a column of its own, rank 0 or 255. Groups follow one another in the order of tiles and end where a column would
- * get a 256th threshold, or there would be a 257th column; their ranks are found anew.
+ * What a node compares is a column: the customer's value as a code. A column is a feature with all thresholds that the nodes of
+ * a group of tiles have for it, sorted. A missing value has code 0, others 1 + the number of thresholds ≤ x: a byte. A node
+ * with the k-th threshold (from 0) goes right when
+ *
+ *   code ≥ k + 2                  where missing goes left
+ *   code − 1 mod 256 ≥ k + 1      where missing goes right, since code 0 becomes 255
+ *
+ * A set of categories is a column of its own: 1 for others, 2 for members. One column is always 0: that of nodes that are none, or
+ * open. Groups follow one another in the order of tiles and end where a column would get a 255th threshold, or there would be
+ * a 128th column; their codes are found anew.
  *
  * Regions say which actions reach a leaf: those that pass a chain of conditions on the action's features. Region 0 is all.
  *
@@ -22,13 +27,17 @@ enum {
     TILE_LEVELS = 6,
     TILE_NODES = 64, /* the last is not used */
     TILE_EXITS = 64,
-    GROUP_COLUMNS = 256,
-    COLUMN_THRESHOLDS = 255,
+    GROUP_COLUMNS = 128,
+    COLUMN_NONE = GROUP_COLUMNS - 1, /* always 0 */
+    COLUMN_NONE_FEW = 63,            /* as good, where a table of 64 codes is enough and only 6 bits are looked at */
+    COLUMN_RIGHT = 128,              /* the bit of a node whose default way is right */
+    COLUMN_THRESHOLDS = 254,
     COLUMN_BLOCK = 16, /* thresholds are looked at in blocks of so many, after the last of each block */
     BATCH = 8,         /* tiles at a time */
+    CHUNK_AT_ONCE = 4,
+    CHUNK_ANDS = TILE_LEVELS + 1, /* of an exit, at most */
     BLOCK_WORDS = 2,   /* 64-bit words of candidates at a time */
     BLOCK = 64 * BLOCK_WORDS,
-    RANK_NEVER = 255,
     TREE_LEAVES_MAX = 1 << 16 /* of a tree with open nodes */
 };
 
@@ -36,7 +45,6 @@ struct forest_column {
     uint32_t feature;
     uint32_t first; /* of thresholds: the last ones of full blocks (16 floats), then the blocks; NaN after the end */
     int32_t set;    /* else -1 */
-    uint8_t default_right;
 };
 
 struct forest_group {
@@ -45,7 +53,7 @@ struct forest_group {
 
 struct forest_tile {
     _Alignas(64) uint8_t column[TILE_NODES];
-    uint8_t rank[TILE_NODES];
+    uint8_t least[TILE_NODES]; /* right when the code is at least this */
 };
 
 /* What is not looked at for every tile. */
@@ -53,7 +61,8 @@ struct forest_tile_info {
     uint64_t children; /* exits that are tiles */
     uint64_t pairs;    /* nodes of the pair */
     uint32_t group;
-    uint32_t open; /* first of its open nodes in forest.open, in order of their bits */
+    uint32_t open;        /* first of its open nodes in forest.open, in order of their bits */
+    uint32_t first_child; /* tile of its lowest exit that is one; the others follow */
 };
 
 /* A node that is not the customer's. */
@@ -88,14 +97,15 @@ struct forest {
     struct forest_tile *tiles;
     uint64_t *varies; /* [tile]: its open nodes */
     struct forest_tile_info *infos;
-    float *values;   /* [tile][64]: of exits that are leaves */
-    uint32_t *exits; /* [tile][64]: the region of a leaf, or a tile */
+    float *values;     /* [tile][64]: of exits that are leaves; −0 of others. Those of whole, where there is one */
+    uint32_t *regions; /* [tile][64]: of exits; NULL without open nodes */
+    int levels;        /* of the deepest tile */
     uint32_t *roots; /* [outputs + 1]: the first root of each output */
     struct forest_group *groups;
     struct forest_column *columns;
     float *thresholds;
     struct forest_open *open;
-    struct forest_region *regions;
+    struct forest_region *chains; /* [region] */
     size_t open_count, tree_leaves_max, tree_tiles_max, tree_open_max;
     bool has_open;
 
@@ -119,54 +129,67 @@ struct forest_catalog {
     size_t bytes;
 };
 
+/* For loops of few, fixed steps whose arrays are to be registers. */
+#define UNROLL _Pragma("GCC unroll 8")
+
 /* Kernels, one set for each kind of instructions. Blocks: up to BLOCK candidates. */
+struct forest_chunk;
 struct forest_isa {
     enum forest_instructions instructions;
-    /* Ranks of a group's columns into out[GROUP_COLUMNS]; x: [features]. */
-    void (*ranks)(const struct forest *f, const struct forest_group *g, const float *x, uint8_t *out);
-    /* n ≤ BATCH tiles: leaves that can be reached, and nodes on the way. ranks: [group][GROUP_COLUMNS]. */
-    void (*reach)(const struct forest *f, const uint8_t *ranks, const uint32_t *tiles, size_t n, uint64_t *leaves,
-                  uint64_t *nodes);
-    /* The same without open nodes: the exit. */
-    void (*walk)(const struct forest *f, const uint8_t *ranks, const uint32_t *tiles, size_t n, uint32_t *exits);
-    /* Candidates whose value goes right at a threshold; count ≤ BLOCK values, a multiple of 64. */
-    void (*compare)(const float *x, float threshold, bool default_right, size_t count, uint64_t *out);
-    /* sums[i] += values[k] for each k in order, where bit i of rows[k][word…] is set; i < lanes ≤ BLOCK, and the sums up to the
-     * next multiple of 16 may be written. */
-    void (*add)(const float *values, const uint64_t *const *rows, size_t n, size_t word, size_t lanes, float *sums);
+    /* Codes of a group's columns into out[GROUP_COLUMNS]; x: [features]. */
+    void (*encode)(const struct forest *f, const struct forest_group *g, const float *x, uint8_t *out);
+    /* Trees from root on into a chunk (forest_chunk.h); the next root. codes: [group][GROUP_COLUMNS]. */
+    uint32_t (*fill)(struct forest_chunk *c, const struct forest *f, const uint8_t *codes, uint32_t root, uint32_t end);
+    /* Exits of n ≤ BATCH tiles without open nodes. */
+    void (*walk)(const struct forest *f, const uint8_t *codes, const uint32_t *tiles, size_t n, uint32_t *exits);
+    /* Which of 64 candidates go right at a threshold. */
+    uint64_t (*compare)(const float *x, float threshold, bool default_right);
+    /* sums[i] += values[k] for each k in order, where the candidate's bit is set: of low[k] for i < 64, of high[k] for the others.
+     * i < lanes ≤ BLOCK; the sums up to the next multiple of 16 may be written. */
+    void (*add)(const float *values, const uint64_t *low, const uint64_t *high, size_t n, size_t lanes, float *sums);
 };
 extern const struct forest_isa forest_isa_plain;
+void forest_plain_walk(const struct forest *f, const uint8_t *codes, const uint32_t *tiles, size_t n, uint32_t *exits);
 #if defined(__x86_64__)
 extern const struct forest_isa forest_isa_avx2, forest_isa_avx512;
 #endif
 /* NULL when this machine lacks them. */
 const struct forest_isa *forest_isa_of(enum forest_instructions i);
 
-static inline uint8_t forest_set_rank(const struct forest *f, const struct forest_column *c, float x)
+static inline uint32_t forest_child(const struct forest *f, uint32_t tile, uint32_t exit)
 {
-    bool right = x != x ? c->default_right : model_set_has(&f->sets[c->set], x);
-    return right ? RANK_NEVER : 0;
+    const struct forest_tile_info *info = &f->infos[tile];
+    uint64_t before = info->children & ((UINT64_C(1) << exit) - 1);
+    return info->first_child + (uint32_t)__builtin_popcountll(before);
 }
 
-/* Whether one value goes right at an open node; the words of many (a multiple of 64, at most BLOCK). */
+static inline uint8_t forest_set_code(const struct forest *f, const struct forest_column *c, float x)
+{
+    return (uint8_t)(x != x ? 0 : 1 + model_set_has(&f->sets[c->set], x));
+}
+
+static inline void forest_none_code(const struct forest_group *g, uint8_t *codes)
+{
+    codes[COLUMN_NONE] = 0;
+    if (g->count <= COLUMN_NONE_FEW)
+        codes[COLUMN_NONE_FEW] = 0;
+}
+
+/* Whether one value goes right at an open node; which of 64 do. */
 static inline bool forest_open_right(const struct forest *f, const struct forest_open *o, float x)
 {
     if (x != x)
         return o->default_right;
     return o->set >= 0 ? model_set_has(&f->sets[o->set], x) : !(x < o->threshold);
 }
-static inline void forest_open_words(const struct forest *f, const struct forest_open *o, const float *x, size_t count,
-                                     uint64_t *out)
+static inline uint64_t forest_open_word(const struct forest *f, const struct forest_open *o, const float *x)
 {
-    if (o->set < 0) {
-        f->isa->compare(x, o->threshold, o->default_right, count, out);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (i % 64 == 0)
-            out[i / 64] = 0;
-        out[i / 64] |= (uint64_t)forest_open_right(f, o, x[i]) << (i % 64);
-    }
+    if (o->set < 0)
+        return f->isa->compare(x, o->threshold, o->default_right);
+    uint64_t word = 0;
+    for (int i = 0; i < 64; i++)
+        word |= (uint64_t)forest_open_right(f, o, x[i]) << i;
+    return word;
 }
 
 #endif

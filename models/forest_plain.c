@@ -1,15 +1,15 @@
 /* The forest's kernels in plain C: vectors of four floats as GCC and clang know them on every machine, the rest scalar. What
  * the others must equal. See forest_inner.h for what each does.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "models/forest_inner.h"
+#include "models/forest_chunk.h"
 
 typedef float floats __attribute__((vector_size(16)));
 typedef uint32_t words __attribute__((vector_size(16)));
 
 enum { LANES = 4, STEP = 16 };
 
-/* The number of thresholds ≤ x; none when x is missing. */
-static inline unsigned rank_of(const float *t, float x)
+/* The number of thresholds ≤ x. */
+static inline unsigned count_not_above(const float *t, float x)
 {
     unsigned block = 0, rest = 0;
     for (int i = 0; i < COLUMN_BLOCK; i++)
@@ -20,104 +20,121 @@ static inline unsigned rank_of(const float *t, float x)
     return block * COLUMN_BLOCK + rest;
 }
 
-static void ranks(const struct forest *f, const struct forest_group *g, const float *x, uint8_t *out)
+static void encode(const struct forest *f, const struct forest_group *g, const float *x, uint8_t *out)
 {
     for (uint32_t i = 0; i < g->count; i++) {
         const struct forest_column *c = &f->columns[g->first + i];
         float v = x[c->feature];
         if (c->set >= 0)
-            out[i] = forest_set_rank(f, c, v);
+            out[i] = forest_set_code(f, c, v);
         else
-            out[i] = v != v && c->default_right ? RANK_NEVER : (uint8_t)rank_of(f->thresholds + c->first, v);
+            out[i] = (uint8_t)(v != v ? 0 : 1 + count_not_above(f->thresholds + c->first, v));
     }
+    forest_none_code(g, out);
 }
 
-static inline uint64_t rights(const struct forest_tile *t, const uint8_t *rank)
+static inline bool goes_right(const struct forest_tile *t, const uint8_t *codes, uint32_t node)
 {
-    uint64_t word = 0;
-    for (int i = 0; i < TILE_NODES; i++)
-        word |= (uint64_t)(rank[t->column[i]] > t->rank[i]) << i;
-    return word;
+    uint8_t column = t->column[node];
+    return (uint8_t)(codes[column & (COLUMN_RIGHT - 1)] - (column >> 7)) >= t->least[node];
 }
 
-static void reach(const struct forest *f, const uint8_t *rank, const uint32_t *tiles, size_t n, uint64_t *leaves,
+/* Level by level, only the nodes that are reached. */
+static void reach(const struct forest *f, const uint8_t *codes, const uint32_t *tiles, size_t n, uint64_t *leaves,
                   uint64_t *nodes)
 {
     for (size_t i = 0; i < n; i++) {
         const struct forest_tile *t = &f->tiles[tiles[i]];
-        uint64_t varies = f->varies[tiles[i]], word = rights(t, rank + (size_t)f->infos[tiles[i]].group * GROUP_COLUMNS);
-        uint64_t right = word | varies, left = ~word | varies, at = 1, all = 0;
-        for (int level = 0; level < TILE_LEVELS; level++) {
-            int first = (1 << level) - 1;
+        const uint8_t *of = codes + (size_t)f->infos[tiles[i]].group * GROUP_COLUMNS;
+        uint64_t varies = f->varies[tiles[i]], at = 1, all = 0;
+        for (int level = 0; level < f->levels; level++) {
+            uint32_t first = (1u << level) - 1;
+            uint64_t open = varies >> first, right = open, left = open;
             all |= at << first;
-            at = (at & left >> first) | (at & right >> first) << (1 << level);
+            for (uint64_t rest = at & ~open; rest; rest &= rest - 1) {
+                uint32_t node = (uint32_t)__builtin_ctzll(rest);
+                bool r = goes_right(t, of, first + node);
+                right |= (uint64_t)r << node;
+                left |= (uint64_t)!r << node;
+            }
+            at = (at & left) | (at & right) << (1 << level);
         }
         leaves[i] = at;
         nodes[i] = all;
     }
 }
 
-static void walk(const struct forest *f, const uint8_t *rank, const uint32_t *tiles, size_t n, uint32_t *exits)
+/* Level by level over all tiles: their steps do not wait for one another. */
+void forest_plain_walk(const struct forest *f, const uint8_t *codes, const uint32_t *tiles, size_t n, uint32_t *exits)
 {
+    const uint8_t *of[BATCH];
     for (size_t i = 0; i < n; i++) {
-        const struct forest_tile *t = &f->tiles[tiles[i]];
-        const uint8_t *r = rank + (size_t)f->infos[tiles[i]].group * GROUP_COLUMNS;
-        uint32_t path = 0;
-        for (int level = 0; level < TILE_LEVELS; level++) {
-            uint32_t node = (1u << level) - 1 + path;
-            path |= (uint32_t)(r[t->column[node]] > t->rank[node]) << level;
-        }
-        exits[i] = path;
+        of[i] = codes + (size_t)f->infos[tiles[i]].group * GROUP_COLUMNS;
+        exits[i] = 0;
     }
+    for (int level = 0; level < f->levels; level++)
+        for (size_t i = 0; i < n; i++)
+            exits[i] |= (uint32_t)goes_right(&f->tiles[tiles[i]], of[i], (1u << level) - 1 + exits[i]) << level;
 }
 
-static void compare(const float *x, float threshold, bool default_right, size_t count, uint64_t *out)
+static uint32_t fill(struct forest_chunk *c, const struct forest *f, const uint8_t *codes, uint32_t root, uint32_t end)
 {
-    for (size_t w = 0; w < count / 64; w++) {
-        uint64_t left = 0, known = 0;
-        for (size_t i = 0; i < 64; i++) {
-            left |= (uint64_t)(x[w * 64 + i] < threshold) << i;
-            known |= (uint64_t)(x[w * 64 + i] >= threshold) << i;
-        }
-        out[w] = default_right ? ~left : known;
-    }
+    return chunk_fill(c, f, codes, root, end, reach);
 }
 
-/* What is added where a candidate is not meant is -0: it changes no sum. */
-static void add_step(const float *values, const uint64_t *const *rows, size_t n, size_t word, int shift, float *sums)
+/* 32 candidates: each vector's lanes set their bits, lane by lane; together they are the word. */
+static inline uint32_t compare_32(const float *x, float threshold, bool default_right)
 {
-    const floats none = {-0.0f, -0.0f, -0.0f, -0.0f};
+    const floats t = {threshold, threshold, threshold, threshold};
+    words bits = {1, 2, 4, 8}, all = {0, 0, 0, 0};
+    for (int i = 0; i < 32; i += LANES, bits <<= LANES) {
+        floats v;
+        memcpy(&v, x + i, sizeof v);
+        all |= bits & (default_right ? ~(words)(v < t) : (words)(v >= t));
+    }
+    return all[0] | all[1] | all[2] | all[3];
+}
+
+static uint64_t compare(const float *x, float threshold, bool default_right)
+{
+    return compare_32(x, threshold, default_right) | (uint64_t)compare_32(x + 32, threshold, default_right) << 32;
+}
+
+/* Sums take away the negated value, or +0 where a candidate is not meant: that changes no sum, not even -0. */
+static void add_step(const float *values, const uint64_t *found, size_t n, int shift, float *sums)
+{
     words bits[STEP / LANES];
     floats sum[STEP / LANES];
-    for (int k = 0; k < STEP / LANES; k++) {
+    UNROLL for (int k = 0; k < STEP / LANES; k++) {
         uint32_t bit = 1u << k * LANES;
         bits[k] = (words){bit, bit << 1, bit << 2, bit << 3};
         memcpy(&sum[k], sums + k * LANES, sizeof sum[k]);
     }
     for (size_t i = 0; i < n; i++) {
-        uint32_t row = (uint32_t)(rows[i][word] >> shift);
-        words all = {row, row, row, row};
-        floats value = {values[i], values[i], values[i], values[i]};
-        for (int k = 0; k < STEP / LANES; k++) {
+        uint32_t word = (uint32_t)(found[i] >> shift);
+        words all = {word, word, word, word};
+        float v = -values[i];
+        floats value = {v, v, v, v};
+        UNROLL for (int k = 0; k < STEP / LANES; k++) {
             words mask = (words)((all & bits[k]) == bits[k]);
-            sum[k] += (floats)((mask & (words)value) | (~mask & (words)none));
+            sum[k] -= (floats)(mask & (words)value);
         }
     }
-    for (int k = 0; k < STEP / LANES; k++)
+    UNROLL for (int k = 0; k < STEP / LANES; k++)
         memcpy(sums + k * LANES, &sum[k], sizeof sum[k]);
 }
 
-static void add(const float *values, const uint64_t *const *rows, size_t n, size_t word, size_t lanes, float *sums)
+static void add(const float *values, const uint64_t *low, const uint64_t *high, size_t n, size_t lanes, float *sums)
 {
     for (size_t i = 0; i < lanes; i += STEP)
-        add_step(values, rows, n, word + i / 64, (int)(i % 64), sums + i);
+        add_step(values, i < 64 ? low : high, n, (int)(i % 64), sums + i);
 }
 
 const struct forest_isa forest_isa_plain = {
     .instructions = FOREST_PLAIN,
-    .ranks = ranks,
-    .reach = reach,
-    .walk = walk,
+    .encode = encode,
+    .fill = fill,
+    .walk = forest_plain_walk,
     .compare = compare,
     .add = add,
 };

@@ -22,7 +22,7 @@
 #include "models/doc.h"
 
 enum {
-    MODEL_FILE_MAX = 64 * 1024 * 1024,
+    MODEL_FILE_MAX = 256 * 1024 * 1024,
     MODEL_MEMORY_MAX = 1024 * 1024 * 1024, /* what reading may need */
     MODEL_TREES_MAX = 100 * 1000,
     MODEL_FEATURES_MAX = 1 << 20,
