@@ -20,6 +20,7 @@
 #include "base/exact.h"
 #include "decide/decision_wire.h"
 #include "decide/request_wire.h"
+#include "models/booster.h"
 #include "models/binding.h"
 #include "net/proto_check.h"
 #include "state/codec.h"

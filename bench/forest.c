@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "models/booster.h"
-#include "models/forest.h"
+#include "models/forest_score.h"
 #include "tools/options.h"
 #include "tools/svg_plot.h"
 #include <math.h>

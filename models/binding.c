@@ -1,6 +1,7 @@
 /* A bundle bound to a policy; see binding.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/binding.h"
+#include "models/forest_score.h"
 #include <math.h>
 #include <stdlib.h>
 

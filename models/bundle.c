@@ -2,6 +2,7 @@
  * served are the same bytes even while somebody rewrites the folder.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/bundle.h"
+#include "models/forest_score.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -225,6 +226,17 @@ static bool compile(struct bundle *b, size_t arm, const struct model *m, struct 
     return forest_compile(&b->forests[arm], m, &(struct forest_options){.roles = role}, e) == 0;
 }
 
+static bool read_model(struct model *m, struct str bytes, struct arena *keep, struct error *e)
+{
+    struct arena scratch;
+    arena_init(&scratch, MODEL_MEMORY_MAX);
+    int rc = model_read(m, bytes, MODEL_BEST, keep, &scratch, e);
+    arena_free(&scratch);
+    if (!rc && m->outputs != 1)
+        rc = error_set(e, ERR_INVALID, "not a model that can be served: it has %zu outputs a row", m->outputs);
+    return rc == 0;
+}
+
 /* One arm's model. *golden_ok turns false when golden.csv cannot be read, which is told once. */
 static bool check_model(struct bundle *b, size_t arm, bool *golden_ok, struct arena *scratch, struct diags *d)
 {
@@ -233,9 +245,7 @@ static bool check_model(struct bundle *b, size_t arm, bool *golden_ok, struct ar
     struct error e = {0};
     if (!check_model_hash(b, arm, d))
         return false;
-    if (model_read(&m, part->bytes, MODEL_BEST, scratch, scratch, &e) == 0 && m.outputs != 1)
-        error_set(&e, ERR_INVALID, "not a model that can be served: it has %zu outputs a row", m.outputs);
-    if (e.code) {
+    if (!read_model(&m, part->bytes, scratch, &e)) {
         diag_add(d, DIAG_ERROR, part->path, 0, 0, "%s", e.text);
         return false;
     }

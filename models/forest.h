@@ -17,17 +17,16 @@
  * Where the candidates are few, and for whole rows, all features are taken for shared. Where a compiled model would need more
  * than memory_max bytes, its nodes are kept flat and walked.
  *
- * A forest and a catalog are immutable (but for forest_catalog_set) and may be used by all threads. Pure: no clock, no
- * global, no malloc after compiling.
+ * A forest is immutable and may be used by all threads. It is given the actions' features as a catalog (forest_catalog.h) and
+ * scores (forest_score.h) without malloc, clock or global.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_FOREST_H
 #define TACT_MODELS_FOREST_H
+#include "models/forest_isa.h"
 #include "models/model.h"
 
 struct forest;
-struct forest_catalog;
-struct forest_isa;
 
 /* What a feature is the same for. */
 enum forest_role {
@@ -35,13 +34,6 @@ enum forest_role {
     FOREST_ACTION, /* an action, in every decision */
     FOREST_PAIR    /* nothing */
 };
-
-/* Which instructions are used; AUTO: the best that the machine has. */
-enum forest_instructions { FOREST_AUTO, FOREST_PLAIN, FOREST_AVX2, FOREST_AVX512 };
-const char *forest_instructions_name(enum forest_instructions i); /* "avx512" */
-bool forest_instructions_find(const char *name, enum forest_instructions *out);
-/* False when this machine (or this build) lacks them. */
-bool forest_instructions_here(enum forest_instructions i);
 
 struct forest_options {
     const enum forest_role *roles; /* one a feature; NULL: all are shared */
@@ -60,29 +52,5 @@ enum forest_instructions forest_instructions_of(const struct forest *f);
 /* Bytes of the compiled model; whether it is walked flat, as memory_max did not hold its tiles. */
 size_t forest_bytes(const struct forest *f);
 bool forest_is_flat(const struct forest *f);
-
-/* The actions' features: a row of forest_features floats an action, of which only those of role FOREST_ACTION are looked at. */
-int forest_catalog_new(struct forest_catalog **out, const struct forest *f, const float *rows, size_t actions,
-                       struct error *e) MUST_CHECK;
-void forest_catalog_free(struct forest_catalog **c);
-size_t forest_catalog_bytes(const struct forest_catalog *c);
-/* One action's features anew (a price, a stock), without compiling anything. Nobody may score with c meanwhile. */
-void forest_catalog_set(struct forest_catalog *c, size_t action, const float *row);
-
-struct forest_input {
-    const float *shared;                  /* [features]; the action's and the pair's columns are not looked at */
-    const struct forest_catalog *catalog; /* NULL where no feature is the action's */
-    const uint32_t *actions;              /* [n] of the catalog, each at most once; NULL: 0, 1, 2, … */
-    const float *pairs;                   /* [n][pair features], in the order of the features; NULL where there are none */
-    size_t n;
-};
-
-/* The margins of n candidates, n × outputs, candidate by candidate. Memory comes from the arena: ERR_NOSPACE when it is full. */
-int forest_score(const struct forest *f, const struct forest_input *in, struct arena *arena, float *out,
-                 struct error *e) MUST_CHECK;
-
-/* The margins of n whole rows of forest_features floats, whatever the roles. */
-int forest_rows(const struct forest *f, const float *rows, size_t n, struct arena *arena, float *out,
-                struct error *e) MUST_CHECK;
 
 #endif

@@ -1,7 +1,9 @@
 /* The forest's kernels for AVX2; see forest_inner.h for what each does. Compiled with its instructions, called only where the
  * machine has them.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "models/forest_avx2.h"
 #include "models/forest_chunk.h"
+#include "models/forest_plain.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 

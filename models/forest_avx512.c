@@ -2,12 +2,14 @@
  * called only where the machine has them; byte permutes (VBMI, from Ice Lake on) are asked for once, at the first tile.
  * With TACT_EMULATE_AVX512 the same source runs on any machine, through SIMD Everywhere: for tests.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "models/forest_avx512.h"
 #include "models/forest_chunk.h"
 #if defined(__x86_64__)
 #ifdef TACT_EMULATE_AVX512
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 #define NAME forest_isa_avx512_emulated
+extern const struct forest_isa NAME;
 #define BYTE_PERMUTES
 #else
 #include <immintrin.h>
@@ -174,7 +176,6 @@ static void add(const float *values, const uint64_t *low, const uint64_t *high, 
     }
 }
 
-extern const struct forest_isa NAME;
 const struct forest_isa NAME = {
     .instructions = FOREST_AVX512,
     .encode = encode,

@@ -1,5 +1,6 @@
 /* What is known of the actions beforehand: for each region of the forest, which of them it holds. See forest_inner.h.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "models/forest_catalog.h"
 #include "models/forest_inner.h"
 #include <math.h>
 #include <stdlib.h>

@@ -21,7 +21,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_FOREST_INNER_H
 #define TACT_MODELS_FOREST_INNER_H
-#include "models/forest.h"
+#include "models/forest_catalog.h"
 
 enum {
     TILE_LEVELS = 6,
@@ -131,30 +131,6 @@ struct forest_catalog {
 
 /* For loops of few, fixed steps whose arrays are to be registers. */
 #define UNROLL _Pragma("GCC unroll 8")
-
-/* Kernels, one set for each kind of instructions. Blocks: up to BLOCK candidates. */
-struct forest_chunk;
-struct forest_isa {
-    enum forest_instructions instructions;
-    /* Codes of a group's columns into out[GROUP_COLUMNS]; x: [features]. */
-    void (*encode)(const struct forest *f, const struct forest_group *g, const float *x, uint8_t *out);
-    /* Trees from root on into a chunk (forest_chunk.h); the next root. codes: [group][GROUP_COLUMNS]. */
-    uint32_t (*fill)(struct forest_chunk *c, const struct forest *f, const uint8_t *codes, uint32_t root, uint32_t end);
-    /* Exits of n ≤ BATCH tiles without open nodes. */
-    void (*walk)(const struct forest *f, const uint8_t *codes, const uint32_t *tiles, size_t n, uint32_t *exits);
-    /* Which of 64 candidates go right at a threshold. */
-    uint64_t (*compare)(const float *x, float threshold, bool default_right);
-    /* sums[i] += values[k] for each k in order, where the candidate's bit is set: of low[k] for i < 64, of high[k] for the others.
-     * i < lanes ≤ BLOCK; the sums up to the next multiple of 16 may be written. */
-    void (*add)(const float *values, const uint64_t *low, const uint64_t *high, size_t n, size_t lanes, float *sums);
-};
-extern const struct forest_isa forest_isa_plain;
-void forest_plain_walk(const struct forest *f, const uint8_t *codes, const uint32_t *tiles, size_t n, uint32_t *exits);
-#if defined(__x86_64__)
-extern const struct forest_isa forest_isa_avx2, forest_isa_avx512;
-#endif
-/* NULL when this machine lacks them. */
-const struct forest_isa *forest_isa_of(enum forest_instructions i);
 
 static inline uint32_t forest_child(const struct forest *f, uint32_t tile, uint32_t exit)
 {

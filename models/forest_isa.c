@@ -1,6 +1,10 @@
 /* Which kernels a machine can run.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "models/forest_isa.h"
+#include "models/forest_avx2.h"
+#include "models/forest_avx512.h"
 #include "models/forest_chunk.h"
+#include "models/forest_plain.h"
 
 static const char *const names[] = {"auto", "plain", "avx2", "avx512"};
 enum { NAMES = sizeof names / sizeof *names };

@@ -1,6 +1,7 @@
 /* The forest's kernels in plain C: vectors of four floats as GCC and clang know them on every machine, the rest scalar. What
  * the others must equal. See forest_inner.h for what each does.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "models/forest_plain.h"
 #include "models/forest_chunk.h"
 
 typedef float floats __attribute__((vector_size(16)));

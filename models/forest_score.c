@@ -6,6 +6,7 @@
  * Two spaces of candidates: all actions of the catalog, where their regions are rows known beforehand and most of them are
  * candidates; or the candidates alone, with their actions' features compared as the pair's are.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "models/forest_score.h"
 #include "models/forest_chunk.h"
 #include <math.h>
 

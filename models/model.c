@@ -1,6 +1,7 @@
 /* The learner around the trees of a model file; see model.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/model.h"
+#include "models/model_tree.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -439,6 +440,7 @@ int model_read(struct model *out, struct str bytes, enum model_rounds which, str
                struct error *e)
 {
     struct error local = {0};
+    ASSERT(keep != scratch);
     *out = (struct model){0};
     struct model_reader r = {.m = out, .keep = keep, .scratch = scratch, .e = e ? e : &local};
     struct doc_value *root;

@@ -85,7 +85,7 @@ struct model {
 /* Which rounds count. BEST: up to and with best_iteration where the file has it (it was stopped early), else all. */
 enum model_rounds { MODEL_BEST, MODEL_ALL };
 
-/* Everything of out lives in keep; scratch may be given back afterwards, and the bytes too. ERR_INVALID says what is wrong, with
+/* Everything of out lives in keep; scratch, another arena, may be given back afterwards, and the bytes too. ERR_INVALID says what is wrong, with
  * tree and node, ERR_NOSPACE that the model is too large for the arenas. */
 int model_read(struct model *out, struct str bytes, enum model_rounds which, struct arena *keep, struct arena *scratch,
                struct error *e) MUST_CHECK;
@@ -104,16 +104,5 @@ static inline bool model_goes_right(const struct model *m, const struct model_no
         return !n->default_left;
     return n->set >= 0 ? model_set_has(&m->sets[n->set], x) : !(x < n->value);
 }
-
-/* Internal to models: a tree's checks and its nodes (model_tree.c). */
-struct model_reader {
-    struct model *m;
-    struct arena *keep, *scratch;
-    struct error *e;
-    struct model_set *sets;
-    size_t set_capacity;
-};
-int model_read_tree(struct model_reader *r, const struct doc_value *tree, size_t number, struct model_tree *out)
-    MUST_CHECK;
 
 #endif

@@ -2,7 +2,7 @@
  * forms lack split_type and the lists of categories, and whose trees of leaf vectors keep their values in base_weights
  * (2.0 to 3.1) or leaf_weights (later).
  * SPDX-License-Identifier: Apache-2.0 */
-#include "models/model.h"
+#include "models/model_tree.h"
 #include <math.h>
 
 struct tree_check {

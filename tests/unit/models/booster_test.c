@@ -106,34 +106,34 @@ static void test_margins_equal_a_walk(void **state)
     const struct trainer_param params[] = {{"max_depth", "4"}, {"base_score", "0.3"}};
     struct buf model = train(params, 2);
     struct booster *b = must_open(model.p, model.n);
-    assert_int_equal(booster_features(b), COLUMNS);
-    assert_int_equal(booster_trees(b), ROUNDS);
-    assert_true(str_is(booster_objective(b), "binary:logistic"));
-    assert_float_equal(booster_base_score(b), 0.3, 1e-7);
+    assert_int_equal(booster_model(b)->features, COLUMNS);
+    assert_int_equal(booster_model(b)->tree_count, ROUNDS);
+    assert_true(str_is(booster_model(b)->objective, "binary:logistic"));
+    assert_float_equal(booster_model(b)->base_score[0], 0.3, 1e-7);
     float margins[ROWS];
     struct error e = {0};
     assert_int_equal(booster_margins(b, rows, ROWS, COLUMNS, margins, &e), 0);
     struct arena arena;
     arena_init(&arena, 64 << 20);
     struct doc_value *root;
-    struct model_info info;
     assert_int_equal(doc_read(&root, (struct str){(char *)model.p, model.n}, &arena, &e), 0);
-    assert_int_equal(model_inspect(&info, root, &arena, &e), 0);
-    assert_int_equal(info.trees, ROUNDS);
-    assert_true(info.depth > 0 && info.depth <= 4);
+    const struct doc_value *trees =
+        doc_get(doc_get(doc_get(doc_get(root, "learner"), "gradient_booster"), "model"), "trees");
+    assert_int_equal(trees->count, ROUNDS);
+    assert_true(booster_model(b)->depth > 0 && booster_model(b)->depth <= 4);
     int categorical_splits = 0;
     for (size_t i = 0; i < ROWS; i++) {
         float sum = 0;
-        for (size_t t = 0; t < info.trees; t++)
-            sum += walk(doc_item(info.tree_list, t), &rows[i * COLUMNS]);
+        for (size_t t = 0; t < trees->count; t++)
+            sum += walk(doc_item(trees, t), &rows[i * COLUMNS]);
         double expected = (double)sum + log(0.3 / 0.7);
         assert_float_equal(margins[i], expected, 1e-5);
         float one;
         assert_int_equal(booster_margins(b, &rows[i * COLUMNS], 1, COLUMNS, &one, &e), 0);
         assert_memory_equal(&one, &margins[i], sizeof one);
     }
-    for (size_t t = 0; t < info.trees; t++)
-        categorical_splits += (int)doc_get(doc_item(info.tree_list, t), "categories_nodes")->count;
+    for (size_t t = 0; t < trees->count; t++)
+        categorical_splits += (int)doc_get(doc_item(trees, t), "categories_nodes")->count;
     assert_true(categorical_splits > 0);
     assert_int_equal(booster_margins(b, rows, 0, COLUMNS, margins, &e), 0);
     assert_int_equal(booster_margins(b, rows, 1, COLUMNS - 1, margins, &e), ERR_INVALID);
@@ -299,8 +299,8 @@ static void test_broken_models_are_refused(void **state)
         {"\"left_children\":[1,3", "\"left_children\":[1,1", "does not call it its parent"},
         {"\"num_nodes\":\"7\"", "\"num_nodes\":\"8\"", "one number for each of 8 nodes"},
         {"\"num_feature\":\"4\",\"num_t", "\"num_feature\":\"1\",\"num_t", "one text a feature"},
-        {"\"name\":\"gbtree\"", "\"name\":\"gblinx\"", "expected gbtree or dart"},
-        {"\"tree_info\":[0", "\"tree_info\":[1", "several outputs"},
+        {"\"name\":\"gbtree\"", "\"name\":\"gblinx\"", "expected gbtree, dart or gblinear"},
+        {"\"tree_info\":[0", "\"tree_info\":[1", "names an output that it does not have"},
         {"\"num_trees\":\"12\"", "\"num_trees\":\"13\"", "num_trees"},
         {"\"id\":3", "\"id\":2", "not numbered in order"},
     };
@@ -374,8 +374,8 @@ static int try_folder(const char *folder)
         struct booster *b = NULL;
         struct error e = {0};
         if (booster_open(&b, bytes, n, &e) == 0) {
-            float *row = calloc(booster_features(b), sizeof *row), margin = NAN;
-            assert_int_equal(booster_margins(b, row, 1, booster_features(b), &margin, &e), 0);
+            float *row = calloc(booster_model(b)->features, sizeof *row), margin = NAN;
+            assert_int_equal(booster_margins(b, row, 1, booster_model(b)->features, &margin, &e), 0);
             assert_true(isfinite(margin));
             opened++;
             free(row);

@@ -249,8 +249,9 @@ static void test_flipped_byte_in_the_model(void **state)
     write_file("model.ubj", "binf", 4);
     edit("bundle.yaml", "model_hash: ", "#");
     assert_refused(ERR_INVALID,
-                   "/model.ubj:0:0: not a model document: neither JSON nor UBJSON (XGBoost's old binary "
-                   "format is not read; save it as .ubj) at byte 0\n");
+                   "/model.ubj:0:0: not a model document: XGBoost's old binary format, which 3.1 and later no longer "
+                   "read; load it in Python with XGBoost 1.7 to 3.0 and write it with "
+                   "booster.save_model(\"model.ubj\")\n");
     write_file("model.ubj", bytes, n - 1);
     assert_refused(
         ERR_INVALID,

@@ -98,8 +98,8 @@ static void margins_are_base_and_leaves(void **state)
         buf_init(&model, 1 << 16);
         tiny_model(&model, obj->name, o % 2 ? obj->vector : obj->base, COLUMNS, stumps, 2);
         struct booster *b = must_open(&model);
-        assert_true(str_is(booster_objective(b), obj->name));
-        assert_true(booster_base_score(b) == obj->number);
+        assert_true(str_is(booster_model(b)->objective, obj->name));
+        assert_true(booster_model(b)->base_score[0] == (float)obj->number);
         assert_int_equal(booster_margins(b, rows, ROWS, COLUMNS, margins, &e), 0);
         for (size_t i = 0; i < ROWS; i++) {
             float first = rows[i * COLUMNS], third = rows[i * COLUMNS + 2];

@@ -61,7 +61,7 @@ static double margins_of(const struct buf *model, size_t n, float *out)
     struct error e = {0};
     if (booster_open(&b, model->p, model->n, &e) || booster_margins(b, rows, n, COLUMNS, out, &e))
         fail_msg("%s", e.text);
-    double trees = (double)booster_trees(b);
+    double trees = (double)booster_model(b)->tree_count;
     booster_free(&b);
     return trees;
 }
@@ -180,7 +180,7 @@ static void test_early_stopping_keeps_the_best_rounds(void **state)
     struct booster *b = NULL;
     struct error e = {0};
     assert_int_equal(booster_open(&b, model.p, model.n, &e), 0);
-    assert_true(str_is(booster_feature_name(b, 2), "city") && str_is(booster_feature_type(b, 2), "c"));
+    assert_true(str_is(booster_model(b)->feature_names[2], "city") && str_is(booster_model(b)->feature_types[2], "c"));
     booster_free(&b);
     buf_free(&model);
     buf_free(&plain);
@@ -232,7 +232,7 @@ static void test_base_scores(void **state)
     struct booster *b = NULL;
     struct error e = {0};
     assert_int_equal(booster_open(&b, model.p, model.n, &e), 0);
-    assert_float_equal(booster_base_score(b), sum / all, 1e-6);
+    assert_float_equal(booster_model(b)->base_score[0], sum / all, 1e-6);
     booster_free(&b);
     buf_free(&model);
 }

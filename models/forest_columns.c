@@ -1,0 +1,144 @@
+/* Columns and groups; see forest_columns.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "models/forest_columns.h"
+#include <math.h>
+
+static int32_t find_column(const struct builder *b, uint32_t feature, int32_t set)
+{
+    if (set < 0)
+        return b->column_of[feature];
+    for (size_t i = 0; i < b->column_count; i++) {
+        const struct column_draft *c = &b->column[i];
+        if (c->set == set && c->feature == feature)
+            return (int32_t)i;
+    }
+    return NO_INDEX;
+}
+
+static int32_t add_column(struct builder *b, uint32_t feature, int32_t set)
+{
+    int32_t at = find_column(b, feature, set);
+    if (at >= 0)
+        return at;
+    at = (int32_t)b->column_count++;
+    struct column_draft *c = &b->column[at];
+    c->feature = feature;
+    c->set = set;
+    c->count = 0;
+    if (set < 0)
+        b->column_of[feature] = at;
+    return at;
+}
+
+/* The first threshold that is not below t. */
+static uint32_t threshold_place(const struct column_draft *c, float t)
+{
+    uint32_t low = 0, high = c->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (c->thresholds[middle] < t)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void add_threshold(struct column_draft *c, float t)
+{
+    uint32_t at = threshold_place(c, t);
+    if (at < c->count && c->thresholds[at] == t)
+        return;
+    memmove(&c->thresholds[at + 1], &c->thresholds[at], (c->count - at) * sizeof t);
+    c->thresholds[at] = t;
+    c->count++;
+}
+
+/* A column as the kernels look at it. */
+static void write_column(struct builder *b, const struct column_draft *d)
+{
+    struct forest_column *c = forest_list_add(b, &b->columns, 1);
+    if (!c)
+        return;
+    *c = (struct forest_column){.feature = d->feature, .first = (uint32_t)b->thresholds.n, .set = d->set};
+    if (d->set >= 0)
+        return;
+    uint32_t blocks = d->count / COLUMN_BLOCK + 1, all = (1 + blocks) * COLUMN_BLOCK;
+    float *t = forest_list_add(b, &b->thresholds, all);
+    if (!t)
+        return;
+    for (uint32_t i = 0; i < all; i++)
+        t[i] = NAN;
+    for (uint32_t i = 0; i < d->count / COLUMN_BLOCK; i++)
+        t[i] = d->thresholds[i * COLUMN_BLOCK + COLUMN_BLOCK - 1];
+    memcpy(t + COLUMN_BLOCK, d->thresholds, d->count * sizeof *t);
+}
+
+void forest_group_close(struct builder *b)
+{
+    struct forest_tile *tiles = b->tiles.p;
+    for (size_t i = 0; i < b->drafts.n; i++) {
+        const struct draft *d = (const struct draft *)b->drafts.p + i;
+        struct forest_tile *t = &tiles[d->tile];
+        for (int k = 0; k < TILE_NODES; k++) {
+            uint8_t column = t->column[k] & (COLUMN_RIGHT - 1), right = t->column[k] >> 7;
+            if (d->kind[k] == NODE_NONE)
+                continue;
+            uint32_t at = d->kind[k] == NODE_SET ? 0 : threshold_place(&b->column[column], d->threshold[k]);
+            t->least[k] = (uint8_t)(at + 2 - right);
+        }
+    }
+    struct forest_group *g = forest_list_add(b, &b->groups, 1);
+    if (g)
+        *g = (struct forest_group){(uint32_t)b->columns.n, (uint32_t)b->column_count};
+    for (size_t i = 0; i < b->column_count; i++) {
+        write_column(b, &b->column[i]);
+        if (b->column[i].set < 0)
+            b->column_of[b->column[i].feature] = NO_INDEX;
+    }
+    b->column_count = 0;
+    b->drafts.n = 0;
+}
+
+bool forest_group_takes(const struct builder *b, const struct model_node *const *nodes)
+{
+    size_t fresh = 0;
+    uint8_t more[GROUP_COLUMNS] = {0};
+    for (int k = 0; k < TILE_NODES; k++) {
+        const struct model_node *n = nodes[k];
+        if (!n)
+            continue;
+        int32_t set = n->set >= 0 ? b->set_of[n->set] : NO_INDEX;
+        int32_t at = find_column(b, n->feature, set);
+        if (at < 0)
+            fresh++;
+        else if (set < 0 && b->column[at].count + ++more[at] > COLUMN_THRESHOLDS)
+            return false;
+    }
+    return b->column_count + fresh <= COLUMN_NONE;
+}
+
+
+void forest_group_add(struct builder *b, uint32_t tile, const struct model_node *const *nodes)
+{
+    struct draft *d = forest_list_add(b, &b->drafts, 1);
+    if (!d)
+        return;
+    d->tile = tile;
+    struct forest_tile *t = (struct forest_tile *)b->tiles.p + tile;
+    ((struct forest_tile_info *)b->infos.p)[tile].group = (uint32_t)b->groups.n;
+    for (int k = 0; k < TILE_NODES; k++) {
+        const struct model_node *n = nodes[k];
+        t->column[k] = COLUMN_NONE;
+        t->least[k] = 1;
+        if (!n)
+            continue;
+        int32_t set = n->set >= 0 ? b->set_of[n->set] : NO_INDEX;
+        int32_t column = add_column(b, n->feature, set);
+        t->column[k] = (uint8_t)(column | (n->default_left ? 0 : COLUMN_RIGHT));
+        d->kind[k] = set >= 0 ? NODE_SET : NODE_THRESHOLD;
+        d->threshold[k] = n->value;
+        if (set < 0)
+            add_threshold(&b->column[column], n->value);
+    }
+}
