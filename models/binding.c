@@ -335,7 +335,7 @@ static int make_rows(const struct binding *b, struct expr_eval *ev, const uint32
     r->actions = arena_alloc(arena, (count + 1) * sizeof *r->actions);
     r->customer = arena_alloc(arena, b->features * sizeof *r->customer);
     r->pairs = arena_alloc(arena, (count + 1) * b->pair_count * sizeof *r->pairs);
-    r->margins = arena_alloc(arena, (count + 1) * sizeof *r->margins);
+    r->margins = arena_alloc(arena, (count + 1) * b->spec->outputs * sizeof *r->margins);
     if (!r->actions || !r->customer || !r->pairs || !r->margins)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     for (size_t i = 0; i < count; i++)
@@ -370,10 +370,11 @@ static int score_rows(const struct binding *b, struct expr_eval *ev, const uint3
     if (rc)
         return rc;
     bool silence = b->spec->kind == BUNDLE_S_LEARNER;
-    double baseline = silence ? bundle_predict(b->spec, 0, r.margins[r.n - 1]) : 0;
+    size_t width = b->spec->outputs;
+    double baseline = silence ? bundle_predict(b->spec, 0, r.margins + (r.n - 1) * width) : 0;
     for (size_t i = 0, k = 0; i < count; i++)
         if (binding_knows(b, actions[i]))
-            set_score(&out[i], bundle_predict(b->spec, 0, r.margins[k++]), baseline);
+            set_score(&out[i], bundle_predict(b->spec, 0, r.margins + k++ * width), baseline);
     return 0;
 }
 
@@ -383,7 +384,7 @@ static int score_arm(const struct binding *b, const float *row, size_t arm, stru
     float margin;
     int rc = forest_rows(bundle_forest(b->bundle, arm), row, 1, arena, &margin, e);
     if (!rc)
-        *out = bundle_predict(b->spec, arm, margin);
+        *out = bundle_predict(b->spec, arm, &margin);
     return rc;
 }
 

@@ -187,28 +187,48 @@ static bool check_features(const struct bundle *b, size_t arm, const struct mode
     return ok;
 }
 
+/* What the row's column k should hold, from its margins by an arm's model. */
+static double given_value(const struct bundle_spec *s, const struct golden *g, const float *margins, size_t k)
+{
+    return g->predictions ? objective_predict(s->of, margins, s->outputs, s->output) : (double)margins[k];
+}
+
+/* Compares a golden row with its margins by an arm's model; false after a finding. */
+static bool check_row(const struct bundle *b, size_t arm, size_t row, const float *margins, struct diags *d)
+{
+    const struct golden *g = &b->golden;
+    const char *what = g->predictions ? "prediction" : "margin";
+    bool arms = bundle_has_arms(&b->spec), ok = true;
+    for (size_t k = arms ? arm : 0; k < (arms ? arm + 1 : g->width); k++) {
+        size_t at = row * g->width + k;
+        double expected = (double)g->expected[at], given = given_value(&b->spec, g, margins, arms ? 0 : k);
+        if (fabs(given - expected) <= margin_tolerance * fmax(1, fabs(expected)))
+            continue;
+        char name[BUNDLE_TEXT_MAX + 8] = "";
+        if (arms)
+            snprintf(name, sizeof name, ".%.*s", STR_ARG(b->spec.arms[arm].arm));
+        else if (g->width > 1)
+            snprintf(name, sizeof name, ".%zu", k);
+        diag_add(d, DIAG_ERROR, b->csv.path, g->lines[at], g->columns[at],
+                 "golden row %zu: %s%s is %.9g here, but the model gives %.9g", row + 1, what, name, expected, given);
+        ok = false;
+    }
+    return ok;
+}
+
 /* Scores the golden rows by an arm's model and compares; every row that disagrees is a finding. */
 static bool check_golden(const struct bundle *b, size_t arm, struct arena *scratch, struct diags *d)
 {
     const struct golden *g = &b->golden;
-    struct str name = bundle_has_arms(&b->spec) ? b->spec.arms[arm].arm : (struct str){0};
     struct error e = {0};
     bool ok = true;
-    float *margins = arena_alloc(scratch, g->n * sizeof *margins);
+    float *margins = arena_alloc(scratch, g->n * b->spec.outputs * sizeof *margins);
     if (!margins || forest_rows(b->forests[arm], g->rows, g->n, scratch, margins, &e)) {
         diag_add(d, DIAG_ERROR, b->models[arm].path, 0, 0, "%s", margins ? e.text : "out of memory");
         return false;
     }
-    for (size_t i = 0; i < g->n; i++) {
-        size_t at = i * g->arms + arm;
-        double expected = (double)g->margins[at], given = (double)margins[i];
-        if (fabs(given - expected) <= margin_tolerance * fmax(1, fabs(expected)))
-            continue;
-        diag_add(d, DIAG_ERROR, b->csv.path, g->lines[at], g->columns[at],
-                 "golden row %zu: margin%s%.*s is %.9g here, but the model gives %.9g", i + 1,
-                 name.n ? "." : "", STR_ARG(name), expected, given);
-        ok = false;
-    }
+    for (size_t i = 0; i < g->n; i++)
+        ok = check_row(b, arm, i, margins + i * b->spec.outputs, d) && ok;
     return ok;
 }
 
@@ -226,14 +246,19 @@ static bool compile(struct bundle *b, size_t arm, const struct model *m, struct 
     return forest_compile(&b->forests[arm], m, &(struct forest_options){.roles = role}, e) == 0;
 }
 
-static bool read_model(struct model *m, struct str bytes, struct arena *keep, struct error *e)
+static bool read_model(const struct bundle_spec *s, struct model *m, struct str bytes, struct arena *keep,
+                       struct error *e)
 {
     struct arena scratch;
     arena_init(&scratch, MODEL_MEMORY_MAX);
-    int rc = model_read(m, bytes, MODEL_BEST, keep, &scratch, e);
+    int rc = model_read(m, bytes, s->rounds, keep, &scratch, e);
     arena_free(&scratch);
-    if (!rc && m->outputs != 1)
-        rc = error_set(e, ERR_INVALID, "not a model that can be served: it has %zu outputs a row", m->outputs);
+    if (!rc && m->outputs != s->outputs)
+        rc = error_set(e, ERR_INVALID,
+                       m->outputs == 1 ? "it has one output a row, but bundle.yaml says %zu outputs"
+                                       : "it has several outputs a row (%zu); bundle.yaml must say 'outputs: %zu', and which "
+                                         "'output' is the label, from 0",
+                       m->outputs == 1 ? s->outputs : m->outputs, m->outputs);
     return rc == 0;
 }
 
@@ -245,7 +270,7 @@ static bool check_model(struct bundle *b, size_t arm, bool *golden_ok, struct ar
     struct error e = {0};
     if (!check_model_hash(b, arm, d))
         return false;
-    if (!read_model(&m, part->bytes, scratch, &e)) {
+    if (!read_model(&b->spec, &m, part->bytes, scratch, &e)) {
         diag_add(d, DIAG_ERROR, part->path, 0, 0, "%s", e.text);
         return false;
     }

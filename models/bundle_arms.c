@@ -71,8 +71,8 @@ static void read_platt(struct calibration *c, const struct bundle_spec *s, const
     static const char *const keys[] = {"a", "b", NULL};
     if (!yaml_expect(d, n, YAML_MAPPING, "platt"))
         return;
-    if (s->objective.n && s->link != LINK_LOGISTIC)
-        yaml_diag(d, DIAG_ERROR, n, "platt is for objective binary:logistic; for %.*s: none or isotonic",
+    if (s->of && s->link != LINK_LOGISTIC && !(s->of->orders && s->label_type == BUNDLE_BINARY))
+        yaml_diag(d, DIAG_ERROR, n, "platt is for the chance of a binary label; for %.*s: none or isotonic",
                   STR_ARG(s->objective));
     yaml_known_keys(d, n, "platt", keys);
     const struct yaml_node *a = bundle_need(d, n, "a", "platt"), *b = bundle_need(d, n, "b", "platt");

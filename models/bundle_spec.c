@@ -6,36 +6,17 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum { WORDS_MAX = 32 };
+
 static const char *const kind_names[] = {"propensity", "s_learner", "t_learner", "transformed", NULL};
 static const char *const from_names[] = {"customer", "action", "pair", NULL};
 static const char *const type_names[] = {"number", "bool", "category", NULL};
+static const char *const rounds_names[] = {[MODEL_BEST] = "best", [MODEL_ALL] = "all", NULL};
 static const char *const label_names[] = {"binary", "count", "money", NULL};
-static const char *const root_keys[] = {"name",       "version", "kind",        "objective", "label",
-                                        "label_type", "silence", "calibration", "training",  "metrics",
-                                        "model_hash", "arms",    "features",    NULL};
-
-/* The objectives, their links, and the label types that they are for. */
-static const char *const objective_names[] = {"binary:logistic", "reg:squarederror", "count:poisson",
-                                              "reg:tweedie",     "reg:gamma",        NULL};
-static const struct {
-    enum link link;
-    bool fits[BUNDLE_MONEY + 1];
-} objectives[] = {{LINK_LOGISTIC, {[BUNDLE_BINARY] = true}},
-                  {LINK_IDENTITY, {[BUNDLE_COUNT] = true, [BUNDLE_MONEY] = true}},
-                  {LINK_EXP, {[BUNDLE_COUNT] = true}},
-                  {LINK_EXP, {[BUNDLE_COUNT] = true, [BUNDLE_MONEY] = true}},
-                  {LINK_EXP, {[BUNDLE_MONEY] = true}}};
-enum { OBJECTIVES = sizeof objectives / sizeof *objectives };
-
-bool bundle_objective_link(struct str objective, enum link *out)
-{
-    for (size_t i = 0; i < OBJECTIVES; i++)
-        if (str_is(objective, objective_names[i])) {
-            *out = objectives[i].link;
-            return true;
-        }
-    return false;
-}
+static const char *const root_keys[] = {"name",     "version",  "kind",       "objective",   "label",
+                                        "label_type", "outputs", "output",     "trees",       "silence",
+                                        "calibration", "training", "metrics",  "model_hash",  "arms",
+                                        "features",   NULL};
 
 bool bundle_has_arms(const struct bundle_spec *s)
 {
@@ -57,20 +38,18 @@ static void read_objective(struct bundle_spec *s, const struct yaml_node *n, boo
     s->objective = n->text;
     s->objective_line = n->line;
     s->objective_column = n->column;
-    s->link = objectives[at].link;
+    s->of = objective_find(n->text);
+    s->link = s->of->link;
     if (s->kind == BUNDLE_TRANSFORMED) {
         if (!str_is(s->objective, "reg:squarederror"))
             yaml_diag(d, DIAG_ERROR, n, "kind transformed needs objective reg:squarederror, got %.*s",
                       STR_ARG(s->objective));
         return;
     }
-    if (!label_known || objectives[at].fits[s->label_type])
+    if (!label_known || s->of->fits[s->label_type])
         return;
-    const char *words[OBJECTIVES + 1] = {0};
-    size_t count = 0;
-    for (size_t i = 0; i < OBJECTIVES; i++)
-        if (objectives[i].fits[s->label_type])
-            words[count++] = objective_names[i];
+    const char *words[WORDS_MAX + 1] = {0};
+    objective_names_for(s->label_type, words, WORDS_MAX);
     yaml_diag(d, DIAG_ERROR, n, "objective %.*s does not fit label_type %s; allowed: %s",
               STR_ARG(s->objective), label_names[s->label_type], yaml_list_words(d->arena, words));
 }
@@ -86,6 +65,56 @@ static bool read_nature(struct bundle_spec *s, const struct yaml_node *root, str
     s->label_type = (enum bundle_label)label;
     read_objective(s, bundle_need(d, root, "objective", "a bundle"), kind_known && label_known, d);
     return kind_known;
+}
+
+/* Which of a model's outputs is the label. */
+static void read_output(struct bundle_spec *s, const struct yaml_node *root, struct diags *d)
+{
+    const struct yaml_node *outputs = yaml_get(root, "outputs"), *output = yaml_get(root, "output");
+    int64_t n = 1, at = 0;
+    s->outputs = 1;
+    s->output = 0;
+    if (!outputs && !output) {
+        if (s->of && s->of->classes)
+            yaml_diag(d, DIAG_ERROR, yaml_get(root, "objective"),
+                      "objective %.*s gives a chance for each class: 'outputs' must say how many, and 'output' which one is "
+                      "the label, from 0",
+                      STR_ARG(s->objective));
+        return;
+    }
+    if (bundle_has_arms(s)) {
+        yaml_diag(d, DIAG_ERROR, outputs ? outputs : output, "outputs are for kinds with one model only");
+        return;
+    }
+    if (!outputs || !output) {
+        yaml_diag(d, DIAG_ERROR, outputs ? outputs : output, "'outputs' and 'output' go together");
+        return;
+    }
+    if (yaml_int(d, outputs, 2, MODEL_OUTPUTS_MAX, &n) && yaml_int(d, output, 0, n - 1, &at)) {
+        s->outputs = (size_t)n;
+        s->output = (size_t)at;
+    }
+}
+
+static void read_trees(struct bundle_spec *s, const struct yaml_node *n, struct diags *d)
+{
+    size_t at = MODEL_BEST;
+    if (n && yaml_choice(d, n, rounds_names, &at))
+        s->rounds = (enum model_rounds)at;
+}
+
+/* Margins that only order need a calibration; a class's chance takes none. */
+static void check_calibration(const struct bundle_spec *s, const struct yaml_node *root, struct diags *d)
+{
+    const struct yaml_node *n = yaml_get(root, "calibration");
+    for (size_t i = 0; i < s->arm_count && s->of; i++) {
+        if (s->of->orders && s->arms[i].calibration.kind == CALIBRATION_NONE)
+            yaml_diag(d, DIAG_ERROR, yaml_get(root, "objective"),
+                      "the margins of %.*s only order; calibration must make values of them (platt or isotonic)",
+                      STR_ARG(s->objective));
+        if (s->of->classes && s->arms[i].calibration.kind != CALIBRATION_NONE)
+            yaml_diag(d, DIAG_ERROR, n ? n : root, "the chances of %.*s take no calibration", STR_ARG(s->objective));
+    }
 }
 
 /* The word for nobody contacted, and the feature that says it. */
@@ -276,8 +305,11 @@ bool bundle_spec_read(struct bundle_spec *s, const struct yaml_node *root, struc
     bundle_text_read(d, bundle_need(d, root, "version", "a bundle"), &s->version);
     bool kind_known = read_nature(s, root, d);
     bundle_text_read(d, bundle_need(d, root, "label", "a bundle"), &s->label);
+    read_output(s, root, d);
+    read_trees(s, yaml_get(root, "trees"), d);
     if (kind_known)
         bundle_arms_read(s, root, arena, d);
+    check_calibration(s, root, d);
     read_training(s, yaml_get(root, "training"), d);
     read_metrics(s, yaml_get(root, "metrics"), arena, d);
     read_features(s, bundle_need(d, root, "features", "a bundle"), arena, d);
@@ -356,6 +388,10 @@ void bundle_spec_write(struct buf *out, const struct bundle_spec *s)
     }
     if (s->label_type != BUNDLE_BINARY)
         buf_printf(out, "label_type: %s\n", label_names[s->label_type]);
+    if (s->outputs > 1)
+        buf_printf(out, "outputs: %zu\noutput: %zu\n", s->outputs, s->output);
+    if (s->rounds != MODEL_BEST)
+        buf_printf(out, "trees: %s\n", rounds_names[s->rounds]);
     if (s->silence.n) {
         write_pair(out, "silence", s->silence);
         buf_byte(out, '\n');
@@ -393,9 +429,16 @@ const struct bundle_feature *bundle_id_feature(const struct bundle_spec *s)
     return NULL;
 }
 
-double bundle_predict(const struct bundle_spec *s, size_t arm, float margin)
+size_t bundle_margins(const struct bundle_spec *s)
 {
-    double y = calibration_apply(&s->arms[arm].calibration, s->link, margin);
+    return s->outputs > 1 ? s->outputs : s->arm_count;
+}
+
+double bundle_predict(const struct bundle_spec *s, size_t arm, const float *margins)
+{
+    if (s->of && s->of->classes)
+        return objective_softmax(margins, s->outputs, s->output);
+    double y = calibration_apply(&s->arms[arm].calibration, s->link, margins[s->output]);
     if (s->label_type != BUNDLE_BINARY || s->kind == BUNDLE_TRANSFORMED)
         return y;
     return y < 0 ? 0 : y > 1 ? 1 : y;

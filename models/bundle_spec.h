@@ -4,9 +4,12 @@
  *     name: retail_propensity
  *     version: "2025-02-01"
  *     kind: propensity                  # or s_learner, t_learner, transformed
- *     objective: binary:logistic        # reg:squarederror, count:poisson, reg:tweedie, reg:gamma
+ *     objective: binary:logistic        # or another one of objective.h
  *     label: clicked within 7 days
  *     label_type: binary                # default; count, money
+ *     outputs: 5                        # of a model with several classes or targets: how many,
+ *     output: 2                         # and which one is the label, from 0
+ *     trees: best                       # default: those up to the model's best_iteration, where it has one; or all
  *     silence: no_mail                  # s_learner: what its action feature `id` says where nobody was contacted
  *     calibration: {platt: {a: 0.97, b: -0.02}}   # none (default) or {isotonic: {x: [-3.1, …], y: [0.04, …]}}; calibration.h
  *     training: {rows: 51234, from: 2024-11-01, to: 2025-01-31, seed: 7, library: xgboost 1.7.4}
@@ -40,6 +43,8 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "models/calibration.h"
+#include "models/model.h"
+#include "models/objective.h"
 #include "policy/yaml_values.h"
 
 enum {
@@ -70,8 +75,6 @@ struct bundle_metric {
     double value;
 };
 
-enum bundle_label { BUNDLE_BINARY, BUNDLE_COUNT, BUNDLE_MONEY };
-
 /* One model of the bundle. Kinds with one model have one arm, without a name. */
 struct bundle_arm {
     struct str arm;  /* action id or BUNDLE_SILENCE; empty */
@@ -87,6 +90,9 @@ struct bundle_spec {
     enum bundle_kind kind;
     enum bundle_label label_type;
     enum link link;     /* of the objective */
+    const struct objective *of; /* the objective */
+    size_t outputs, output;     /* of the model: 1 and 0 but for several classes or targets */
+    enum model_rounds rounds;
     struct str silence; /* s_learner; else empty */
     struct bundle_arm *arms;
     size_t arm_count;                                        /* 1 for propensity and s_learner */
@@ -114,11 +120,11 @@ const struct bundle_feature *bundle_id_feature(const struct bundle_spec *s);
 /* The code of a category, or -1. Linear: for checks, not for serving. */
 long bundle_category(const struct bundle_feature *f, struct str text);
 
-/* The link of an objective that bundles may have; false when they may not. */
-bool bundle_objective_link(struct str objective, enum link *out);
+/* Margins that a row of golden.csv has: one an arm, or one an output. */
+size_t bundle_margins(const struct bundle_spec *spec);
 
-/* A margin of an arm's model in the label's unit: calibrated, in [0,1] for binary labels of a kind that predicts the label
- * (not the difference). */
-double bundle_predict(const struct bundle_spec *spec, size_t arm, float margin);
+/* The margins of a row (one an output) by an arm's model, in the label's unit: calibrated, in [0,1] for binary labels of a kind
+ * that predicts the label (not the difference). */
+double bundle_predict(const struct bundle_spec *spec, size_t arm, const float *margins);
 
 #endif

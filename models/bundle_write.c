@@ -18,7 +18,8 @@ struct writing {
     struct arena arena;
     struct bundle_spec spec;
     const struct str *models;
-    const float *rows, *margins;
+    const float *rows, *expected;
+    bool predictions;
     size_t count;
 };
 
@@ -124,22 +125,25 @@ static int name_arm(struct writing *w, size_t arm, struct error *e)
 /* Margins of all golden rows by the library. */
 static int reference_margins(struct writing *w, struct error *e)
 {
-    size_t arms = w->spec.arm_count;
-    float *all = arena_alloc(&w->arena, (w->count * arms + 1) * sizeof *all);
-    float *one = arena_alloc(&w->arena, (w->count + 1) * sizeof *one);
+    size_t arms = w->spec.arm_count, outputs = w->spec.outputs > 1 ? w->spec.outputs : 1;
+    float *all = arena_alloc(&w->arena, (w->count * arms * outputs + 1) * sizeof *all);
+    float *one = arena_alloc(&w->arena, (w->count * outputs + 1) * sizeof *one);
     int rc = all && one ? 0 : error_set(e, ERR_NOSPACE, "the golden rows need more memory than is allowed");
     for (size_t k = 0; k < arms && !rc; k++) {
         struct booster *b = NULL;
-        rc = booster_open(&b, w->models[k].p, w->models[k].n, e);
+        rc = booster_open_rounds(&b, w->models[k].p, w->models[k].n, w->spec.rounds, e);
+        if (!rc && booster_model(b)->outputs != outputs)
+            rc = error_set(e, ERR_INVALID, "the model has %zu outputs a row, bundle.yaml would say %zu",
+                           booster_model(b)->outputs, outputs);
         if (!rc)
             rc = booster_margins(b, w->rows, w->count, w->spec.feature_count, one, e);
         if (rc && bundle_has_arms(&w->spec))
             error_prefix(e, "arm %.*s", STR_ARG(w->spec.arms[k].arm));
         booster_free(&b);
-        for (size_t i = 0; i < w->count && !rc; i++)
+        for (size_t i = 0; i < w->count * outputs && !rc; i++)
             all[i * arms + k] = one[i];
     }
-    w->margins = all;
+    w->expected = all;
     return rc;
 }
 
@@ -152,7 +156,7 @@ static int prepare(struct writing *w, const struct bundle_spec *spec, struct err
     int rc = w->spec.arms ? 0 : error_set(e, ERR_NOSPACE, "out of memory");
     for (size_t i = 0; i < spec->arm_count && !rc; i++)
         rc = name_arm(w, i, e);
-    if (!rc && !w->margins)
+    if (!rc && !w->expected)
         rc = reference_margins(w, e);
     return rc;
 }
@@ -163,7 +167,7 @@ static int write_files(const char *folder, const struct writing *w, struct error
     buf_init(&yaml, TEXT_MAX);
     buf_init(&csv, TEXT_MAX);
     bundle_spec_write(&yaml, &w->spec);
-    golden_write(&csv, &w->spec, w->rows, w->margins, w->count);
+    golden_write(&csv, &w->spec, w->rows, w->expected, w->predictions, w->count);
     int rc = buf_ok(&yaml) && buf_ok(&csv)
                  ? 0
                  : error_set(e, ERR_NOSPACE, "bundle.yaml or golden.csv is too large");
@@ -195,6 +199,13 @@ static int prove(const char *folder, struct error *e)
 int bundle_write(const char *folder, const struct bundle_spec *spec, const struct str *models,
                  const float *golden_rows, const float *golden_margins, size_t golden_count, struct error *e)
 {
+    struct golden golden = {.n = golden_count, .rows = (float *)golden_rows, .expected = (float *)golden_margins};
+    return bundle_write_golden(folder, spec, models, &golden, e);
+}
+
+int bundle_write_golden(const char *folder, const struct bundle_spec *spec, const struct str *models,
+                        const struct golden *golden, struct error *e)
+{
     char wanted[4096], fresh[4110], parent[4096];
     size_t length = strlen(folder);
     while (length > 1 && folder[length - 1] == '/')
@@ -204,8 +215,11 @@ int bundle_write(const char *folder, const struct bundle_spec *spec, const struc
     snprintf(wanted, sizeof wanted, "%.*s", (int)length, folder);
     snprintf(fresh, sizeof fresh, "%s.XXXXXX", wanted);
     parent_of(wanted, parent, sizeof parent);
-    struct writing w = {
-        .models = models, .rows = golden_rows, .margins = golden_margins, .count = golden_count};
+    struct writing w = {.models = models,
+                        .rows = golden->rows,
+                        .expected = golden->expected,
+                        .predictions = golden->predictions,
+                        .count = golden->n};
     int rc = prepare(&w, spec, e);
     bool made = !rc && mkdtemp(fresh) != NULL;
     if (!rc && (!made || chmod(fresh, 0755) != 0))

@@ -15,5 +15,8 @@
 int bundle_write(const char *folder, const struct bundle_spec *spec, const struct str *models,
                  const float *golden_rows, const float *golden_margins, size_t golden_count,
                  struct error *e) MUST_CHECK;
+/* The same with golden rows that may expect predictions; expected NULL: margins by libxgboost. */
+int bundle_write_golden(const char *folder, const struct bundle_spec *spec, const struct str *models,
+                        const struct golden *golden, struct error *e) MUST_CHECK;
 
 #endif

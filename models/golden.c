@@ -98,33 +98,54 @@ static bool count_fail(struct golden_csv *c, const char *what, size_t n, size_t 
     return false;
 }
 
-/* The name of a column of margins, before any quoting: margin, or margin.<arm>. */
-static const char *margin_name(const struct bundle_spec *spec, size_t arm, char out[MARGIN_NAME])
+size_t golden_width(const struct bundle_spec *spec, bool predictions)
 {
-    struct str name = bundle_has_arms(spec) ? spec->arms[arm].arm : (struct str){0};
-    snprintf(out, MARGIN_NAME, "margin%s%.*s", name.n ? "." : "", STR_ARG(name));
+    return predictions ? spec->arm_count : bundle_margins(spec);
+}
+
+/* The name of a column of expected values, before any quoting: margin, margin.<arm>, margin.<output>, prediction. */
+static const char *expected_name(const struct bundle_spec *spec, bool predictions, size_t at, char out[MARGIN_NAME])
+{
+    const char *word = predictions ? "prediction" : "margin";
+    if (bundle_has_arms(spec))
+        snprintf(out, MARGIN_NAME, "%s.%.*s", word, STR_ARG(spec->arms[at].arm));
+    else if (!predictions && spec->outputs > 1)
+        snprintf(out, MARGIN_NAME, "%s.%zu", word, at);
+    else
+        snprintf(out, MARGIN_NAME, "%s", word);
     return out;
 }
 
-static bool read_header(struct golden_csv *c, const struct bundle_spec *spec)
+static bool wrong_column(struct golden_csv *c, const struct bundle_spec *spec, size_t at, struct str field,
+                         struct str expected)
 {
-    size_t wanted = spec->feature_count + spec->arm_count;
+    diag_add(c->d, DIAG_ERROR, c->file, c->field_line, c->field_column,
+             "column %zu is '%.*s', expected '%.*s' (the features of bundle.yaml in order, then margin%s)", at + 1,
+             field.n < 64 ? (int)field.n : 64, field.p ? field.p : "", STR_ARG(expected),
+             bundle_has_arms(spec)   ? ".<arm> for each arm in order"
+             : spec->outputs > 1     ? ".<number> for each output, or prediction"
+                                     : ", or prediction");
+    return false;
+}
+
+/* The first column after the features says whether margins or predictions are expected. */
+static bool read_header(struct golden_csv *c, const struct bundle_spec *spec, struct golden *g)
+{
+    size_t wanted = spec->feature_count + golden_width(spec, false);
     for (size_t i = 0; i < wanted; i++) {
         char name[MARGIN_NAME];
-        bool margin = i >= spec->feature_count;
-        struct str expected =
-            margin ? str_from(margin_name(spec, i - spec->feature_count, name)) : spec->features[i].name;
-        struct str field;
+        struct str field, expected;
         if (!csv_field(c, &field))
             return false;
-        if (!str_eq(field, expected)) {
-            diag_add(
-                c->d, DIAG_ERROR, c->file, c->field_line, c->field_column,
-                "column %zu is '%.*s', expected '%.*s' (the features of bundle.yaml in order, then margin%s)",
-                i + 1, field.n < 64 ? (int)field.n : 64, field.p ? field.p : "", STR_ARG(expected),
-                bundle_has_arms(spec) ? ".<arm> for each arm in order" : "");
-            return false;
+        if (i == spec->feature_count && str_starts(field, STR("prediction"))) {
+            g->predictions = true;
+            wanted = spec->feature_count + golden_width(spec, true);
         }
+        expected = i < spec->feature_count
+                       ? spec->features[i].name
+                       : str_from(expected_name(spec, g->predictions, i - spec->feature_count, name));
+        if (!str_eq(field, expected))
+            return wrong_column(c, spec, i, field, expected);
         if (c->row_ends != (i + 1 == wanted))
             return count_fail(c, "the header", i + 1, wanted);
     }
@@ -175,18 +196,18 @@ static bool parse_value(struct golden_csv *c, const struct bundle_feature *f, st
     return false;
 }
 
-/* The margin of row n by an arm's model. */
-static bool read_margin(struct golden_csv *c, const struct bundle_spec *spec, struct golden *g, size_t n, size_t arm,
-                        struct str field)
+/* An expected value of row n. */
+static bool read_expected(struct golden_csv *c, const struct bundle_spec *spec, struct golden *g, size_t n, size_t k,
+                          struct str field)
 {
-    size_t at = n * g->arms + arm;
+    size_t at = n * g->width + k;
     char name[MARGIN_NAME];
     g->lines[at] = c->field_line;
     g->columns[at] = c->field_column;
-    if (parse_number(field, &g->margins[at]))
+    if (parse_number(field, &g->expected[at]))
         return true;
     diag_add(c->d, DIAG_ERROR, c->file, c->field_line, c->field_column,
-             "expected a number for %s, got '%.*s'", margin_name(spec, arm, name),
+             "expected a number for %s, got '%.*s'", expected_name(spec, g->predictions, k, name),
              field.n < 64 ? (int)field.n : 64, field.p ? field.p : "");
     return false;
 }
@@ -194,13 +215,13 @@ static bool read_margin(struct golden_csv *c, const struct bundle_spec *spec, st
 /* One row into place n of g. False after a finding. */
 static bool read_row(struct golden_csv *c, const struct bundle_spec *spec, struct golden *g, size_t n)
 {
-    size_t wanted = g->features + g->arms;
+    size_t wanted = g->features + g->width;
     for (size_t i = 0; i < wanted; i++) {
         struct str field;
         if (!csv_field(c, &field))
             return false;
         bool ok = i < g->features ? parse_value(c, &spec->features[i], field, &g->rows[n * g->features + i])
-                                  : read_margin(c, spec, g, n, i - g->features, field);
+                                  : read_expected(c, spec, g, n, i - g->features, field);
         if (!ok)
             return false;
         if (c->row_ends != (i + 1 == wanted))
@@ -217,12 +238,12 @@ static bool make_room(struct golden *g, struct golden_csv *c, const struct bundl
     if (lines > GOLDEN_ROWS_MAX + 1)
         lines = GOLDEN_ROWS_MAX + 1;
     g->features = spec->feature_count;
-    g->arms = spec->arm_count;
+    g->width = golden_width(spec, g->predictions);
     g->rows = arena_alloc(c->arena, lines * g->features * sizeof *g->rows);
-    g->margins = arena_alloc(c->arena, lines * g->arms * sizeof *g->margins);
-    g->lines = arena_alloc(c->arena, lines * g->arms * sizeof *g->lines);
-    g->columns = arena_alloc(c->arena, lines * g->arms * sizeof *g->columns);
-    return (g->rows && g->margins && g->lines && g->columns) ||
+    g->expected = arena_alloc(c->arena, lines * g->width * sizeof *g->expected);
+    g->lines = arena_alloc(c->arena, lines * g->width * sizeof *g->lines);
+    g->columns = arena_alloc(c->arena, lines * g->width * sizeof *g->columns);
+    return (g->rows && g->expected && g->lines && g->columns) ||
            csv_fail(c, "the file needs more memory than is allowed for loading");
 }
 
@@ -237,7 +258,7 @@ bool golden_read(struct golden *g, const char *file, struct str text, const stru
         c.p += 3;
     if (utf8_bad_at(text.p, text.n))
         return csv_fail(&c, "not UTF-8; save the file as UTF-8");
-    if (!read_header(&c, spec) || !make_room(g, &c, spec))
+    if (!read_header(&c, spec, g) || !make_room(g, &c, spec))
         return false;
     while (c.p < c.end) {
         if (*c.p == '\n' || *c.p == '\r') {
@@ -270,25 +291,25 @@ static void write_value(struct buf *out, const struct bundle_feature *f, float v
         buf_printf(out, "%.9g", (double)v);
 }
 
-void golden_write(struct buf *out, const struct bundle_spec *spec, const float *rows, const float *margins,
-                  size_t n)
+void golden_write(struct buf *out, const struct bundle_spec *spec, const float *rows, const float *expected,
+                  bool predictions, size_t n)
 {
     char name[MARGIN_NAME];
+    size_t width = golden_width(spec, predictions);
     for (size_t i = 0; i < spec->feature_count; i++) {
         csv_write_field(out, spec->features[i].name, ',');
         buf_byte(out, ',');
     }
-    for (size_t k = 0; k < spec->arm_count; k++) {
-        csv_write_field(out, str_from(margin_name(spec, k, name)), ',');
-        buf_byte(out, k + 1 < spec->arm_count ? ',' : '\n');
+    for (size_t k = 0; k < width; k++) {
+        csv_write_field(out, str_from(expected_name(spec, predictions, k, name)), ',');
+        buf_byte(out, k + 1 < width ? ',' : '\n');
     }
     for (size_t r = 0; r < n; r++) {
         for (size_t i = 0; i < spec->feature_count; i++) {
             write_value(out, &spec->features[i], rows[r * spec->feature_count + i]);
             buf_byte(out, ',');
         }
-        for (size_t k = 0; k < spec->arm_count; k++)
-            buf_printf(out, "%.9g%c", (double)margins[r * spec->arm_count + k],
-                       k + 1 < spec->arm_count ? ',' : '\n');
+        for (size_t k = 0; k < width; k++)
+            buf_printf(out, "%.9g%c", (double)expected[r * width + k], k + 1 < width ? ',' : '\n');
     }
 }

@@ -1,6 +1,8 @@
 /* golden.csv: rows with the margins that another program (the training library) gave them. A bundle is served
  * only when our scorers give the same. Header: the feature names in order, then margin; in a bundle with arms a
- * column margin.<arm> for each arm in order. A missing value is empty; categories are text, booleans true or
+ * column margin.<arm> for each arm in order, in one of a model with several outputs margin.0, margin.1, …. In place of
+ * margins there may be predictions (prediction, prediction.<arm>): what XGBoost's predict gives without output_margin, for
+ * the output that is the label. A missing value is empty; categories are text, booleans true or
  * false (or 1 and 0); fields may be quoted as in RFC 4180.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_GOLDEN_H
@@ -10,17 +12,20 @@
 enum { GOLDEN_ROWS_MAX = 10000, GOLDEN_FILE_MAX = 8 * 1024 * 1024 };
 
 struct golden {
-    size_t n, features, arms;
-    float *rows;          /* n × features; NaN is missing; a category is its code */
-    float *margins;       /* n × arms */
-    int *lines, *columns; /* where each margin stands; n × arms */
+    size_t n, features, width; /* width: expected values a row (bundle_margins; one an arm of predictions) */
+    bool predictions;          /* not margins */
+    float *rows;               /* n × features; NaN is missing; a category is its code */
+    float *expected;           /* n × width */
+    int *lines, *columns;      /* where each of them stands; n × width */
 };
 
 /* False after findings at their place; file is the name in messages. All of out lives in the arena. */
 bool golden_read(struct golden *out, const char *file, struct str text, const struct bundle_spec *spec,
                  struct arena *arena, struct diags *d);
-/* margins: n × the spec's arms. */
-void golden_write(struct buf *out, const struct bundle_spec *spec, const float *rows, const float *margins,
-                  size_t n);
+/* expected: n × width, margins or predictions. */
+void golden_write(struct buf *out, const struct bundle_spec *spec, const float *rows, const float *expected,
+                  bool predictions, size_t n);
+/* How many expected values a row has. */
+size_t golden_width(const struct bundle_spec *spec, bool predictions);
 
 #endif

@@ -249,8 +249,10 @@ int train_fit(struct train_models *out, const struct train_data *d, const struct
     bool single = train_is_single(c);
     *out = (struct train_models){0};
     arena_init(&out->arena, POINTS_MEMORY);
-    if (!bundle_objective_link(d->objective, &out->link))
+    const struct objective *objective = objective_find(d->objective);
+    if (!objective)
         return error_set(e, ERR_INTERNAL, "no link for objective %.*s", STR_ARG(d->objective));
+    out->link = objective->link;
     out->list = arena_zalloc(&out->arena, (single ? 1 : d->arm_count) * sizeof *out->list);
     if (!out->list)
         return out_of_memory(e);

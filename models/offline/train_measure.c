@@ -83,7 +83,6 @@ static struct metric root(struct metric m)
 static void score(const struct measuring *x, long arm, const struct columns *v)
 {
     struct train_score *s = &x->out->scores[x->out->score_count++];
-    enum link link = LINK_IDENTITY;
     const double *p = v->predictions;
     *s = (struct train_score){.arm = arm, .rows = v->n};
     for (size_t i = 0; i < v->n; i++) {
@@ -101,7 +100,8 @@ static void score(const struct measuring *x, long arm, const struct columns *v)
     }
     figure(s, "rmse", root(metric_squared(p, v->labels, v->weights, v->n)));
     figure(s, "mae", metric_absolute(p, v->labels, v->weights, v->n));
-    if (bundle_objective_link(x->d->objective, &link) && link == LINK_EXP)
+    const struct objective *objective = objective_find(x->d->objective);
+    if (objective && objective->link == LINK_EXP)
         figure(s, "poisson_deviance", metric_poisson(p, v->labels, v->weights, v->n));
 }
 

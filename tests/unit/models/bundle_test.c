@@ -119,7 +119,7 @@ static void test_round_trip(void **state)
     assert_int_equal(s->arm_count, 1);
     const struct calibration *c = &s->arms[0].calibration;
     assert_true(c->kind == CALIBRATION_PLATT && c->a == 0.5 && c->b == 0.1);
-    assert_float_equal(bundle_predict(s, 0, 2), 1 / (1 + exp(-1.1)), 1e-15);
+    assert_float_equal(bundle_predict(s, 0, (float[]){2}), 1 / (1 + exp(-1.1)), 1e-15);
     assert_int_equal(s->training_rows, ROWS);
     assert_int_equal(s->training_seed, 5);
     assert_true(str_is(s->training_from, "2025-01-01") && str_is(s->training_to, "2025-01-31"));
@@ -262,7 +262,7 @@ static void test_golden_mismatch(void **state)
 {
     (void)state;
     struct bundle *b = must_load();
-    double margin = (double)bundle_golden(b)->margins[1];
+    double margin = (double)bundle_golden(b)->expected[1];
     bundle_free(&b);
     size_t n;
     const char *text = read_file("golden.csv", &n), *line = strchr(strchr(text, '\n') + 1, '\n') + 1;
@@ -294,10 +294,10 @@ static void test_golden_form(void **state)
         const char *text, *finding;
     } bad[] = {
         {"", "1:1: column 1 is '', expected 'cart_value_24h' (the features of bundle.yaml in order, then "
-             "margin)"},
+             "margin, or prediction)"},
         {"cart_value_24h,spend",
          "1:16: column 2 is 'spend', expected 'profile.spend' (the features of bundle.yaml in "
-         "order, then margin)"},
+         "order, then margin, or prediction)"},
         {"cart_value_24h,profile.spend\n1,2\n", "1:16: the header ends after 2 of 5 columns"},
         {"cart_value_24h,profile.spend,member,city,margin,x\n", "1:42: the header has more than 5 columns"},
         {head, "2:1: no golden rows; at least one is needed"},
@@ -332,14 +332,19 @@ static void test_yaml_refusals(void **state)
     } bad[] = {
         {"label: clicked\n", "lable: clicked\n",
          "5:1: unknown key 'lable' in a bundle; did you mean label? allowed: name, version, kind, objective, "
-         "label, label_type, silence, calibration, training, metrics, model_hash, arms, "
+         "label, label_type, outputs, output, trees, silence, calibration, training, metrics, model_hash, arms, "
          "features\n/bundle.yaml:1:1: a bundle needs 'label'"},
         {"propensity", "propensty",
          "3:7: expected propensity, s_learner, t_learner or transformed, got 'propensty'; did you mean "
          "propensity?"},
         {"binary:logistic", "rank:ndcg",
-         "4:12: expected binary:logistic, reg:squarederror, count:poisson, reg:tweedie or reg:gamma, got "
-         "'rank:ndcg'"},
+         "4:12: the margins of rank:ndcg only order; calibration must make values of them (platt or isotonic)"},
+        {"binary:logistic", "multi:softprob",
+         "4:12: objective multi:softprob gives a chance for each class: 'outputs' must say how many, and 'output' which one is "
+         "the label, from 0"},
+        {"binary:logistic", "multi:softprob\noutputs: 3", "5:10: 'outputs' and 'output' go together"},
+        {"binary:logistic", "multi:softprob\noutputs: 3\noutput: 3", "6:9: expected a whole number from 0 to 2, got '3'"},
+        {"binary:logistic", "binary:logistic\ntrees: some", "5:8: expected best or all, got 'some'"},
         {"number}", "number, categories: [a]}", "7:45: categories are for type category only"},
         {"number}", "category}",
          "7:5: a feature of type category needs 'categories', in the order of their codes"},
