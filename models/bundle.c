@@ -30,8 +30,6 @@ struct bundle {
     size_t trees;
 };
 
-static const double margin_tolerance = 1e-5;
-
 /* Names a part; false when memory is out. */
 static bool name_part(struct bundle *b, struct part *part, const char *name)
 {
@@ -202,7 +200,7 @@ static bool check_row(const struct bundle *b, size_t arm, size_t row, const floa
     for (size_t k = arms ? arm : 0; k < (arms ? arm + 1 : g->width); k++) {
         size_t at = row * g->width + k;
         double expected = (double)g->expected[at], given = given_value(&b->spec, g, margins, arms ? 0 : k);
-        if (fabs(given - expected) <= margin_tolerance * fmax(1, fabs(expected)))
+        if (fabs(given - expected) <= BUNDLE_TOLERANCE * fmax(1, fabs(expected)))
             continue;
         char name[BUNDLE_TEXT_MAX + 8] = "";
         if (arms)

@@ -16,6 +16,9 @@
 #include "models/forest.h"
 #include "models/golden.h"
 
+/* How far a golden row may be from what it expects: absolute below 1, relative above. */
+#define BUNDLE_TOLERANCE 1e-5
+
 struct bundle;
 
 /* Reads the folder, checks everything that can be checked and scores the golden rows; refuses the bundle

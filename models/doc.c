@@ -505,25 +505,57 @@ static bool ubj_value(struct doc_reader *r, char type, struct doc_value *out)
 #define RESAVE                                                                                               \
     "load it in Python with the XGBoost that wrote it and write it with booster.save_model(\"model.ubj\")"
 
+/* The old binary format: a block of numbers whose first is the base score, so any bytes; then, always at the same place, the
+ * length and the text of the objective. */
+static bool is_old_binary(struct str b)
+{
+    enum { NAME_AT = 136, NAME_MAX = 64 };
+    if (str_starts(b, STR("binf")) || str_starts(b, STR("bs64")))
+        return true;
+    if (b.n < NAME_AT + 8 + NAME_MAX)
+        return false;
+    size_t n = (unsigned char)b.p[NAME_AT];
+    bool colon = false, ok = n > 0 && n < NAME_MAX;
+    for (size_t i = 1; i < 8; i++)
+        ok = ok && b.p[NAME_AT + i] == 0;
+    for (size_t i = 0; ok && i < n; i++) {
+        char c = b.p[NAME_AT + 8 + i];
+        colon |= c == ':';
+        ok = (c >= 'a' && c <= 'z') || c == ':' || c == '_';
+    }
+    return ok && colon;
+}
+
+static bool is_text(struct str b)
+{
+    bool ok = b.n > 0;
+    for (size_t i = 0; ok && i < b.n && i < 256; i++)
+        ok = (unsigned char)b.p[i] >= 0x20 || memchr("\t\r\n", b.p[i], 3);
+    return ok;
+}
+
 /* What a file is that is no saved model, and how it becomes one; NULL when it may be one. */
 static const char *foreign_format(struct str b)
 {
+    static const char old[] =
+        "XGBoost's old binary format, which 3.1 and later no longer read; load it in Python with XGBoost 1.7 to 3.0 and write it "
+        "with booster.save_model(\"model.ubj\")";
     struct str s = b;
+    if (is_old_binary(b))
+        return old;
     while (s.n && memchr(" \t\r\n", s.p[0], 4))
         s = (struct str){s.p + 1, s.n - 1};
     if (s.n && s.p[0] == '[')
         return "a JSON dump (dump_model): it lacks the objective and the base score; " RESAVE;
     if (str_starts(s, STR("booster[")) || str_starts(s, STR("0:[")) || str_starts(s, STR("digraph")))
         return "a text dump (dump_model): it lacks the objective and the base score; " RESAVE;
-    if (str_starts(b, STR("binf")) || str_starts(b, STR("bs64")))
-        return "XGBoost's old binary format, which 3.1 and later no longer read; load it in Python with XGBoost 1.7 to "
-               "3.0 and write it with booster.save_model(\"model.ubj\")";
     if (b.n > 1 && b.p[0] == '\x80' && b.p[1] <= 5)
         return "a Python pickle; " RESAVE;
-    if (!s.n || s.p[0] != '{')
-        return "neither JSON nor UBJSON, so perhaps XGBoost's old binary format; load it in Python with XGBoost 1.7 "
-               "to 3.0 and write it with booster.save_model(\"model.ubj\")";
-    return NULL;
+    if (s.n && s.p[0] == '{')
+        return NULL;
+    if (is_text(b))
+        return "neither JSON nor UBJSON, but some other text; a model is what booster.save_model(\"model.ubj\") writes in Python";
+    return "neither JSON nor UBJSON; a model is what booster.save_model(\"model.ubj\") writes in Python";
 }
 
 int doc_read(struct doc_value **out, struct str bytes, struct arena *arena, struct error *e)

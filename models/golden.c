@@ -128,6 +128,12 @@ static bool wrong_column(struct golden_csv *c, const struct bundle_spec *spec, s
     return false;
 }
 
+const char *golden_column(const struct bundle_spec *spec, bool predictions, size_t k, struct arena *arena)
+{
+    char name[MARGIN_NAME];
+    return arena_strdup(arena, expected_name(spec, predictions, k, name));
+}
+
 /* The first column after the features says whether margins or predictions are expected. */
 static bool read_header(struct golden_csv *c, const struct bundle_spec *spec, struct golden *g)
 {

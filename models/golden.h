@@ -25,7 +25,9 @@ bool golden_read(struct golden *out, const char *file, struct str text, const st
 /* expected: n × width, margins or predictions. */
 void golden_write(struct buf *out, const struct bundle_spec *spec, const float *rows, const float *expected,
                   bool predictions, size_t n);
-/* How many expected values a row has. */
+/* How many expected values a row has, and the name of column k of them: margin, margin.<arm>, margin.<output>, prediction. NULL
+ * when the arena is full. */
 size_t golden_width(const struct bundle_spec *spec, bool predictions);
+const char *golden_column(const struct bundle_spec *spec, bool predictions, size_t k, struct arena *arena);
 
 #endif

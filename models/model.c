@@ -57,8 +57,10 @@ static int read_features(struct model_reader *r, const struct doc_value *learner
 static int read_strings(struct model_reader *r, const struct doc_value *enc, struct model_categories *out)
 {
     const struct doc_value *offsets = doc_get(enc, "offsets"), *values = doc_get(enc, "values");
-    if (!doc_is_array(offsets) || !doc_is_array(values) || !offsets->count || values->count > INT32_MAX)
+    if (!doc_is_array(offsets) || !doc_is_array(values) || values->count > INT32_MAX)
         return incomplete(r->e, "its category names cannot be read");
+    if (!offsets->count) /* a feature without categories */
+        return 0;
     int32_t *at = arena_alloc(r->scratch, offsets->count * sizeof *at);
     int32_t *bytes = arena_alloc(r->scratch, values->count * sizeof *bytes + 1);
     char *text = arena_alloc(r->keep, values->count + 1);
@@ -67,8 +69,13 @@ static int read_strings(struct model_reader *r, const struct doc_value *enc, str
         return full(r->e);
     if (!doc_wholes(offsets, 0, (int32_t)values->count, at) || !doc_wholes(values, -128, 255, bytes))
         return incomplete(r->e, "its category names cannot be read");
-    for (size_t i = 0; i < values->count; i++)
+    /* Python's package (3.1, 3.2) counts characters where it stores bytes, so names beyond ASCII are cut wrongly: none is better
+     * than a wrong one. */
+    for (size_t i = 0; i < values->count; i++) {
         text[i] = (char)(bytes[i] & 0xFF);
+        if (bytes[i] < 0 || bytes[i] > 0x7E)
+            return 0;
+    }
     for (size_t i = 0; i + 1 < offsets->count; i++) {
         if (at[i + 1] < at[i])
             return incomplete(r->e, "its category names cannot be read");

@@ -55,7 +55,8 @@ struct model_tree {
 
 enum model_link { MODEL_IDENTITY, MODEL_LOGIT, MODEL_LOG };
 
-/* Category strings of a feature, as files of 3.1 and later may hold them; count 0: none. */
+/* Category strings of a feature, as files of 3.1 and later may hold them; count 0: none, or some are not ASCII (those are cut
+ * wrongly by the library). */
 struct model_categories {
     const struct str *texts;
     size_t count;

@@ -9,8 +9,10 @@ static const double WIDTH = 760, HEIGHT = 460, LEFT = 84, RIGHT = 24, TOP = 48, 
 static const char *const colours[SVG_SERIES_MAX] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                                     "#56B4E9", "#E69F00", "#444444", "#999999"};
 
+/* Of an axis. With log they are logarithms. */
 struct range {
     double low, high;
+    bool log;
 };
 
 size_t svg_ticks(double low, double high, double ticks[SVG_TICKS_MAX])
@@ -28,15 +30,43 @@ size_t svg_ticks(double low, double high, double ticks[SVG_TICKS_MAX])
     return n;
 }
 
+size_t svg_log_ticks(double low, double high, double ticks[SVG_TICKS_MAX])
+{
+    static const double parts[] = {1, 2, 5};
+    if (!(low > 0) || high < 10 * low * (1 - 1e-9))
+        return low > 0 ? svg_ticks(low, high, ticks) : 0;
+    double decades = log10(high / low), step = ceil(decades / (SVG_TICKS_MAX - 1) - 1e-9);
+    size_t n = 0, each = decades <= 3 + 1e-9 ? 3 : 1;
+    for (double k = floor(log10(low) / step) * step; k <= log10(high) + 1e-9; k += step)
+        for (size_t i = 0; i < each; i++) {
+            double tick = parts[i] * pow(10, k);
+            if (tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9) && n < SVG_TICKS_MAX)
+                ticks[n++] = tick;
+        }
+    return n;
+}
+
+static size_t range_ticks(struct range r, double ticks[SVG_TICKS_MAX])
+{
+    return r.log ? svg_log_ticks(pow(10, r.low), pow(10, r.high), ticks) : svg_ticks(r.low, r.high, ticks);
+}
+
+static double scaled(struct range r, double v)
+{
+    ASSERT(!r.log || v > 0);
+    return r.log ? log10(v) : v;
+}
+
 static void include(struct range *r, double v)
 {
-    r->low = fmin(r->low, v);
-    r->high = fmax(r->high, v);
+    r->low = fmin(r->low, scaled(*r, v));
+    r->high = fmax(r->high, scaled(*r, v));
 }
 
 static void find_ranges(const struct svg_plot *p, struct range *x, struct range *y)
 {
-    *x = *y = (struct range){INFINITY, -INFINITY};
+    *x = (struct range){INFINITY, -INFINITY, p->log_x};
+    *y = (struct range){INFINITY, -INFINITY, p->log_y};
     for (size_t s = 0; s < p->count; s++)
         for (size_t i = 0; i < p->series[s].n; i++) {
             include(x, p->series[s].x[i]);
@@ -47,19 +77,19 @@ static void find_ranges(const struct svg_plot *p, struct range *x, struct range 
             }
         }
     if (!(x->high > x->low))
-        *x = (struct range){0, 1};
+        *x = (struct range){0, 1, p->log_x};
     double room = y->high > y->low ? (y->high - y->low) * 0.05 : fabs(y->high) * 0.1 + 1e-6;
-    *y = isfinite(room) ? (struct range){y->low - room, y->high + room} : (struct range){0, 1};
+    *y = isfinite(room) ? (struct range){y->low - room, y->high + room, p->log_y} : (struct range){0, 1, p->log_y};
 }
 
 static double place_x(struct range r, double v)
 {
-    return LEFT + (v - r.low) / (r.high - r.low) * (WIDTH - LEFT - RIGHT);
+    return LEFT + (scaled(r, v) - r.low) / (r.high - r.low) * (WIDTH - LEFT - RIGHT);
 }
 
 static double place_y(struct range r, double v)
 {
-    return HEIGHT - BOTTOM - (v - r.low) / (r.high - r.low) * (HEIGHT - TOP - BOTTOM);
+    return HEIGHT - BOTTOM - (scaled(r, v) - r.low) / (r.high - r.low) * (HEIGHT - TOP - BOTTOM);
 }
 
 static void text(struct buf *out, double x, double y, const char *attributes, const char *words)
@@ -80,7 +110,7 @@ static void axes(struct buf *out, const struct svg_plot *p, struct range x, stru
 {
     double ticks[SVG_TICKS_MAX];
     char word[32];
-    size_t n = svg_ticks(y.low, y.high, ticks);
+    size_t n = range_ticks(y, ticks);
     for (size_t i = 0; i < n; i++) {
         double at = place_y(y, ticks[i]);
         buf_printf(out, "<line x1=\"%.0f\" y1=\"%.1f\" x2=\"%.0f\" y2=\"%.1f\" stroke=\"#e4e4e4\"/>\n", LEFT,
@@ -88,7 +118,7 @@ static void axes(struct buf *out, const struct svg_plot *p, struct range x, stru
         snprintf(word, sizeof word, "%.6g", ticks[i]);
         text(out, LEFT - 8, at + 4, "text-anchor=\"end\" class=\"tick\"", word);
     }
-    n = svg_ticks(x.low, x.high, ticks);
+    n = range_ticks(x, ticks);
     for (size_t i = 0; i < n; i++) {
         double at = place_x(x, ticks[i]);
         buf_printf(out, "<line x1=\"%.1f\" y1=\"%.0f\" x2=\"%.1f\" y2=\"%.0f\" stroke=\"#888\"/>\n", at,
@@ -124,12 +154,15 @@ static void line(struct buf *out, const struct svg_series *s, const char *colour
     for (size_t i = 0; i < s->n; i++)
         buf_printf(out, "%c%.1f %.1f", i ? 'L' : 'M', place_x(x, s->x[i]), place_y(y, s->y[i]));
     buf_printf(out, "\"/>\n");
+    for (size_t i = 0; i < s->n && s->dots; i++)
+        buf_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"%s\"/>\n", place_x(x, s->x[i]), place_y(y, s->y[i]),
+                   colour);
 }
 
-/* In the upper right corner, on a ground of its own: lines that fall with cost leave it free. */
+/* In an upper corner, on a ground of its own. */
 static void legend(struct buf *out, const struct svg_plot *p)
 {
-    double top = TOP + 6, left = WIDTH - RIGHT - 230;
+    double top = TOP + 6, left = p->legend_left ? LEFT + 4 : WIDTH - RIGHT - 230;
     buf_printf(
         out,
         "<rect x=\"%.1f\" y=\"%.1f\" width=\"226\" height=\"%.0f\" fill=\"#fff\" fill-opacity=\"0.85\"/>\n",

@@ -16,6 +16,7 @@ static const struct command *const commands[] = {&command_serve,
                                                  &command_train,
                                                  &command_evaluate,
                                                  &command_replay,
+                                                 &command_model,
                                                  NULL};
 
 static int help(FILE *out, int code)

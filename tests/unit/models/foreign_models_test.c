@@ -1,4 +1,4 @@
-/* Models that others wrote, with XGBoost 0.6 to 3.x, and what they are known to predict (../shared/data/xgb-models):
+/* Models that others wrote, from before XGBoost 1.0 to 3.1, and what they are known to predict (../shared/data/xgb-models):
  *
  *   saved as JSON or UBJSON   read and scored by us: the predictions beside the file, and those of libxgboost
  *   the old binary format     refused, saying how to convert; converted by libxgboost, both ways, then as above
@@ -38,7 +38,7 @@ static const double NEAR_RELATIVE = 5e-6, NEAR_ABSOLUTE = 1e-6;
 enum layout {
     NO_DATA,
     LIBSVM,     /* label index:value …, the index as it stands (whether it is counted from 0 or 1); others are missing */
-    CSV_33_WIDE /* columns from the first on, as many as the model has features */
+    CSV         /* the first columns, as many as the model has features; nothing is missing there */
 };
 
 enum kind { MARGINS, CHANCES, CLASS_CHANCES, CLASS };
@@ -72,9 +72,9 @@ static const struct foreign old[] = {
      GBDT_RS "xgb_binary_logistic/pred.csv", CHANCES, 0},
     {GBDT_RS "xgb_binary_logitraw/xgb.model", GBDT_RS "xgb_binary_logitraw/agaricus.txt.test", LIBSVM,
      GBDT_RS "xgb_binary_logitraw/pred.csv", MARGINS, 0},
-    {GBDT_RS "xgb_multi_softmax/xgb.model", GBDT_RS "xgb_multi_softmax/dermatology.data.test", CSV_33_WIDE,
+    {GBDT_RS "xgb_multi_softmax/xgb.model", GBDT_RS "xgb_multi_softmax/dermatology.data.test", CSV,
      GBDT_RS "xgb_multi_softmax/pred.csv", CLASS, 0},
-    {GBDT_RS "xgb_multi_softprob/xgb.model", GBDT_RS "xgb_multi_softprob/dermatology.data.test", CSV_33_WIDE,
+    {GBDT_RS "xgb_multi_softprob/xgb.model", GBDT_RS "xgb_multi_softprob/dermatology.data.test", CSV,
      GBDT_RS "xgb_multi_softprob/pred.csv", CLASS_CHANCES, 0},
     {GBDT_RS "xgb_rank_pairwise/xgb.model", GBDT_RS "xgb_rank_pairwise/mq2008.test", LIBSVM,
      GBDT_RS "xgb_rank_pairwise/pred.csv", MARGINS, 0},
@@ -560,7 +560,7 @@ static size_t whole(const json_t *node, const char *key)
 }
 
 /* The leaf of a dumped tree whose features are called by a number at the end of their name. */
-static double walk(const json_t *node, const float *row)
+static float walk(const json_t *node, const float *row)
 {
     while (!json_object_get(node, "leaf")) {
         const char *name = json_string_value(json_object_get(node, "split"));
@@ -575,18 +575,19 @@ static double walk(const json_t *node, const float *row)
         node = json_array_get(children, i);
         assert_non_null(node);
     }
-    return json_number_value(json_object_get(node, "leaf"));
+    return (float)json_number_value(json_object_get(node, "leaf"));
 }
 
+/* Summed in float and in the file's order, as the library does it. */
 static void compare_dump(const json_t *dump, const struct model *m, const struct rows *rows, struct arena *a, struct gap *gap)
 {
     double base = (double)m->base_score[0];
     const float *margins = score(m, rows, a);
     for (size_t i = 0; i < rows->n; i++) {
-        double sum = log(base / (1 - base));
+        float sum = (float)log(base / (1 - base));
         for (size_t t = 0; t < json_array_size(dump); t++)
             sum += walk(json_array_get(dump, t), rows->cells + i * rows->features);
-        expect_near(gap, "vespa/binary_breast_cancer", i, (double)margins[i], sum);
+        expect_near(gap, "vespa/binary_breast_cancer", i, (double)margins[i], (double)sum);
     }
 }
 

@@ -1,0 +1,295 @@
+/* tact model import: a model that somebody's program saved becomes a bundle.
+ *
+ *   model file --model_read--> what it knows  \
+ *   --features YAML ---------> what it cannot  > bundle.yaml (models/bundle_import.h)
+ *   --golden CSV  -----------> rows and what the model's own program gave them; without such columns libxgboost's margins;
+ *                              without a file, rows drawn around the model's thresholds
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "tools/model_import.h"
+#include "base/rng.h"
+#include "models/bundle_import.h"
+#include "models/bundle_write.h"
+#include "models/forest_score.h"
+#include "tools/cmd_model.h"
+#include "tools/model_rows.h"
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { GOLDEN_MOST = 1000, GOLDEN_DRAWN = 200, FINDINGS_SHOWN = 10, TEXT_MEMORY = 512 << 20 };
+
+static int run(int argc, char **argv);
+
+const struct command command_model_import = {
+    .name = "model import",
+    .brief = "make a bundle of a model that XGBoost saved",
+    .arguments = "MODEL",
+    .details =
+        "MODEL is what booster.save_model(\"model.ubj\") or .json wrote. --features is a YAML file with what the model's "
+        "file\n"
+        "does not know: which features come from the action or the pair (all others are the customer's), what the codes of\n"
+        "categories mean, the label. Its form is that of bundle.yaml; what can be known may be left out.\n"
+        "--golden is a CSV file of rows with a column `prediction` (what booster.predict gives) or `margin`\n"
+        "(output_margin=True): the bundle is made only if Tact gives the same. In Python:\n\n"
+        "  X.assign(prediction=booster.predict(xgboost.DMatrix(X))).head(1000).to_csv(\"golden.csv\", index=False)\n\n"
+        "  tact model import model.ubj --features features.yaml --golden golden.csv --out bundles/clicks_v3",
+    .run = run,
+};
+
+struct options {
+    const char *model, *features, *golden, *out, *name, *version, *trees;
+    bool json;
+};
+
+struct import {
+    const struct options *o;
+    struct arena keep, scratch, arena;
+    struct diags diags;
+    struct buf bytes;
+    struct model model;
+    struct bundle_spec spec;
+    struct model_rows rows;
+    struct golden golden;
+    struct forest *forest;
+    const char *golden_from;
+    double largest; /* difference of a golden row, in parts of what is allowed */
+};
+
+static int read_file(const char *path, struct buf *out, struct error *e)
+{
+    FILE *f = fopen(path, "rbe");
+    if (!f)
+        return error_set(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s", path, strerror(errno));
+    char *chunk;
+    size_t n = 1;
+    while (n > 0 && (chunk = (char *)buf_reserve(out, 1 << 20))) {
+        n = fread(chunk, 1, 1 << 20, f);
+        out->n += n;
+    }
+    int rc = ferror(f) ? error_set(e, ERR_IO, "%s: %s", path, strerror(errno)) : 0;
+    fclose(f);
+    return rc || buf_ok(out) ? rc : error_set(e, ERR_NOSPACE, "%s is larger than %d MiB", path, MODEL_FILE_MAX >> 20);
+}
+
+static int read_model(struct import *m, struct error *e)
+{
+    enum model_rounds rounds = m->o->trees && strcmp(m->o->trees, "all") == 0 ? MODEL_ALL : MODEL_BEST;
+    buf_init(&m->bytes, (size_t)MODEL_FILE_MAX + (2 << 20));
+    int rc = read_file(m->o->model, &m->bytes, e);
+    if (!rc)
+        rc = model_read(&m->model, (struct str){(char *)m->bytes.p, m->bytes.n}, rounds, &m->keep, &m->scratch, e);
+    arena_free(&m->scratch);
+    return rc ? error_prefix(e, "%s", m->o->model) : 0;
+}
+
+/* The file's name without folder and ending. */
+static struct str stem_of(const char *path)
+{
+    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *dot = strrchr(name, '.');
+    return (struct str){name, dot && dot > name ? (size_t)(dot - name) : strlen(name)};
+}
+
+static int make_spec(struct import *m, struct error *e)
+{
+    char hash[ID128_TEXT];
+    id128_text(hash128(m->bytes.p, m->bytes.n), hash);
+    struct bundle_import from = {.model = &m->model,
+                                 .file = m->o->model,
+                                 .name = m->o->name ? str_from(m->o->name) : stem_of(m->o->model),
+                                 .version = m->o->version ? str_from(m->o->version)
+                                                          : (struct str){arena_strdup(&m->arena, hash), 12}};
+    struct yaml_node *root = m->o->features ? yaml_read_file(m->o->features, &m->arena, &m->diags)
+                                            : yaml_read(m->o->model, STR(""), &m->arena, &m->diags);
+    if (!root || !bundle_import_spec(&m->spec, root, &from, &m->arena, &m->diags))
+        return error_set(e, ERR_INVALID, "%s does not describe a bundle of %s", m->o->features ? m->o->features : "nothing",
+                         m->o->model);
+    if (m->o->trees)
+        m->spec.rounds = strcmp(m->o->trees, "all") == 0 ? MODEL_ALL : MODEL_BEST;
+    if (m->spec.feature_count != m->model.features)
+        return error_set(e, ERR_INVALID, "%s lists %zu features, the model has %zu", m->o->features, m->spec.feature_count,
+                         m->model.features);
+    return 0;
+}
+
+/* ---- golden rows ---- */
+
+/* A value of a feature that a node of the model asks for, or its neighbour; sometimes missing. */
+static float draw_value(struct rng *r, const struct import *m, size_t feature)
+{
+    const struct bundle_feature *f = &m->spec.features[feature];
+    if (rng_below(r, 8) == 0)
+        return NAN;
+    if (f->type == BUNDLE_CATEGORY)
+        return (float)rng_below(r, f->category_count);
+    if (f->type == BUNDLE_BOOL)
+        return (float)rng_below(r, 2);
+    for (int i = 0; i < 200 && m->model.tree_count; i++) {
+        const struct model_tree *t = &m->model.trees[rng_below(r, m->model.tree_count)];
+        const struct model_node *n = &t->nodes[rng_below(r, t->count)];
+        if (n->left >= 0 && n->feature == feature && n->set < 0 && isfinite(n->value))
+            return rng_below(r, 2) ? n->value : nextafterf(n->value, -INFINITY);
+    }
+    return (float)rng_below(r, 100);
+}
+
+static int draw_rows(struct import *m, struct error *e)
+{
+    struct rng r;
+    size_t features = m->spec.feature_count;
+    rng_seed(&r, 1);
+    float *rows = arena_alloc(&m->arena, GOLDEN_DRAWN * features * sizeof *rows);
+    if (!rows)
+        return error_set(e, ERR_NOSPACE, "out of memory");
+    for (size_t i = 0; i < GOLDEN_DRAWN * features; i++)
+        rows[i] = draw_value(&r, m, i % features);
+    m->golden = (struct golden){.n = GOLDEN_DRAWN, .features = features, .rows = rows};
+    m->golden_from = "libxgboost's margins of drawn rows";
+    return 0;
+}
+
+static int take_rows(struct import *m, struct error *e)
+{
+    if (!m->o->golden)
+        return draw_rows(m, e);
+    int rc = model_rows_read(&m->rows, m->o->golden, &m->spec, GOLDEN_MOST, &m->diags, e);
+    m->golden = m->rows.golden;
+    m->golden_from = !m->golden.expected ? "libxgboost's margins of the given rows"
+                     : m->golden.predictions ? "the given predictions"
+                                             : "the given margins";
+    return rc;
+}
+
+/* Told here, where the rows' place is known; the bundle's own check would know its copy's only. */
+static int compare_rows(struct import *m, struct error *e)
+{
+    const struct golden *g = &m->golden;
+    size_t outputs = m->model.outputs, wrong = 0;
+    float *margins = arena_alloc(&m->arena, g->n * outputs * sizeof *margins);
+    int rc = margins ? forest_compile(&m->forest, &m->model, &(struct forest_options){0}, e)
+                     : error_set(e, ERR_NOSPACE, "out of memory");
+    if (!rc)
+        rc = forest_rows(m->forest, g->rows, g->n, &m->arena, margins, e);
+    for (size_t i = 0; i < g->n && !rc && g->expected; i++)
+        for (size_t k = 0; k < g->width; k++) {
+            double expected = (double)g->expected[i * g->width + k];
+            double given = g->predictions ? objective_predict(m->spec.of, margins + i * outputs, outputs, m->spec.output)
+                                          : (double)margins[i * outputs + k];
+            double off = fabs(given - expected) / fmax(1, fabs(expected));
+            m->largest = fmax(m->largest, off);
+            if (!(off > BUNDLE_TOLERANCE) || wrong++ >= FINDINGS_SHOWN)
+                continue;
+            diag_add(&m->diags, DIAG_ERROR, m->o->golden, (int)m->rows.frame.lines[i], 0,
+                     "%s is %.9g here, but the model gives %.9g", golden_column(&m->spec, g->predictions, k, &m->arena),
+                     expected, given);
+        }
+    if (!rc && wrong)
+        rc = error_set(e, ERR_INVALID,
+                       "%zu of %zu golden values are not the model's; are they of another model, of other rounds (--trees), "
+                       "or of other rows?",
+                       wrong, g->n * g->width);
+    return rc;
+}
+
+static int import(struct import *m, struct error *e)
+{
+    int rc = read_model(m, e);
+    if (!rc)
+        rc = make_spec(m, e);
+    if (!rc)
+        rc = take_rows(m, e);
+    if (!rc)
+        rc = compare_rows(m, e);
+    struct str bytes = {(char *)m->bytes.p, m->bytes.n};
+    if (!rc)
+        rc = bundle_write_golden(m->o->out, &m->spec, &bytes, &m->golden, e);
+    return rc;
+}
+
+/* ---- what is said ---- */
+
+static void report_json(const struct import *m)
+{
+    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:f}", "bundle", m->o->out, "name",
+                          arena_str((struct arena *)&m->arena, m->spec.name).p, "version",
+                          arena_str((struct arena *)&m->arena, m->spec.version).p, "trees", (json_int_t)m->model.tree_count,
+                          "trees_in_file", (json_int_t)m->model.trees_in_file, "best_iteration",
+                          (json_int_t)m->model.best_iteration, "features", (json_int_t)m->spec.feature_count, "golden_rows",
+                          (json_int_t)m->golden.n, "golden_from", m->golden_from, "largest_difference", m->largest);
+    char *s = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    printf("%s\n", s ? s : "{}");
+    free(s);
+    json_decref(o);
+}
+
+static void report(const struct import *m)
+{
+    size_t from[BUNDLE_PAIR + 1] = {0};
+    for (size_t i = 0; i < m->spec.feature_count; i++)
+        from[m->spec.features[i].from]++;
+    printf("%s: %.*s %.*s, %.*s\n", m->o->out, STR_ARG(m->spec.name), STR_ARG(m->spec.version), STR_ARG(m->spec.objective));
+    model_print_rounds(&m->model, stdout);
+    printf("  features     %zu: %zu of the customer, %zu of the action, %zu of the pair\n", m->spec.feature_count,
+           from[BUNDLE_CUSTOMER], from[BUNDLE_ACTION], from[BUNDLE_PAIR]);
+    printf("  golden rows  %zu, %s", m->golden.n, m->golden_from);
+    if (m->golden.expected)
+        printf("; the largest difference is %.2g (allowed: %.0e)", m->largest, BUNDLE_TOLERANCE);
+    printf("\n");
+}
+
+void model_print_rounds(const struct model *m, FILE *out)
+{
+    if (m->linear)
+        fprintf(out, "  linear       %zu weights\n", (m->features + 1) * m->outputs);
+    else if (m->tree_count == m->trees_in_file)
+        fprintf(out, "  trees        %zu, depth %zu%s%s\n", m->tree_count, m->depth, m->dart ? ", DART" : "",
+                m->best_iteration >= 0 ? ", the last round being the best" : "");
+    else
+        fprintf(out, "  trees        %zu of %zu: up to best_iteration %ld; depth %zu%s\n", m->tree_count, m->trees_in_file,
+                m->best_iteration, m->depth, m->dart ? ", DART" : "");
+}
+
+static int run(int argc, char **argv)
+{
+    struct options o = {0};
+    int count;
+    const struct option_def defs[] = {
+        {.name = "features", .value = "FILE", .help = "YAML: what the model's file does not know", .text = &o.features},
+        {.name = "golden", .value = "CSV", .help = "rows with `prediction` or `margin`; plain or zstd", .text = &o.golden},
+        {.name = "out", .value = "FOLDER", .help = "the bundle (required); must not exist", .text = &o.out},
+        {.name = "name", .value = "NAME", .help = "of the bundle; default: the file's", .text = &o.name},
+        {.name = "version", .value = "TEXT", .help = "default: the start of the file's hash", .text = &o.version},
+        {.name = "trees", .value = "best|all", .help = "default best, where the file says which", .text = &o.trees},
+        {.name = "json", .help = "one JSON object", .flag = &o.json},
+        {0},
+    };
+    int rc = options_parse(&command_model_import, defs, argc, argv, &o.model, 1, 1, &count);
+    if (rc >= 0)
+        return rc;
+    if (!o.out || (o.trees && strcmp(o.trees, "best") != 0 && strcmp(o.trees, "all") != 0)) {
+        fprintf(stderr, !o.out ? "tact model import: --out FOLDER is required; `tact model import --help` says more\n"
+                               : "tact model import: --trees is best or all\n");
+        return EXIT_USAGE;
+    }
+    struct import m = {.o = &o};
+    struct error e = {0};
+    arena_init(&m.keep, MODEL_MEMORY_MAX);
+    arena_init(&m.scratch, MODEL_MEMORY_MAX);
+    arena_init(&m.arena, TEXT_MEMORY);
+    diags_init(&m.diags, &m.arena);
+    rc = import(&m, &e);
+    diags_print(&m.diags, stderr);
+    if (rc)
+        fprintf(stderr, "tact model import: %s\n", e.text);
+    else if (o.json)
+        report_json(&m);
+    else
+        report(&m);
+    forest_free(&m.forest);
+    model_rows_free(&m.rows);
+    buf_free(&m.bytes);
+    arena_free(&m.keep);
+    arena_free(&m.arena);
+    return rc ? EXIT_FAILED : EXIT_OK;
+}
