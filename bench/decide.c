@@ -115,12 +115,12 @@ struct bench {
 
 /* ---- loading ---- */
 
-static int count_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count,
+static int count_score(void *ctx, struct str customer, struct expr_eval *ev, const uint32_t *actions, size_t count,
                        struct arena *arena, struct model_score *out, struct error *e)
 {
     struct bench *b = ctx;
     uint64_t before = mallocs;
-    int rc = binding_score(b->binding, ev, actions, count, arena, out, e);
+    int rc = binding_score(b->binding, customer, ev, actions, count, arena, out, e);
     b->scorer_mallocs += mallocs - before;
     return rc;
 }
@@ -145,7 +145,7 @@ static int load_policy(struct bench *b, const char *folder, struct diags *d, str
     b->binding = binding_new(b->bundle, b->policy, d);
     if (!b->binding)
         return error_set(e, ERR_INVALID, "%s does not fit the policy", path);
-    b->scorer = (struct scorer){binding_id(b->binding), b, count_score};
+    b->scorer = (struct scorer){.model_id = binding_id(b->binding), .ctx = b, .score = count_score};
     return 0;
 }
 

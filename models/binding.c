@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { LISTED_MAX = 8 };
+enum { LISTED_MAX = 8, WARM_ROWS = 32 };
 
 /* A column that a feature of the policy fills. */
 struct column {
@@ -416,11 +416,30 @@ static int score_arms(const struct binding *b, struct expr_eval *ev, const uint3
     return rc;
 }
 
-int binding_score(void *binding, struct expr_eval *ev, const uint32_t *actions, size_t count,
+int binding_score(void *binding, struct str customer, struct expr_eval *ev, const uint32_t *actions, size_t count,
                   struct arena *arena, struct model_score *out, struct error *e)
 {
+    (void)customer;
     const struct binding *b = binding;
     memset(out, 0, count * sizeof *out);
     return bundle_has_arms(b->spec) ? score_arms(b, ev, actions, count, arena, out, e)
                                     : score_rows(b, ev, actions, count, arena, out, e);
+}
+
+void binding_warm(const struct binding *b, struct arena *arena)
+{
+    const struct golden *g = bundle_golden(b->bundle);
+    size_t actions = b->policy->action_count, n = g->n < WARM_ROWS ? g->n : WARM_ROWS;
+    struct arena_mark mark = arena_mark(arena);
+    float *pairs = arena_zalloc(arena, actions * b->pair_count * sizeof *pairs);
+    float *margins = arena_alloc(arena, (actions + 1) * b->spec->outputs * sizeof *margins);
+    struct error e = {0};
+    for (size_t i = 0; i < n && pairs && margins; i++) {
+        const float *row = g->rows + i * b->features;
+        struct forest_input in = {.shared = row, .catalog = b->catalog, .pairs = pairs, .n = actions};
+        for (size_t k = 0; k < b->spec->arm_count; k++)
+            (void)!(b->catalog ? forest_score(bundle_forest(b->bundle, 0), &in, arena, margins, &e)
+                               : forest_rows(bundle_forest(b->bundle, k), row, 1, arena, margins, &e));
+    }
+    arena_rewind(arena, mark);
 }

@@ -37,9 +37,12 @@ const char *binding_id(const struct binding *b); /* the bundle's id as text */
 bool binding_knows(const struct binding *b, uint32_t action);
 
 /* Calibrated scores of the actions, as bundle_spec.h says for each kind; a struct scorer's function. binding: struct
- * binding. Memory from the arena only. */
-int binding_score(void *binding, struct expr_eval *ev, const uint32_t *actions, size_t count,
+ * binding; customer is not looked at. Memory from the arena only. */
+int binding_score(void *binding, struct str customer, struct expr_eval *ev, const uint32_t *actions, size_t count,
                   struct arena *arena, struct model_score *out, struct error *e);
+
+/* Scores all actions once for made-up customers, so that the first real one does not wait for memory. */
+void binding_warm(const struct binding *b, struct arena *arena);
 
 /* A value of the policy as a model's feature. */
 float binding_value(const struct bundle_feature *f, struct value v);

@@ -310,7 +310,7 @@ static int read_log(struct evaluate_job *j, struct error *e)
     if (j->snapshot) {
         options.policy = j->snapshot->policy;
         options.scorer = j->snapshot->binding ? &j->snapshot->scorer : NULL;
-        options.model = j->snapshot->bundle ? bundle_spec(j->snapshot->bundle) : NULL;
+        options.model = snapshot_spec(j->snapshot);
         options.world_id = j->snapshot->world_id;
     }
     progress_begin(&j->progress, "KiB");

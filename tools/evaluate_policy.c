@@ -136,7 +136,7 @@ int policy_rows(const struct policy_rows_options *o, struct eval_rows *r, uint32
     struct pass p = {.o = o, .r = r};
     p.target = (struct policy_target){.policy = s->policy,
                                       .scorer = s->binding ? &s->scorer : NULL,
-                                      .model = s->bundle ? bundle_spec(s->bundle) : NULL,
+                                      .model = snapshot_spec(s),
                                       .world_id = s->world_id};
     struct csv *csv = NULL;
     struct frame_input *input = NULL;

@@ -77,7 +77,7 @@ static int score(const struct decide_input *in, struct expr_eval *ev, struct are
     if (!scores)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     if (in->scorer && count) {
-        int rc = in->scorer->score(in->scorer->ctx, ev, actions, count, arena, scores, e);
+        int rc = in->scorer->score(in->scorer->ctx, in->request->customer, ev, actions, count, arena, scores, e);
         if (rc)
             return rc;
     }

@@ -9,6 +9,7 @@
 #ifndef TACT_DECIDE_DECIDE_H
 #define TACT_DECIDE_DECIDE_H
 #include "models/model_score.h"
+#include "models/model_use.h"
 #include "policy/policy.h"
 #include "state/state.h"
 
@@ -42,11 +43,13 @@ struct decide_request {
 
 /* Scores from a model; models/binding.h is one. */
 struct scorer {
-    const char *model_id; /* content hash of the bundle; "" for none */
+    const char *model_id; /* content hash of the bundle, or of the line-up; "" for none */
     void *ctx;
     /* out[i] of actions[i], all numbers finite. Reads features through ev; leaves ev's action (expr_eval_vary) anywhere. */
-    int (*score)(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count, struct arena *arena,
-                 struct model_score *out, struct error *e);
+    int (*score)(void *ctx, struct str customer, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                 struct arena *arena, struct model_score *out, struct error *e);
+    /* Which model each entry of a line-up has for a customer: at most `most` of them. NULL: there is only one. */
+    size_t (*uses)(const void *ctx, struct str customer, struct model_use *out, size_t most);
 };
 
 /* For benchmarks: told when a stage of decide ends. Whoever calls decide knows where the last one ends. A suppression

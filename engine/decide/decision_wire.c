@@ -179,11 +179,30 @@ static void head(struct packer *p, const struct decision *d, Tact__V1__Decision 
     m->state_tier = in->state_unreadable ? TACT__V1__STATE_TIER__FAIL_SAFE : TACT__V1__STATE_TIER__CURRENT;
 }
 
+/* Which model each entry of a line-up had for the customer. */
+static void models(struct packer *p, const struct decision *d, Tact__V1__Decision *m)
+{
+    const struct scorer *scorer = d->input->scorer;
+    struct model_use uses[MODEL_USES_MAX];
+    size_t count = scorer && scorer->uses ? scorer->uses(scorer->ctx, d->input->request->customer, uses, MODEL_USES_MAX) : 0;
+    m->models = (Tact__V1__ModelUse **)list(p, count, sizeof(Tact__V1__ModelUse));
+    for (size_t i = 0; m->models && i < count; i++) {
+        Tact__V1__ModelUse *use = m->models[i];
+        tact__v1__model_use__init(use);
+        use->entry = text(p, uses[i].entry);
+        use->bundle = text(p, uses[i].bundle);
+        use->bundle_id = text(p, str_from(uses[i].bundle_id));
+        use->challenger = uses[i].challenger;
+        m->n_models++;
+    }
+}
+
 int decision_encode(const struct decision *d, struct arena *arena, struct str *out, struct error *e)
 {
     struct packer p = {.arena = arena};
     Tact__V1__Decision m;
     head(&p, d, &m);
+    models(&p, d, &m);
     m.choices = (Tact__V1__Choice **)list(&p, d->choice_count, sizeof(Tact__V1__Choice));
     for (size_t i = 0; m.choices && i < d->choice_count; i++) {
         choice_message(&p, d, &d->choices[i], m.choices[i]);

@@ -14,12 +14,12 @@ struct activation {
     void *user;
 };
 
-int activate_archive(const struct snapshot *s, const char *policy_folder, const char *bundle_folder,
+int activate_archive(const struct snapshot *s, const char *policy_folder, const char *model_folder,
                      const char *log_folder, struct error *e)
 {
     int rc = archive_put_folder(log_folder, "policy", s->policy->id, policy_folder, e);
     if (!rc && s->binding)
-        rc = archive_put_folder(log_folder, "model", binding_id(s->binding), bundle_folder, e);
+        rc = archive_put_folder(log_folder, "model", lineup_binding_id(s->binding), model_folder, e);
     if (rc)
         return rc;
     struct buf zones;

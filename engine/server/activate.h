@@ -7,8 +7,8 @@
 #define TACT_SERVER_ACTIVATE_H
 #include "server/worker.h"
 
-/* Copies policy, bundle and world beside the log. Blocking file work: not on the loop while it serves. */
-int activate_archive(const struct snapshot *s, const char *policy_folder, const char *bundle_folder,
+/* Copies policy, models and world beside the log. Blocking file work: not on the loop while it serves. */
+int activate_archive(const struct snapshot *s, const char *policy_folder, const char *model_folder,
                      const char *log_folder, struct error *e) MUST_CHECK;
 
 /* done(user, 0, "") when the snapshot serves; else a code and a text, and the worker is as before.

@@ -10,6 +10,7 @@
 #include "net/proto_check.h"
 #include "server/kept.h"
 #include "server/op.h"
+#include "server/shadows.h"
 #include "tact/v1/log.pb-c.h"
 
 struct id128 op_decision_id(struct str customer, struct str request_id, struct arena *arena)
@@ -183,6 +184,7 @@ static int record(struct op *op, struct str *out, struct error *e)
     m.world_id = op->snapshot->world_id;
     m.engine_version = (char *)ENGINE_VERSION;
     m.reruns = op->reruns;
+    shadows_record(op, &m);
     head.record_case = TACT__V1__LOG_RECORD__RECORD_DECISION;
     head.decision = &m;
     return op_pack(op, &head.base, out, e);

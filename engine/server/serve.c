@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/logging.h"
 #include "server/activate.h"
+#include "server/loader.h"
 #include "server/service.h"
 #include "server/stats.h"
 #include "store/redis_embedded.h"
@@ -22,7 +23,7 @@ struct serve {
     uv_async_t log_wake;
     uv_signal_t signals[4];
     uv_timer_t tick;
-    uv_work_t load_work;
+    struct loader *loader;
     struct tzdb *zones;
     struct names *names;
     struct redis_embedded *embedded;
@@ -36,9 +37,7 @@ struct serve {
     struct worker_config config;
     uint64_t ticks;
     bool ran; /* got as far as listening */
-    bool secret_known, activating, loading, stopping;
-    struct snapshot *loaded; /* by load_work */
-    struct error load_error;
+    bool secret_known, activating, stopping;
 };
 
 /* ---- loading ---- */
@@ -60,39 +59,31 @@ static struct snapshot *load(const struct serve *s, struct error *e)
     return snapshot;
 }
 
-static void load_in_background(uv_work_t *work)
+static struct snapshot *load_in_background(void *user, struct error *e)
 {
-    struct serve *s = work->data;
-    s->loaded = load(s, &s->load_error);
+    return load(user, e);
 }
 
 static void proceed(struct serve *s);
 
-static void on_loaded(uv_work_t *work, int status)
+static void on_loaded(void *user, struct snapshot *loaded, const struct error *e)
 {
-    struct serve *s = work->data;
-    (void)status;
-    s->loading = false;
-    if (!s->loaded) {
-        logging(LEVEL_ERROR, "reload refused; the old policy keeps serving", "reason=\"%s\"",
-                s->load_error.text);
+    struct serve *s = user;
+    if (!loaded) {
+        logging(LEVEL_ERROR, "reload refused; the old policy keeps serving", "reason=\"%s\"", e->text);
         return;
     }
+    loaded->retire = loader_retire;
+    loaded->retire_user = s->loader;
     snapshot_release(&s->pending);
-    s->pending = s->loaded;
-    s->loaded = NULL;
+    s->pending = loaded;
     proceed(s);
 }
 
 static void reload(struct serve *s)
 {
-    if (s->loading || s->stopping)
-        return;
-    s->loading = true;
-    s->load_error = (struct error){0};
-    s->load_work.data = s;
-    int rc = uv_queue_work(&s->loop, &s->load_work, load_in_background, on_loaded);
-    ASSERT(rc == 0);
+    if (!s->stopping)
+        (void)loader_load(s->loader);
 }
 
 /* ---- from ready store to serving ---- */
@@ -117,7 +108,7 @@ static void on_activated(void *user, int code, const char *text)
     s->pending = NULL;
     const struct snapshot *now = worker_snapshot(s->worker);
     printf("ready policy=%s model=%s world=%s server=%s\n", now->policy->id,
-           now->binding ? binding_id(now->binding) : "none", now->world_id, s->name);
+           now->binding ? lineup_binding_id(now->binding) : "none", now->world_id, s->name);
     fflush(stdout);
 }
 
@@ -209,6 +200,7 @@ static void on_drained(void *user)
     worker_stop(s->worker);
     redis_store_free(&s->store);
     uv_close((uv_handle_t *)&s->log_wake, NULL);
+    loader_stop(s->loader);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -357,6 +349,8 @@ static int start(struct serve *s, struct error *e)
     int rc = tzdb_load(&s->zones, NULL, e);
     if (!rc)
         rc = start_log(s, e);
+    if (!rc)
+        rc = loader_new(&s->loader, &s->loop, &(struct loader_calls){load_in_background, on_loaded, s}, e);
     if (!rc && !(s->pending = load(s, e)))
         rc = e->code;
     if (!rc)
@@ -390,10 +384,13 @@ static void finish(struct serve *s)
     uv_run(&s->loop, UV_RUN_NOWAIT);
     worker_free(&s->worker);
     snapshot_release(&s->pending);
+    if (s->loader)
+        loader_stop(s->loader);
     names_free(&s->names);
     uv_walk(&s->loop, close_any, NULL);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
+    loader_free(&s->loader);
     if (s->embedded)
         redis_embedded_stop(&s->embedded);
     if (s->zones)

@@ -14,41 +14,65 @@ struct snapshot *snapshot_of_policy_take(struct policy *policy)
     return s;
 }
 
-/* binding_score, with the time that it takes. */
-static int timed_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count,
+enum { WARM_MEMORY = 64 << 20 };
+
+/* lineup_score, with the time that it takes. */
+static int timed_score(void *ctx, struct str customer, struct expr_eval *ev, const uint32_t *actions, size_t count,
                        struct arena *arena, struct model_score *out, struct error *e)
 {
     const struct snapshot *s = ctx;
     int64_t start = s->score_ns ? clock_mono_ns() : 0;
-    int rc = binding_score(s->binding, ev, actions, count, arena, out, e);
+    int rc = lineup_score(s->binding, customer, ev, actions, count, arena, out, e);
     if (s->score_ns)
         *s->score_ns += (uint64_t)(clock_mono_ns() - start);
     return rc;
 }
 
-struct snapshot *snapshot_load(const char *policy_folder, const char *bundle_folder, const struct tzdb *zones,
+static size_t uses(const void *ctx, struct str customer, struct model_use *out, size_t most)
+{
+    const struct snapshot *s = ctx;
+    return lineup_uses(s->binding, customer, out, most);
+}
+
+static bool load_models(struct snapshot *s, const char *folder, struct diags *diags)
+{
+    struct error e = {0};
+    struct arena arena;
+    size_t errors = diags->errors;
+    if (lineup_load(&s->lineup, folder, diags, &e)) {
+        if (diags->errors == errors)
+            diag_add(diags, DIAG_ERROR, folder, 0, 0, "%s", e.text);
+        return false;
+    }
+    s->binding = lineup_bind(s->lineup, s->policy, diags);
+    if (!s->binding)
+        return false;
+    arena_init(&arena, WARM_MEMORY);
+    lineup_warm(s->binding, &arena);
+    arena_free(&arena);
+    s->scorer = (struct scorer){.model_id = lineup_binding_id(s->binding),
+                                .ctx = s,
+                                .score = timed_score,
+                                .uses = lineup_has_uses(s->binding) ? uses : NULL};
+    return true;
+}
+
+struct snapshot *snapshot_load(const char *policy_folder, const char *model_folder, const struct tzdb *zones,
                                struct diags *diags)
 {
     struct policy *policy = policy_load(policy_folder, zones, diags);
     if (!policy)
         return NULL;
     struct snapshot *s = snapshot_of_policy_take(policy);
-    if (!bundle_folder)
-        return s;
-    struct error e = {0};
-    size_t errors = diags->errors;
-    if (bundle_load(&s->bundle, bundle_folder, diags, &e)) {
-        if (diags->errors == errors)
-            diag_add(diags, DIAG_ERROR, bundle_folder, 0, 0, "%s", e.text);
-    } else {
-        s->binding = binding_new(s->bundle, policy, diags);
-    }
-    if (!s->binding) {
+    if (model_folder && !load_models(s, model_folder, diags))
         snapshot_release(&s);
-        return NULL;
-    }
-    s->scorer = (struct scorer){binding_id(s->binding), s, timed_score};
     return s;
+}
+
+const struct bundle_spec *snapshot_spec(const struct snapshot *s)
+{
+    const struct bundle *b = s->lineup ? lineup_bundle(s->lineup) : NULL;
+    return b ? bundle_spec(b) : NULL;
 }
 
 struct snapshot *snapshot_hold(struct snapshot *s)
@@ -63,9 +87,18 @@ void snapshot_release(struct snapshot **s)
     *s = NULL;
     if (!gone || --gone->references > 0)
         return;
-    binding_free(&gone->binding);
-    if (gone->bundle)
-        bundle_free(&gone->bundle);
+    if (gone->retire)
+        gone->retire(gone->retire_user, gone);
+    else
+        snapshot_free(&gone);
+}
+
+void snapshot_free(struct snapshot **s)
+{
+    struct snapshot *gone = *s;
+    *s = NULL;
+    lineup_binding_free(&gone->binding);
+    lineup_free(&gone->lineup);
     policy_free(&gone->policy);
     free(gone);
 }

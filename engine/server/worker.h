@@ -23,6 +23,7 @@ enum {
     WORKER_RERUNS_MAX = 64,      /* times a call runs again because the customer changed; then ABORTED */
     WORKER_ARENA_MAX = 16 << 20, /* memory of one call */
     WORKER_TURN_BUCKETS = 4096,
+    WORKER_SHADOWS_MAX = 16, /* that are counted */
     WORKER_TIME_DEFAULT_MS = 2000 /* a call without a deadline */
 };
 #define WORKER_RECORD_TTL_MS INT64_C(86400000) /* how long a recorded decision answers repeats */
@@ -59,11 +60,20 @@ struct worker_config {
     uint8_t secret[STORE_SECRET_BYTES];
 };
 
+/* What a shadow model of the line-up would have done. */
+struct shadow_stats {
+    char id[ID128_TEXT], name[64];        /* of its bundle */
+    uint64_t decisions, differ, failed;   /* differ: another best action, or silence instead of one */
+    uint64_t candidates;
+    double sum_abs;                       /* of differences of propensities */
+};
+
 struct worker_stats {
     uint64_t ops[OP_KIND_COUNT], failed[OP_KIND_COUNT];
     uint64_t decisions_ok, chosen, suppressed[16]; /* by enum suppression_cause */
     uint64_t repeated, reruns, conflicts, uncertain, unlogged;
     uint64_t score_ns; /* spent in the model */
+    struct shadow_stats shadows[WORKER_SHADOWS_MAX];
     /* Decisions that were OK, from submit to done: those that only read, and those that wrote (a contact, signals) and so
      * waited for the store's compare-and-set and the log's disk. */
     struct hist *reads_ns, *writes_ns;

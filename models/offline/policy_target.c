@@ -81,7 +81,7 @@ int policy_target_expect(struct policy_target *t, const struct eval_rows *r, con
                          double *out, struct arena *arena, struct error *e)
 {
     size_t count = t->policy->action_count;
-    int rc = t->scorer->score(t->scorer->ctx, d->ev, t->all, count, arena, t->scores, e);
+    int rc = t->scorer->score(t->scorer->ctx, d->input->request->customer, d->ev, t->all, count, arena, t->scores, e);
     for (size_t i = 0; i < r->action_count; i++)
         out[i] = 0;
     for (size_t i = 0; i < count && !rc; i++) {

@@ -86,14 +86,17 @@ static int load_model(struct replay_setup *s, const char *log, struct diags *d, 
     char path[PATH_BYTES];
     int rc = find(log, "model", s->model_id, path, e);
     if (!rc)
-        rc = bundle_load(&s->bundle, path, d, e);
+        rc = lineup_load(&s->lineup, path, d, e);
     if (rc)
         return rc;
-    s->binding = binding_new(s->bundle, s->policy, d);
+    s->binding = lineup_bind(s->lineup, s->policy, d);
     if (!s->binding)
         return first_finding(d, "model", path, e);
-    s->scorer = (struct scorer){binding_id(s->binding), s->binding, binding_score};
-    return same_id("model", s->model_id, binding_id(s->binding), e);
+    s->scorer = (struct scorer){.model_id = lineup_binding_id(s->binding),
+                                .ctx = s->binding,
+                                .score = lineup_score,
+                                .uses = lineup_has_uses(s->binding) ? lineup_uses : NULL};
+    return same_id("model", s->model_id, lineup_binding_id(s->binding), e);
 }
 
 void replay_setup_load(struct replay_setup *s, const char *log, const struct names *names)
@@ -114,8 +117,8 @@ void replay_setup_load(struct replay_setup *s, const char *log, const struct nam
 
 void replay_setup_free(struct replay_setup *s)
 {
-    binding_free(&s->binding);
-    bundle_free(&s->bundle);
+    lineup_binding_free(&s->binding);
+    lineup_free(&s->lineup);
     policy_free(&s->policy);
     tzdb_free(&s->zones);
 }

@@ -3,7 +3,7 @@
 #ifndef TACT_OFFLINE_REPLAY_SETUP_H
 #define TACT_OFFLINE_REPLAY_SETUP_H
 #include "decide/decide.h"
-#include "models/binding.h"
+#include "models/lineup_binding.h"
 
 enum { SETUP_ID_MAX = 65 };
 
@@ -11,8 +11,8 @@ struct replay_setup {
     char policy_id[SETUP_ID_MAX], model_id[SETUP_ID_MAX], world_id[SETUP_ID_MAX]; /* model: "" for none */
     struct tzdb *zones;
     struct policy *policy; /* bound to the log's dictionary */
-    struct bundle *bundle;
-    struct binding *binding;
+    struct lineup *lineup;
+    struct lineup_binding *binding;
     struct scorer scorer; /* when there is a binding */
     uint64_t used;        /* for the cache: larger is later */
     struct error why;     /* code 0: loaded; else why it could not be */

@@ -170,7 +170,7 @@ static void a_bundle_allocates_nothing_either(void **state)
     struct binding *binding = binding_new(bundle, f->policy, &d);
     assert_non_null(binding);
     assert_int_equal(d.count, 0);
-    const struct scorer scorer = {binding_id(binding), binding, binding_score};
+    const struct scorer scorer = {.model_id = binding_id(binding), .ctx = binding, .score = binding_score};
     assert_int_equal(calls_of(f, &scorer, NOW, false), 0);
     happen(f, "buy", "price", value_double(12.5), NOW - 20 * MINUTE);
     assert_int_equal(calls_of(f, &scorer, NOW, true), 0); /* scored to say what is withheld */

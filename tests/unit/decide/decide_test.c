@@ -361,9 +361,10 @@ struct fake_scorer {
     int rc;
 };
 
-static int fake_score(void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count,
+static int fake_score(void *ctx, struct str customer, struct expr_eval *ev, const uint32_t *actions, size_t count,
                       struct arena *arena, struct model_score *out, struct error *e)
 {
+    (void)customer;
     struct fake_scorer *s = ctx;
     (void)ev;
     (void)arena;
@@ -379,7 +380,7 @@ static void scorers(void **state)
     use_policy(f, BRAND CHANNELS "actions:\n" ACTION("b", "starting_propensity: 0.1")
                       ACTION("a", "starting_propensity: 0.2"));
     struct fake_scorer fake = {.propensity = 0.8};
-    struct scorer scorer = {"model", &fake, fake_score};
+    struct scorer scorer = {.model_id = "model", .ctx = &fake, .score = fake_score};
     struct decide_input in = input_of(f);
     struct decision d;
     struct error e = {0};

@@ -63,7 +63,7 @@ static void load_bundle(struct fixture *f, struct bound *b, const struct bundle_
         fail_msg("%s", e.text);
     b->binding = binding_new(b->bundle, f->policy, &b->diags);
     if (b->binding)
-        b->scorer = (struct scorer){binding_id(b->binding), b->binding, binding_score};
+        b->scorer = (struct scorer){.model_id = binding_id(b->binding), .ctx = b->binding, .score = binding_score};
 }
 
 static void unload(struct bound *b)

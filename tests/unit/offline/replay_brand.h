@@ -306,7 +306,7 @@ static inline struct str decide_now(struct brand *b, const struct wanted *w, str
     struct decision d;
     struct str out = {0};
     const struct policy *p = b->policies[w->policy];
-    struct scorer scorer = {binding_id(b->bindings[w->policy]), b->bindings[w->policy], binding_score};
+    struct scorer scorer = {.model_id = binding_id(b->bindings[w->policy]), .ctx = b->bindings[w->policy], .score = binding_score};
     Tact__V1__DecideRequest *m =
         tact__v1__decide_request__unpack(NULL, request.n, (const uint8_t *)request.p);
     struct decide_input in = {.policy = p,

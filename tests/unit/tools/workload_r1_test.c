@@ -383,7 +383,7 @@ static void test_propensities(void **state)
     struct binding *binding = binding_new(bundle, policy, &diags);
     diags_print(&diags, stderr);
     assert_non_null(binding);
-    const struct scorer scorer = {binding_id(binding), binding, binding_score};
+    const struct scorer scorer = {.model_id = binding_id(binding), .ctx = binding, .score = binding_score};
     struct sums s = decide_all("full/requests.jsonl", &scorer);
     print_message("propensities from %.4f to %.4f\n", s.low, s.high);
     assert_true(s.low >= 0.01 && s.low < 0.03 && s.high <= 0.3 && s.high > 0.15);

@@ -1,0 +1,79 @@
+/* Shadows; see shadows.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "server/shadows.h"
+#include "decide/shadow.h"
+
+struct shadow_of {
+    const struct lineup_binding *binding;
+    size_t at;
+};
+
+static int score(const void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count, struct arena *arena,
+                 struct model_score *out, struct error *e)
+{
+    const struct shadow_of *s = ctx;
+    return lineup_shadow_score(s->binding, s->at, ev, actions, count, arena, out, e);
+}
+
+/* The counts of a shadow, by its bundle; NULL when there are too many of them. */
+static struct shadow_stats *stats_of(struct worker *w, const struct lineup_shadow *s)
+{
+    struct worker_stats *stats = worker_stats_of(w);
+    for (size_t i = 0; i < WORKER_SHADOWS_MAX; i++) {
+        struct shadow_stats *c = &stats->shadows[i];
+        if (!c->id[0]) {
+            snprintf(c->id, sizeof c->id, "%s", s->bundle_id);
+            snprintf(c->name, sizeof c->name, "%.*s", STR_ARG(s->bundle));
+        }
+        if (strcmp(c->id, s->bundle_id) == 0)
+            return c;
+    }
+    return NULL;
+}
+
+static char *text(struct op *op, struct str s)
+{
+    char *p = (char *)arena_str(&op->arena, s).p;
+    return p ? p : (char *)"";
+}
+
+static bool fill(struct op *op, const struct lineup_binding *b, size_t at, Tact__V1__ShadowRecord *m)
+{
+    struct lineup_shadow s = lineup_shadow(b, at);
+    struct shadow_stats *stats = stats_of(op->worker, &s);
+    struct shadow_result r;
+    struct error e = {0};
+    int rc = shadow_compare(&op->decide.decision, score, &(struct shadow_of){b, at}, &op->arena, &r, &e);
+    if (stats) {
+        stats->failed += rc != 0;
+        stats->decisions += rc == 0;
+        stats->differ += rc == 0 && r.differs;
+        stats->candidates += rc == 0 ? r.candidates : 0;
+        stats->sum_abs += rc == 0 ? r.sum_abs : 0;
+    }
+    if (rc)
+        return false;
+    tact__v1__shadow_record__init(m);
+    m->entry = text(op, s.entry);
+    m->bundle = text(op, s.bundle);
+    m->bundle_id = (char *)s.bundle_id;
+    m->candidates = r.candidates;
+    m->mean_abs_difference = r.candidates ? r.sum_abs / r.candidates : 0;
+    m->best_action_id = r.best < 0 ? (char *)"" : text(op, op->snapshot->policy->actions[r.best].word.name);
+    m->differs = r.differs;
+    return true;
+}
+
+void shadows_record(struct op *op, Tact__V1__DecisionRecord *m)
+{
+    const struct lineup_binding *b = op->snapshot->binding;
+    size_t count = b ? lineup_shadow_count(b) : 0;
+    if (!count)
+        return;
+    Tact__V1__ShadowRecord *bodies = arena_alloc(&op->arena, count * sizeof *bodies);
+    m->shadows = arena_alloc(&op->arena, count * sizeof *m->shadows);
+    for (size_t i = 0; bodies && m->shadows && i < count; i++) {
+        m->shadows[m->n_shadows] = &bodies[m->n_shadows];
+        m->n_shadows += fill(op, b, i, m->shadows[m->n_shadows]);
+    }
+}
