@@ -12,7 +12,7 @@
  *   bench_blast --server HOST:PORT --calls FILE --once                                          each call once
  *   bench_blast --server HOST:PORT --hello …                                                    the reference's call
  *
- * Prints "blast ok=N failed=N seconds=S rate=R p50_us=… p99_us=… cpu=…"; exits 1 when a call failed, after the first
+ * Prints "blast ok=N failed=N seconds=S rate=R p50_us=… p99_us=… p999_us=… cpu=…"; exits 1 when a call failed, after the first
  * failure's text on stderr. FILE: tools/workload.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
@@ -573,10 +573,11 @@ static int blast(struct blast *b, const struct options *o, struct arena *arena)
     if (rc)
         return rc;
     printf("blast ok=%" PRIu64 " failed=%" PRIu64
-           " seconds=%.3f rate=%.0f p50_us=%.1f p99_us=%.1f cpu=%.3f\n",
+           " seconds=%.3f rate=%.0f p50_us=%.1f p99_us=%.1f p999_us=%.1f cpu=%.3f\n",
            b->ok, b->failed, seconds, (double)b->ok / seconds,
            (double)hist_percentile(&b->latency_ns, 0.5) / 1000,
-           (double)hist_percentile(&b->latency_ns, 0.99) / 1000, (cpu_seconds() - cpu) / seconds);
+           (double)hist_percentile(&b->latency_ns, 0.99) / 1000,
+           (double)hist_percentile(&b->latency_ns, 0.999) / 1000, (cpu_seconds() - cpu) / seconds);
     return 0;
 }
 

@@ -17,10 +17,10 @@ struct loader {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct snapshot *retired; /* linked by retire_next */
-    bool wanted, loading, stopping, running;
-    struct snapshot *loaded; /* waits for the loop */
+    bool wanted, stopping, running;
+    bool finished; /* loaded and error wait for the loop */
+    struct snapshot *loaded;
     struct error error;
-    bool finished;
 };
 
 /* Linux keeps a nice value for each thread. */
@@ -45,12 +45,20 @@ static void free_all(struct snapshot *list)
 #endif
 }
 
+static void retire(struct loader *l, struct snapshot *s)
+{
+    s->retire_next = l->retired;
+    l->retired = s;
+}
+
 static void load_once(struct loader *l)
 {
     struct error e = {0};
     pthread_mutex_unlock(&l->lock);
     struct snapshot *s = l->calls.load(l->calls.user, &e);
     pthread_mutex_lock(&l->lock);
+    if (l->loaded) /* the loop has not come for it yet: this one is newer */
+        retire(l, l->loaded);
     l->loaded = s;
     l->error = e;
     l->finished = true;
@@ -91,8 +99,6 @@ static void on_done(uv_async_t *async)
     struct error e = l->error;
     l->finished = false;
     l->loaded = NULL;
-    if (finished)
-        l->loading = false;
     pthread_mutex_unlock(&l->lock);
     if (finished)
         l->calls.loaded(l->calls.user, s, &e);
@@ -115,16 +121,12 @@ int loader_new(struct loader **out, uv_loop_t *loop, const struct loader_calls *
     return l->running ? 0 : error_set(e, ERR_IO, "no thread for loading");
 }
 
-bool loader_load(struct loader *l)
+void loader_load(struct loader *l)
 {
     pthread_mutex_lock(&l->lock);
-    bool start = !l->loading && !l->stopping;
-    if (start) {
-        l->loading = l->wanted = true;
-        pthread_cond_signal(&l->wake);
-    }
+    l->wanted = !l->stopping;
+    pthread_cond_signal(&l->wake);
     pthread_mutex_unlock(&l->lock);
-    return start;
 }
 
 void loader_retire(void *user, struct snapshot *s)
@@ -133,8 +135,7 @@ void loader_retire(void *user, struct snapshot *s)
     pthread_mutex_lock(&l->lock);
     bool late = l->stopping;
     if (!late) {
-        s->retire_next = l->retired;
-        l->retired = s;
+        retire(l, s);
         pthread_cond_signal(&l->wake);
     }
     pthread_mutex_unlock(&l->lock);
@@ -146,6 +147,7 @@ void loader_stop(struct loader *l)
 {
     pthread_mutex_lock(&l->lock);
     l->stopping = true;
+    l->wanted = false;
     pthread_cond_signal(&l->wake);
     pthread_mutex_unlock(&l->lock);
     if (l->running)

@@ -1,5 +1,5 @@
 /* Loading and freeing snapshots beside the loop: a thread of its own that yields to it (nice 15: where both want one core it gets a
- * thirtieth), so that a policy or a model of any size can be loaded, proved and compiled while decisions go on. One load at a time; retired snapshots are freed there too, since freeing a large model takes milliseconds.
+ * thirtieth), so that a policy or a model of any size can be loaded, proved and compiled while decisions go on. One load at a time: what is asked for meanwhile is loaded after it, once, however often it was asked for. Retired snapshots are freed there too, since freeing a large model takes milliseconds.
  *
  *   loader_load --thread--> load(user) --loop--> loaded(user, result)
  *   loader_retire (any thread) --thread--> snapshot_free
@@ -20,8 +20,8 @@ struct loader_calls {
 };
 
 int loader_new(struct loader **out, uv_loop_t *loop, const struct loader_calls *calls, struct error *e) MUST_CHECK;
-/* Starts a load; false while one is under way. */
-bool loader_load(struct loader *l);
+/* Asks for a load. */
+void loader_load(struct loader *l);
 /* Frees s on the thread; a struct snapshot's retire. user: struct loader. */
 void loader_retire(void *user, struct snapshot *s);
 /* Waits for the thread, which finishes a load under way (its result is freed) and frees what was retired. The loop must run once

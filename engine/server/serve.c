@@ -83,7 +83,7 @@ static void on_loaded(void *user, struct snapshot *loaded, const struct error *e
 static void reload(struct serve *s)
 {
     if (!s->stopping)
-        (void)loader_load(s->loader);
+        loader_load(s->loader);
 }
 
 /* ---- from ready store to serving ---- */

@@ -180,7 +180,8 @@ struct trial {
 /* What is awkward: values that nodes compare with and their neighbours, categories, what is no number. */
 static float draw_value(struct trial *t, size_t feature)
 {
-    static const float odd[] = {NAN, INFINITY, -INFINITY, -0.0f, 0, -1, 2.7f, -0.5f, 16777215, 16777216, 3e38f, 1e-40f, 4294967296.0f};
+    static const float odd[] = {NAN,   INFINITY, -INFINITY, -0.0f, 0,      -1,          2.7f,
+                                -0.5f, 16777215, 16777216,  3e38f, 1e-40f, 4294967296.0f};
     const struct model *m = t->m;
     uint64_t kind = rng_below(&t->rng, 8);
     if (kind < 2)

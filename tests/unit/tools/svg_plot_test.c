@@ -91,8 +91,8 @@ static void test_log_axes(void **state)
     (void)state;
     const double x[] = {1, 10, 1000}, y[] = {0.5, 50, 50000};
     const struct svg_series s = {.name = "s", .x = x, .y = y, .n = 3, .dots = true};
-    char *text =
-        drawn(&(struct svg_plot){.title = "t", .x_label = "x", .y_label = "y", .series = &s, .count = 1, .log_x = true, .log_y = true});
+    char *text = drawn(&(struct svg_plot){
+        .title = "t", .x_label = "x", .y_label = "y", .series = &s, .count = 1, .log_x = true, .log_y = true});
     double at[3][2];
     const char *from = text;
     for (int i = 0; i < 3; i++) {
