@@ -635,11 +635,14 @@ bool doc_wholes(const struct doc_value *array, int32_t low, int32_t high, int32_
     size_t n = array->count;
     bool ok = true;
     if (array->kind == DOC_NUMBERS && array->packed == 'l') {
+        int32_t least = INT32_MAX, most = INT32_MIN;
         for (size_t i = 0; i < n; i++) {
-            out[i] = (int32_t)big_endian((const char *)array->raw + 4 * i);
-            ok &= out[i] >= low && out[i] <= high;
+            int32_t v = (int32_t)big_endian((const char *)array->raw + 4 * i);
+            out[i] = v;
+            least = v < least ? v : least;
+            most = v > most ? v : most;
         }
-        return ok;
+        return n == 0 || (least >= low && most <= high);
     }
     for (size_t i = 0; i < n && ok; i++) {
         double v;

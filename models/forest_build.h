@@ -4,7 +4,7 @@
 #define TACT_MODELS_FOREST_BUILD_H
 #include "models/forest_inner.h"
 
-enum { NO_INDEX = -1 };
+enum { NO_INDEX = -1, COLUMN_SLOTS = 512 };
 
 /* An array that doubles. */
 struct forest_list {
@@ -22,7 +22,7 @@ enum node_kind { NODE_NONE, NODE_THRESHOLD, NODE_SET };
 /* A tile of the group that is being filled: what its nodes compare, until the group's ranks are known. */
 struct draft {
     uint32_t tile;
-    float threshold[TILE_NODES];
+    uint8_t threshold[TILE_NODES]; /* number in its column */
     uint8_t kind[TILE_NODES];
 };
 
@@ -30,7 +30,9 @@ struct column_draft {
     uint32_t feature;
     int32_t set;
     uint32_t count;
-    float thresholds[COLUMN_THRESHOLDS + 1];
+    float thresholds[COLUMN_THRESHOLDS + 1]; /* by number; in order once the group is closed */
+    uint8_t slots[COLUMN_SLOTS];             /* hashed: number + 1 */
+    uint8_t rank_of[COLUMN_THRESHOLDS + 1];  /* by number */
 };
 
 struct builder {

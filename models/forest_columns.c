@@ -25,33 +25,62 @@ static int32_t add_column(struct builder *b, uint32_t feature, int32_t set)
     c->feature = feature;
     c->set = set;
     c->count = 0;
+    memset(c->slots, 0, sizeof c->slots);
     if (set < 0)
         b->column_of[feature] = at;
     return at;
 }
 
-/* The first threshold that is not below t. */
-static uint32_t threshold_place(const struct column_draft *c, float t)
+/* A threshold's number in its column, by order of coming. */
+static uint8_t add_threshold(struct column_draft *c, float t)
 {
-    uint32_t low = 0, high = c->count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (c->thresholds[middle] < t)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    uint32_t bits;
+    float plain = t + 0.0f; /* -0 is 0 */
+    memcpy(&bits, &plain, sizeof bits);
+    uint32_t at = bits * 0x9E3779B1u >> 23;
+    for (; c->slots[at]; at = (at + 1) % COLUMN_SLOTS)
+        if (c->thresholds[c->slots[at] - 1] == t)
+            return (uint8_t)(c->slots[at] - 1);
+    c->thresholds[c->count] = plain;
+    c->slots[at] = (uint8_t)++c->count;
+    return (uint8_t)(c->count - 1);
 }
 
-static void add_threshold(struct column_draft *c, float t)
+/* Whole numbers in the order of floats. */
+static uint32_t sort_key(float t)
 {
-    uint32_t at = threshold_place(c, t);
-    if (at < c->count && c->thresholds[at] == t)
-        return;
-    memmove(&c->thresholds[at + 1], &c->thresholds[at], (c->count - at) * sizeof t);
-    c->thresholds[at] = t;
-    c->count++;
+    uint32_t bits;
+    memcpy(&bits, &t, sizeof bits);
+    return bits ^ (bits >> 31 ? UINT32_MAX : UINT32_C(1) << 31);
+}
+
+/* Puts the thresholds in order, byte by byte from the lowest (there are too few for anything to be faster, and no comparison that the
+ * processor could foresee); each one's place goes to rank_of, by its number. */
+static void sort_column(struct column_draft *c)
+{
+    uint8_t order[2][COLUMN_THRESHOLDS + 1];
+    uint32_t keys[COLUMN_THRESHOLDS + 1], n = c->count;
+    float sorted[COLUMN_THRESHOLDS + 1];
+    for (uint32_t i = 0; i < n; i++) {
+        keys[i] = sort_key(c->thresholds[i]);
+        order[0][i] = (uint8_t)i;
+    }
+    for (int byte = 0; byte < 4; byte++) {
+        const uint8_t *from = order[byte % 2];
+        uint8_t *to = order[1 - byte % 2];
+        uint32_t starts[257] = {0};
+        for (uint32_t i = 0; i < n; i++)
+            starts[(keys[i] >> 8 * byte & 0xFF) + 1]++;
+        for (int k = 0; k < 256; k++)
+            starts[k + 1] += starts[k];
+        for (uint32_t i = 0; i < n; i++)
+            to[starts[keys[from[i]] >> 8 * byte & 0xFF]++] = from[i];
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        c->rank_of[order[0][i]] = (uint8_t)i;
+        sorted[i] = c->thresholds[order[0][i]];
+    }
+    memcpy(c->thresholds, sorted, n * sizeof *sorted);
 }
 
 /* A column as the kernels look at it. */
@@ -77,6 +106,8 @@ static void write_column(struct builder *b, const struct column_draft *d)
 void forest_group_close(struct builder *b)
 {
     struct forest_tile *tiles = b->tiles.p;
+    for (size_t i = 0; i < b->column_count; i++)
+        sort_column(&b->column[i]);
     for (size_t i = 0; i < b->drafts.n; i++) {
         const struct draft *d = (const struct draft *)b->drafts.p + i;
         struct forest_tile *t = &tiles[d->tile];
@@ -84,7 +115,7 @@ void forest_group_close(struct builder *b)
             uint8_t column = t->column[k] & (COLUMN_RIGHT - 1), right = t->column[k] >> 7;
             if (d->kind[k] == NODE_NONE)
                 continue;
-            uint32_t at = d->kind[k] == NODE_SET ? 0 : threshold_place(&b->column[column], d->threshold[k]);
+            uint32_t at = d->kind[k] == NODE_SET ? 0 : b->column[column].rank_of[d->threshold[k]];
             t->least[k] = (uint8_t)(at + 2 - right);
         }
     }
@@ -118,7 +149,6 @@ bool forest_group_takes(const struct builder *b, const struct model_node *const 
     return b->column_count + fresh <= COLUMN_NONE;
 }
 
-
 void forest_group_add(struct builder *b, uint32_t tile, const struct model_node *const *nodes)
 {
     struct draft *d = forest_list_add(b, &b->drafts, 1);
@@ -137,8 +167,7 @@ void forest_group_add(struct builder *b, uint32_t tile, const struct model_node 
         int32_t column = add_column(b, n->feature, set);
         t->column[k] = (uint8_t)(column | (n->default_left ? 0 : COLUMN_RIGHT));
         d->kind[k] = set >= 0 ? NODE_SET : NODE_THRESHOLD;
-        d->threshold[k] = n->value;
         if (set < 0)
-            add_threshold(&b->column[column], n->value);
+            d->threshold[k] = add_threshold(&b->column[column], n->value);
     }
 }

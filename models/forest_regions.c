@@ -19,7 +19,8 @@ static uint64_t chain_hash(const struct builder *b, uint32_t i)
     return hash64(key, sizeof key);
 }
 
-uint32_t forest_condition(struct builder *b, uint32_t open)
+/* The first open node of the action with the same condition. */
+static uint32_t condition_of(struct builder *b, uint32_t open)
 {
     const struct forest_open *all = b->open.p, *o = &all[open];
     if (!forest_table_room(b, &b->conditions, condition_hash))
@@ -36,20 +37,22 @@ uint32_t forest_condition(struct builder *b, uint32_t open)
     return open;
 }
 
+/* A chain of one condition stands in many trees; longer ones seldom come twice, and are not looked for. */
 uint32_t forest_region_of(struct builder *b, uint32_t parent, uint32_t open, bool right)
 {
-    if (!forest_table_room(b, &b->known, chain_hash))
-        return 0;
-    struct forest_region r = {parent, open, right};
     struct forest_region *fresh = forest_list_add(b, &b->chains, 1);
-    if (!fresh)
+    if (!fresh || !forest_table_room(b, &b->known, chain_hash))
         return 0;
-    *fresh = r;
     uint32_t index = (uint32_t)b->chains.n - 1, *table = b->known.p;
+    if (parent != 0) {
+        *fresh = (struct forest_region){parent, open, right};
+        return index;
+    }
+    *fresh = (struct forest_region){parent, condition_of(b, open), right};
     size_t at = forest_slot(chain_hash(b, index), b->known.capacity);
     for (; table[at]; at = forest_slot(at + 1, b->known.capacity)) {
         const struct forest_region *x = (const struct forest_region *)b->chains.p + (table[at] - 1);
-        if (x->parent == parent && x->open == open && x->right == right) {
+        if (x->parent == 0 && x->open == fresh->open && x->right == right) {
             b->chains.n--;
             return table[at] - 1;
         }

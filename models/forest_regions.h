@@ -6,8 +6,6 @@
 
 /* The index of a new open node. */
 uint32_t forest_add_open(struct builder *b, const struct model_node *n, enum forest_role role);
-/* The first open node of the action with the same condition. */
-uint32_t forest_condition(struct builder *b, uint32_t open);
 /* The region of those in parent that go that way at an open node of the action. */
 uint32_t forest_region_of(struct builder *b, uint32_t parent, uint32_t open, bool right);
 

@@ -34,35 +34,10 @@ static struct cut cut_tile(const struct model_tree *tree, uint32_t node, int lev
     return c;
 }
 
-/* The nodes of a tree that would be roots of tiles, if the root's has so many levels: their number. Marks is scratch. */
-static size_t count_tiles(const struct model_tree *tree, int levels, uint32_t *queue)
+/* How many levels the root's tile gets: so many that those below it, of a tree that is full, have all of theirs. */
+static int root_levels(const struct model_tree *tree)
 {
-    size_t head = 0, tail = 1;
-    queue[0] = 0;
-    for (int first = levels; head < tail; first = TILE_LEVELS) {
-        struct cut c = cut_tile(tree, queue[head++], first);
-        for (int i = 0; i < TILE_EXITS; i++)
-            if (c.exits[i] >= 0 && tree->nodes[c.exits[i]].left >= 0)
-                queue[tail++] = (uint32_t)c.exits[i];
-    }
-    return tail;
-}
-
-/* How many levels the root's tile gets, so that the tree has the fewest tiles. */
-static int root_levels(const struct model_tree *tree, uint32_t *queue)
-{
-    int best = TILE_LEVELS;
-    if (tree->depth <= TILE_LEVELS)
-        return best;
-    size_t fewest = SIZE_MAX;
-    for (int levels = TILE_LEVELS; levels > 0; levels--) {
-        size_t n = count_tiles(tree, levels, queue);
-        if (n < fewest) {
-            fewest = n;
-            best = levels;
-        }
-    }
-    return best;
+    return tree->depth <= TILE_LEVELS ? TILE_LEVELS : (int)(tree->depth - 1) % TILE_LEVELS + 1;
 }
 
 /* The regions of the exits, and the open nodes in order of their bits. */
@@ -81,14 +56,21 @@ static void open_nodes(struct builder *b, const struct cut *c, struct forest_til
     }
 }
 
-static uint32_t exit_region(struct builder *b, uint64_t actions, const uint32_t *node_open, uint32_t path, uint32_t region)
+/* The regions of all exits, from the tile's down: at a node of the action they part. */
+static void exit_regions(struct builder *b, const struct cut *c, uint64_t actions, const uint32_t *node_open, uint32_t region,
+                         uint32_t *out)
 {
-    for (int level = 0; level < TILE_LEVELS; level++) {
-        uint32_t node = (1u << level) - 1 + (path & ((1u << level) - 1));
-        if (actions >> node & 1)
-            region = forest_region_of(b, region, forest_condition(b, node_open[node]), path >> level & 1);
-    }
-    return region;
+    uint32_t at[TILE_NODES + TILE_EXITS];
+    at[0] = region;
+    for (uint32_t level = 0; level < TILE_LEVELS; level++)
+        for (uint32_t path = 0; path < 1u << level; path++) {
+            uint32_t first = (1u << level) - 1, node = first + path, left = (2u << level) - 1 + path;
+            bool open = actions >> node & 1;
+            at[left] = open ? forest_region_of(b, at[node], node_open[node], false) : at[node];
+            at[left + (1u << level)] = open ? forest_region_of(b, at[node], node_open[node], true) : at[node];
+        }
+    for (uint32_t i = 0; i < TILE_EXITS; i++)
+        out[i] = c->exits[i] < 0 ? 0 : at[TILE_NODES - 1 + i];
 }
 
 /* What is open is no column's. */
@@ -122,11 +104,12 @@ static void add_tile(struct builder *b, uint32_t number, const struct pending *p
     if (!b->failed)
         write_nodes(b, &c, *varies, tile);
     info->first_child = b->roots + (uint32_t)b->pending.n;
+    if (!b->failed)
+        exit_regions(b, &c, *varies & ~info->pairs, node_open, p->region, regions);
     for (uint32_t i = 0; i < TILE_EXITS && !b->failed; i++) {
         if (c.exits[i] < 0)
             continue;
         const struct model_node *n = &tree->nodes[c.exits[i]];
-        regions[i] = exit_region(b, *varies & ~info->pairs, node_open, i, p->region);
         values[i] = n->left < 0 ? forest_leaf_value(b, tree, n) : -0.0f;
         if (n->left < 0)
             continue;
@@ -169,19 +152,15 @@ static bool small_enough(const struct builder *b, size_t memory_max)
 
 static bool build_tiles(struct builder *b, const struct root *roots, size_t n, size_t memory_max)
 {
-    uint32_t most = 1;
-    for (size_t t = 0; t < b->m->tree_count; t++)
-        most = b->m->trees[t].count > most ? b->m->trees[t].count : most;
-    uint32_t *queue = malloc(most * sizeof *queue), *tiles = calloc(n + 1, sizeof *tiles);
-    uint32_t *open = calloc(n + 1, sizeof *open);
-    bool ok = queue && tiles && open;
+    uint32_t *tiles = calloc(n + 1, sizeof *tiles), *open = calloc(n + 1, sizeof *open);
+    bool ok = tiles && open;
     b->failed |= !ok;
     b->roots = (uint32_t)n;
     for (uint32_t i = 0; i < n && ok; i++) {
         const struct model_tree *t = &b->m->trees[roots[i].tree];
         b->vector_output = roots[i].output;
         uint32_t before = (uint32_t)b->open.n;
-        add_tile(b, roots[i].tree, &(struct pending){.root = i}, root_levels(t, queue));
+        add_tile(b, roots[i].tree, &(struct pending){.root = i}, root_levels(t));
         open[i] = (uint32_t)b->open.n - before;
         if (t->leaves > b->f->tree_leaves_max)
             b->f->tree_leaves_max = t->leaves;
@@ -202,7 +181,6 @@ static bool build_tiles(struct builder *b, const struct root *roots, size_t n, s
     }
     if (ok)
         forest_group_close(b);
-    free(queue);
     free(tiles);
     free(open);
     return ok;
