@@ -75,11 +75,14 @@ class Served:
             return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
+def blast(served, args, connections, streams):
+    return workload.pinned(workload.LOAD_CORE, [os.path.join(BUILD, "bench_blast"), "--server", served.address, "--connections",
+                                                str(connections), "--streams", str(streams)] + args, stdout=subprocess.PIPE, text=True)
+
+
 def run(served, calls, connections, streams, swaps):
     """p99.9 of one run in which so many swaps are spread over its time."""
-    p = workload.pinned(workload.LOAD_CORE, [os.path.join(BUILD, "bench_blast"), "--server", served.address, "--calls", calls,
-                                             "--connections", str(connections), "--streams", str(streams), "--seconds",
-                                             str(SECONDS)], stdout=subprocess.PIPE, text=True)
+    p = blast(served, ["--calls", calls, "--seconds", str(SECONDS)], connections, streams)
     began = time.monotonic()
     for i in range(swaps):
         time.sleep(max(0, began + (i + 0.5) * (SECONDS / (swaps + 1)) - time.monotonic()))
@@ -93,13 +96,13 @@ def run(served, calls, connections, streams, swaps):
 def main():
     workload.interruptible()
     r1 = workload.r1(BUILD, CUSTOMERS, REQUESTS)
-    calls = os.path.join(r1, "requests_full.jsonl")
+    calls = workload.requests_file(r1, "full")
     work = tempfile.mkdtemp(prefix="tact-swap-")
     try:
         bundles(work, r1)
         turn(work, "one")
         served = Served(work, r1)
-        workload.write_customers(BUILD, served.address, r1)
+        blast(served, ["--calls", os.path.join(r1, "customers.jsonl"), "--once"], 8, 32).communicate(timeout=600)
         for connections, streams in ((1, 1), (8, 8)):
             run(served, calls, connections, streams, 2)
             first, ratios, quiet, swapped, ok, failed, swaps = served.rss_kb(), [], [], [], 0, 0, 0

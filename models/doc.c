@@ -644,6 +644,13 @@ bool doc_wholes(const struct doc_value *array, int32_t low, int32_t high, int32_
         }
         return n == 0 || (least >= low && most <= high);
     }
+    if (array->kind == DOC_NUMBERS && array->packed == 'U') {
+        for (size_t i = 0; i < n; i++) {
+            out[i] = ((const uint8_t *)array->raw)[i];
+            ok &= out[i] >= low && out[i] <= high;
+        }
+        return ok;
+    }
     for (size_t i = 0; i < n && ok; i++) {
         double v;
         ok = doc_number_at(array, i, &v) && v >= (double)low && v <= (double)high && v == floor(v);

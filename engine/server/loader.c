@@ -1,8 +1,8 @@
 /* The loading thread; see loader.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/loader.h"
-#include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -13,36 +13,35 @@ enum { NICE = 15 };
 struct loader {
     struct loader_calls calls;
     uv_async_t done;
+    bool started; /* thread is to be joined */
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
+    pthread_mutex_t lock; /* of all below */
+    bool busy;
+    bool working;         /* the thread looks for work before it ends */
     struct snapshot *retired; /* linked by retire_next */
-    bool wanted, stopping, running;
+    bool wanted, stopping;
     bool finished; /* loaded and error wait for the loop */
     struct snapshot *loaded;
     struct error error;
 };
 
-/* Linux keeps a nice value for each thread. */
-static void yield_to_others(void)
+/* Linux keeps the scheduling of each thread. */
+static void yield_to_others(bool busy)
 {
 #ifdef __linux__
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+    struct sched_param none = {0};
+    if (busy || pthread_setschedparam(pthread_self(), SCHED_IDLE, &none))
+        (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 #endif
 }
 
 static void free_all(struct snapshot *list)
 {
-    bool any = list != NULL;
     while (list) {
         struct snapshot *next = list->retire_next;
         snapshot_free(&list);
         list = next;
     }
-#ifdef __GLIBC__
-    if (any)
-        malloc_trim(0); /* back to the system, so that many reloads do not add up */
-#endif
 }
 
 static void retire(struct loader *l, struct snapshot *s)
@@ -65,29 +64,43 @@ static void load_once(struct loader *l)
     uv_async_send(&l->done);
 }
 
+/* Until there is nothing left to do. */
 static void *run(void *arg)
 {
     struct loader *l = arg;
-    yield_to_others();
     pthread_mutex_lock(&l->lock);
-    for (;;) {
+    yield_to_others(l->busy);
+    while (l->retired || l->wanted) {
         struct snapshot *gone = l->retired;
         l->retired = NULL;
         if (gone) {
             pthread_mutex_unlock(&l->lock);
             free_all(gone);
             pthread_mutex_lock(&l->lock);
-        } else if (l->wanted) {
+        } else {
             l->wanted = false;
             load_once(l);
-        } else if (l->stopping) {
-            break;
-        } else {
-            pthread_cond_wait(&l->wake, &l->lock);
         }
     }
+    l->working = false;
     pthread_mutex_unlock(&l->lock);
     return NULL;
+}
+
+/* There is work: a thread that works will see it, else there is a new one. */
+static void work(struct loader *l)
+{
+    pthread_mutex_lock(&l->lock);
+    bool working = l->working;
+    l->working = true;
+    pthread_mutex_unlock(&l->lock);
+    if (working)
+        return;
+    if (l->started)
+        pthread_join(l->thread, NULL);
+    l->started = pthread_create(&l->thread, NULL, run, l) == 0;
+    if (!l->started)
+        (void)run(l); /* no thread to be had: here, then */
 }
 
 static void on_done(uv_async_t *async)
@@ -111,22 +124,29 @@ int loader_new(struct loader **out, uv_loop_t *loop, const struct loader_calls *
     l->calls = *calls;
     l->done.data = l;
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->wake, NULL);
     if (uv_async_init(loop, &l->done, on_done)) {
         free(l);
         return error_set(e, ERR_IO, "no event handle");
     }
-    l->running = pthread_create(&l->thread, NULL, run, l) == 0;
     *out = l;
-    return l->running ? 0 : error_set(e, ERR_IO, "no thread for loading");
+    return 0;
+}
+
+void loader_busy(struct loader *l, bool busy)
+{
+    pthread_mutex_lock(&l->lock);
+    l->busy = busy;
+    pthread_mutex_unlock(&l->lock);
 }
 
 void loader_load(struct loader *l)
 {
     pthread_mutex_lock(&l->lock);
-    l->wanted = !l->stopping;
-    pthread_cond_signal(&l->wake);
+    bool start = !l->stopping;
+    l->wanted = start;
     pthread_mutex_unlock(&l->lock);
+    if (start)
+        work(l);
 }
 
 void loader_retire(void *user, struct snapshot *s)
@@ -134,13 +154,13 @@ void loader_retire(void *user, struct snapshot *s)
     struct loader *l = user;
     pthread_mutex_lock(&l->lock);
     bool late = l->stopping;
-    if (!late) {
+    if (!late)
         retire(l, s);
-        pthread_cond_signal(&l->wake);
-    }
     pthread_mutex_unlock(&l->lock);
     if (late)
         snapshot_free(&s);
+    else
+        work(l);
 }
 
 void loader_stop(struct loader *l)
@@ -148,11 +168,10 @@ void loader_stop(struct loader *l)
     pthread_mutex_lock(&l->lock);
     l->stopping = true;
     l->wanted = false;
-    pthread_cond_signal(&l->wake);
     pthread_mutex_unlock(&l->lock);
-    if (l->running)
+    if (l->started)
         pthread_join(l->thread, NULL);
-    l->running = false;
+    l->started = false;
     if (l->loaded)
         snapshot_free(&l->loaded);
     if (!uv_is_closing((uv_handle_t *)&l->done))
@@ -163,7 +182,6 @@ void loader_free(struct loader **l)
 {
     if (!*l)
         return;
-    pthread_cond_destroy(&(*l)->wake);
     pthread_mutex_destroy(&(*l)->lock);
     free(*l);
     *l = NULL;

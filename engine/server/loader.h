@@ -1,9 +1,15 @@
-/* Loading and freeing snapshots beside the loop: a thread of its own that yields to it (nice 15: where both want one core it gets a
- * thirtieth), so that a policy or a model of any size can be loaded, proved and compiled while decisions go on. One load at a time: what is asked for meanwhile is loaded after it, once, however often it was asked for. Retired snapshots are freed there too, since freeing a large model takes milliseconds.
+/* Loading and freeing snapshots beside the loop, on a thread that yields to it, so that a policy or a model of any size can be
+ * loaded, proved and compiled while decisions go on. One load at a time: what is asked for meanwhile is loaded after it,
+ * once, however often it was asked for. Retired snapshots are freed there too, since freeing a large model takes milliseconds.
  *
  *   loader_load --thread--> load(user) --loop--> loaded(user, result)
- *   loader_retire (any thread) --thread--> snapshot_free
+ *   loader_retire --thread--> snapshot_free
  *
+ * How it yields: where the loop has idle time, SCHED_IDLE, which any other thread that wakes up interrupts at once; where the loop is
+ * busy all the time, such a thread would hardly ever run, so it gets nice 15, a thirtieth of the core. A thread cannot go
+ * back from the first without privileges: so there is a thread for each piece of work, which chooses when it begins.
+ *
+ * All functions: on the loop's thread.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_LOADER_H
 #define TACT_SERVER_LOADER_H
@@ -20,6 +26,8 @@ struct loader_calls {
 };
 
 int loader_new(struct loader **out, uv_loop_t *loop, const struct loader_calls *calls, struct error *e) MUST_CHECK;
+/* Whether the loop has hardly any idle time. */
+void loader_busy(struct loader *l, bool busy);
 /* Asks for a load. */
 void loader_load(struct loader *l);
 /* Frees s on the thread; a struct snapshot's retire. user: struct loader. */

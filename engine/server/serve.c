@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500, WATCH_TICKS = 4 };
+enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500, WATCH_TICKS = 4, IDLE_PARTS = 10 /* less than a tenth idle is busy */ };
 
 struct serve {
     const struct serve_options *options;
@@ -35,7 +35,7 @@ struct serve {
     char name[HANDLE_SERVER_MAX + 1];
     char log_folder[4096], redis_folder[4096];
     struct worker_config config;
-    uint64_t ticks;
+    uint64_t ticks, idle_ns;
     bool ran; /* got as far as listening */
     bool secret_known, activating, stopping;
 };
@@ -184,6 +184,9 @@ static void on_tick(uv_timer_t *timer)
     char why[128];
     if (!log_healthy(s->log, why) && worker_log_names(s->worker, &e))
         logging(LEVEL_DEBUG, "the log is still broken", "reason=\"%s\"", why);
+    uint64_t idle_ns = uv_metrics_idle_time(&s->loop);
+    loader_busy(s->loader, (idle_ns - s->idle_ns) * IDLE_PARTS < (uint64_t)TICK_MS * 1000000);
+    s->idle_ns = idle_ns;
     proceed(s);
     if (++s->ticks % WATCH_TICKS == 0)
         verify(s);
@@ -403,6 +406,7 @@ int serve_run(const struct serve_options *o, struct error *e)
     ASSERT(s != NULL);
     s->options = o;
     uv_loop_init(&s->loop);
+    uv_loop_configure(&s->loop, UV_METRICS_IDLE_TIME);
     name_server(s);
     int rc = start(s, e);
     if (!rc) {
