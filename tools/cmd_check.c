@@ -102,7 +102,7 @@ static int run(int argc, char **argv)
     const struct option_def defs[] = {
         {.name = "model",
          .value = "FOLDER",
-         .help = "a model bundle to check against the policy",
+         .help = "a model bundle, or a line-up, to check against the policy",
          .text = &model},
         {.name = "json", .help = "one JSON object a finding", .flag = &json},
         {0},

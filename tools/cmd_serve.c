@@ -43,7 +43,7 @@ static int run(int argc, char **argv)
         {.name = "policy", .value = "FOLDER", .help = "the policy (required)", .text = &o.policy},
         {.name = "model",
          .value = "FOLDER",
-         .help = "a model bundle; without one, rules and values only",
+         .help = "a model bundle, or a line-up of several (models.yaml); without one, rules and values only",
          .text = &o.model},
         {.name = "listen",
          .value = "ADDRESS",

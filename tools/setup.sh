@@ -6,7 +6,7 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libhiredis-dev libprotobuf-c-dev protobuf-c-compiler
     libxgboost-dev libnghttp2-dev libyaml-dev libjansson-dev libxxhash-dev libzstd-dev uthash-dev tzdata)
-test_packages=(libcmocka-dev python3 python3-grpcio python3-protobuf protobuf-compiler nghttp2-client nghttp2-server clang git zstd)
+test_packages=(libcmocka-dev python3 python3-grpcio python3-protobuf protobuf-compiler nghttp2-client nghttp2-server clang git zstd libsimde-dev)
 # Optional: the reference of bench/run server (bench/hello.cc).
 bench_packages=(g++ libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc nghttp2-client nghttp2-server)
 
