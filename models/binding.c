@@ -26,6 +26,7 @@ struct binding {
     float *silence_row; /* the same of nobody contacted; s_learner */
     long *arms;         /* [action_count]; -1: not known */
     long silence;       /* arm of a t_learner; else -1 */
+    const bool *mine;   /* while binding */
     char id[ID128_TEXT];
 };
 
@@ -177,7 +178,7 @@ static void warn_unknown(const struct binding *b, struct diags *d)
     size_t count = 0, n = 0;
     for (size_t i = 0; i < b->policy->action_count; i++) {
         struct str id = b->policy->actions[i].word.name;
-        if (b->arms[i] >= 0)
+        if (b->arms[i] >= 0 || (b->mine && !b->mine[i]))
             continue;
         if (count++ < LISTED_MAX)
             n += (size_t)snprintf(text + n, sizeof text - n, "%s%.*s", n ? ", " : "",
@@ -234,11 +235,17 @@ static void bind_catalog(struct binding *b, struct diags *d)
 
 struct binding *binding_new(const struct bundle *bundle, const struct policy *policy, struct diags *diags)
 {
+    return binding_new_for(bundle, policy, NULL, diags);
+}
+
+struct binding *binding_new_for(const struct bundle *bundle, const struct policy *policy, const bool *mine,
+                                struct diags *diags)
+{
     const struct bundle_spec *spec = bundle_spec(bundle);
     size_t features = spec->feature_count, actions = policy->action_count;
     struct binding *b = calloc(1, sizeof *b);
     ASSERT(b != NULL);
-    *b = (struct binding){.bundle = bundle, .policy = policy, .spec = spec, .features = features};
+    *b = (struct binding){.bundle = bundle, .policy = policy, .spec = spec, .features = features, .mine = mine};
     b->customer = calloc(features, sizeof *b->customer);
     b->pair = calloc(features, sizeof *b->pair);
     b->action_rows = calloc((actions + 1) * features, sizeof *b->action_rows);
@@ -251,6 +258,7 @@ struct binding *binding_new(const struct bundle *bundle, const struct policy *po
     bind_arms(b, diags);
     if (diags->errors == errors)
         bind_catalog(b, diags);
+    b->mine = NULL;
     if (diags->errors > errors)
         binding_free(&b);
     return b;

@@ -24,6 +24,9 @@ struct binding;
 /* Findings (a feature the policy lacks, of another type) go to diags at their place in bundle.yaml, and as warnings the
  * policy's actions that the bundle does not know and the arms that the policy lacks. NULL after an error. */
 struct binding *binding_new(const struct bundle *bundle, const struct policy *policy, struct diags *diags);
+/* The same for some of the policy's actions (one bool an action; NULL: all): what it does not know of others is no warning. */
+struct binding *binding_new_for(const struct bundle *bundle, const struct policy *policy, const bool *mine,
+                                struct diags *diags);
 void binding_free(struct binding **b);
 
 /* Rows of `count` actions into out: count × bundle features, row by row. For scoring, training data and logs. Leaves ev's

@@ -169,7 +169,8 @@ static void complete_features(struct import *m, struct yaml_node *root)
     const struct model *model = m->from->model;
     const struct yaml_node *listed = yaml_get(root, "features");
     struct yaml_node **all = arena_zalloc(m->arena, model->features * sizeof *all), *list = node(m, listed ? listed : root, YAML_SEQUENCE);
-    if (!all || !list || (listed && !yaml_expect(m->d, listed, YAML_SEQUENCE, "features")))
+    m->full |= !all || !list;
+    if (m->full || (listed && !yaml_expect(m->d, listed, YAML_SEQUENCE, "features")))
         return;
     if (!listed && !model->feature_names) {
         yaml_diag(m->d, DIAG_ERROR, root, "%s does not name its features: all %zu must be listed under 'features', in its order",

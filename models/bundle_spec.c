@@ -234,6 +234,8 @@ static void read_categories(struct bundle_feature *f, const struct yaml_node *ma
     }
     size_t errors = d->errors;
     f->categories = arena_zalloc(arena, n->count * sizeof *f->categories);
+    if (!f->categories)
+        yaml_diag(d, DIAG_ERROR, n, "the categories need more memory than is allowed for loading");
     for (size_t i = 0; f->categories && i < n->count; i++)
         bundle_text_read(d, n->items[i], &f->categories[f->category_count++]);
     if (d->errors == errors)

@@ -1,6 +1,7 @@
 /* Line-ups; see lineup.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/lineup.h"
+#include "models/bundle_arms.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -127,9 +128,17 @@ static void read_names(struct reading *r, const struct yaml_node *n, const char 
         return;
     }
     *out = arena_zalloc(&r->l->arena, n->count * sizeof **out);
-    for (size_t i = 0; *out && i < n->count; i++)
-        if (yaml_string(r->d, n->items[i], &(*out)[*count]))
-            (*count)++;
+    if (!*out)
+        yaml_diag(r->d, DIAG_ERROR, n, LINEUP_FILE " needs more memory than is allowed");
+    for (size_t i = 0; *out && i < n->count; i++) {
+        struct str name;
+        if (!yaml_string(r->d, n->items[i], &name))
+            continue;
+        for (size_t k = 0; k < *count; k++)
+            if (str_eq((*out)[k], name))
+                yaml_diag(r->d, DIAG_ERROR, n->items[i], "'%.*s' stands in this list already", STR_ARG(name));
+        (*out)[(*count)++] = name;
+    }
 }
 
 static bool named_before(const struct lineup *l, struct str name, bool group)
@@ -152,7 +161,7 @@ static void check_apart(struct reading *r, const struct lineup_entry *e, const s
         if (rest && !o->group_count && !o->action_count)
             yaml_diag(r->d, DIAG_ERROR, n, "two entries without groups and actions; the one at line %d scores the rest already",
                       o->line);
-        if (e->name.n && str_eq(o->name, e->name))
+        else if (e->name.n && str_eq(o->name, e->name))
             yaml_diag(r->d, DIAG_ERROR, n, "two entries called %.*s; give one another name", STR_ARG(e->name));
     }
     for (size_t k = 0; k < e->group_count; k++)
@@ -176,11 +185,12 @@ static void read_entry(struct reading *r, const struct yaml_node *n)
         yaml_diag(r->d, DIAG_ERROR, n, LINEUP_FILE " needs more memory than is allowed");
         return;
     }
+    size_t errors = r->d->errors;
     read_names(r, yaml_get(n, "groups"), "groups", &e.groups, &e.group_count);
     read_names(r, yaml_get(n, "actions"), "actions", &e.actions, &e.action_count);
     const struct yaml_node *name = yaml_get(n, "name"), *champion = yaml_get(n, "champion");
     if (name)
-        yaml_string(r->d, name, &e.name);
+        bundle_text_read(r->d, name, &e.name);
     else
         e.name = e.group_count ? e.groups[0] : e.action_count ? e.actions[0] : STR("all");
     if (!champion)
@@ -189,7 +199,8 @@ static void read_entry(struct reading *r, const struct yaml_node *n)
         add_member(r, &e, champion, LINEUP_CHAMPION, 0);
     read_challengers(r, &e, yaml_get(n, "challengers"));
     read_shadows(r, &e, yaml_get(n, "shadows"));
-    check_apart(r, &e, n);
+    if (r->d->errors == errors)
+        check_apart(r, &e, n);
     r->l->entries[r->l->count++] = e;
 }
 
@@ -234,12 +245,13 @@ static struct id128 hash_all(const struct lineup *l, struct str yaml)
 static bool load_many(struct lineup *l, const char *file, struct diags *d)
 {
     struct reading r = {l, d};
+    size_t errors = d->errors;
     struct buf bytes;
     buf_init(&bytes, (size_t)YAML_FILE_MAX + 1);
     bool ok = yaml_read_bytes(file, &bytes, d);
     struct str text = {(const char *)bytes.p, bytes.n};
     struct yaml_node *root = ok ? yaml_read(file, arena_str(&l->arena, text), &l->arena, d) : NULL;
-    ok = root && read_yaml(&r, root);
+    ok = root && read_yaml(&r, root) && d->errors == errors;
     if (ok)
         l->id = hash_all(l, text);
     buf_free(&bytes);

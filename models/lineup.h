@@ -3,7 +3,7 @@
  *
  *     salt: spring                        # of the shares; another word draws the customers anew
  *     models:
- *       - name: carts                     # default: the first group, or "all"
+ *       - name: carts                     # default: the first group or action, or "all"
  *         groups: [cart, wishlist]        # the policy's groups whose actions it scores; or
  *         actions: [cart_reminder]        # these; an entry with neither scores all that no other one does
  *         champion: cart_v3               # a folder
@@ -46,7 +46,7 @@ struct lineup_entry {
 struct lineup;
 
 /* A folder with bundle.yaml or with models.yaml. Every bundle is loaded and proves itself (bundle.h). Findings go to diags; the
- * error sums up: ERR_NOTFOUND without the folder, ERR_INVALID otherwise. Never on an event loop. */
+ * error sums up: ERR_NOTFOUND without the folder or a lone bundle's files, ERR_INVALID otherwise. Never on an event loop. */
 int lineup_load(struct lineup **out, const char *folder, struct diags *diags, struct error *e) MUST_CHECK;
 void lineup_free(struct lineup **l);
 

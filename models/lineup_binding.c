@@ -80,15 +80,18 @@ static void share_actions(struct lineup_binding *b, struct diags *d)
 static bool bind_members(struct lineup_binding *b, size_t entry, struct diags *d)
 {
     const struct lineup_entry *e = lineup_entry(b->lineup, entry);
-    bool ok = true;
+    bool ok = true, *mine = calloc(b->policy->action_count + 1, sizeof *mine);
     b->entries[entry].members = calloc(e->member_count, sizeof *b->entries[entry].members);
-    ASSERT(b->entries[entry].members != NULL);
+    ASSERT(b->entries[entry].members && mine);
+    for (size_t i = 0; i < b->policy->action_count; i++)
+        mine[i] = b->entry_of[i] == (int)entry;
     for (size_t k = 0; k < e->member_count; k++) {
-        b->entries[entry].members[k] = binding_new(e->members[k].bundle, b->policy, d);
+        b->entries[entry].members[k] = binding_new_for(e->members[k].bundle, b->policy, mine, d);
         ok = ok && b->entries[entry].members[k];
         if (e->members[k].role == LINEUP_SHADOW)
             b->shadows[b->shadow_count++] = (struct shadow_at){entry, k};
     }
+    free(mine);
     return ok;
 }
 

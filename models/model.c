@@ -96,7 +96,11 @@ static int read_numbers(struct model_reader *r, const struct doc_value *enc, str
         double v;
         if (!doc_number_at(values, i, &v))
             return incomplete(r->e, "its category names cannot be read");
-        texts[i] = str_from(arena_printf(r->keep, "%.9g", v));
+        char text[40];
+        snprintf(text, sizeof text, "%.15g", v);
+        if (strtod(text, NULL) != v)
+            snprintf(text, sizeof text, "%.17g", v);
+        texts[i] = arena_str(r->keep, str_from(text));
         if (!texts[i].p)
             return full(r->e);
     }

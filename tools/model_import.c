@@ -102,7 +102,7 @@ static int make_spec(struct import *m, struct error *e)
                                                           : (struct str){arena_strdup(&m->arena, hash), 12}};
     struct yaml_node *root = m->o->features ? yaml_read_file(m->o->features, &m->arena, &m->diags)
                                             : yaml_read(m->o->model, STR(""), &m->arena, &m->diags);
-    if (!root || !bundle_import_spec(&m->spec, root, &from, &m->arena, &m->diags))
+    if (!root || !bundle_import_spec(&m->spec, root, &from, &m->arena, &m->diags) || m->diags.errors)
         return error_set(e, ERR_INVALID, "%s does not describe a bundle of %s", m->o->features ? m->o->features : "nothing",
                          m->o->model);
     if (m->o->trees)

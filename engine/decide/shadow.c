@@ -3,9 +3,11 @@
 #include "decide/shadow.h"
 #include <math.h>
 
-static bool competed(const struct candidate *c)
+/* A limit may stop, after the first choice, what was ranked behind it. */
+static bool competed(const struct decision *d, const struct candidate *c)
 {
-    return c->scored && (c->stage == STAGE_CHOSEN || c->stage == STAGE_ARBITRATION || c->stage == STAGE_RENDER);
+    return c->scored && (c->stage == STAGE_CHOSEN || c->stage == STAGE_ARBITRATION || c->stage == STAGE_RENDER ||
+                         (c->stage == STAGE_CONTACT_POLICY && d->choice_count > 0));
 }
 
 /* As in decide.c, with another propensity. */
@@ -46,7 +48,7 @@ int shadow_compare(const struct decision *d,
     if (!actions || !scores)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     for (uint32_t i = 0; i < p->action_count; i++)
-        if (competed(&d->candidates[i]))
+        if (competed(d, &d->candidates[i]))
             actions[n++] = i;
     int rc = n ? score(ctx, d->ev, actions, n, arena, scores, e) : 0;
     for (size_t i = 0; i < n && !rc; i++) {

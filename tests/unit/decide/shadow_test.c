@@ -1,6 +1,6 @@
-/* What a shadow would have made of a decision, against a recomputation of this file's own: which actions compete, what each is
- * worth with the shadow's propensities, which comes first. The models are tables of scores; all numbers are dyadic, so that
- * sums and products are exact and ties are ties.
+/* What a shadow would have made of a decision, against a recomputation of this file's own: which actions compete, what each
+ * is worth with the shadow's propensities, which comes first. The models are tables of scores; all numbers are dyadic, so
+ * that sums and products are exact and ties are ties.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 #include "decide/shadow.h"

@@ -1,6 +1,6 @@
-/* Completing a bundle.yaml from a model: what is filled in for each kind of file, what a person wrote stays, every finding with
- * its place and words, and that what comes out can be written, read back equal and loaded as a bundle. Models are stumps as
- * text, with names, types and category names (as files of 3.1 have them) edited in.
+/* Completing a bundle.yaml from a model: what is filled in for each kind of file, what a person wrote stays, every finding
+ * with its place and words, and that what comes out can be written, read back equal and loaded as a bundle. Models are
+ * stumps as text, with names, types and category names (as files of 3.1 have them) edited in.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "bundle_folder.h"
 #include "models/bundle_import.h"
@@ -328,6 +328,9 @@ static void types_of_features(void **state)
         make_model("binary:logistic", 1, &(struct parts){"\"a\"", categorical[i], PARIS_ROME, NULL, NULL});
         struct bundle_spec s = imported("");
         assert_feature(&s.features[0], "a", BUNDLE_CATEGORY, 2);
+        make_model("binary:logistic", 1, &(struct parts){"\"a\"", categorical[i], NULL, NULL, NULL});
+        s = imported("features: [{name: a, categories: [x]}]\n");
+        assert_feature(&s.features[0], "a", BUNDLE_CATEGORY, 1);
     }
     make_model("binary:logistic", 1, &(struct parts){"\"a\"", NULL, NULL, NULL, NULL});
     struct bundle_spec s = imported("");
@@ -389,14 +392,16 @@ static void labels_of_objectives(void **state)
         bool classes = strncmp(all[i].objective, "multi:", 6) == 0, several = strchr(all[i].label_types, ' ') != NULL;
         make_model(all[i].objective, FEATURES, &(struct parts){NAMES, TYPES, CATS, classes ? "3" : NULL, NULL});
         if (several)
-            assert_told(all[i].more, arena_printf(&arena, "1:1: m.json was trained for %s: say what its label is, label_type: %s",
-                                                  all[i].objective, all[i].label_types));
+            assert_told(all[i].more,
+                        arena_printf(&arena, "1:1: m.json was trained for %s: say what its label is, label_type: %s",
+                                     all[i].objective, all[i].label_types));
         for (size_t k = several ? 0 : 3; k <= 3; k++) {
             if (k < 3 && !strstr(all[i].label_types, words[k]))
                 continue;
             if (k == 3 && several)
                 continue;
-            struct bundle_spec s = imported(k == 3 ? all[i].more : arena_printf(&arena, "%slabel_type: %s\n", all[i].more, words[k]));
+            const char *yaml = k == 3 ? all[i].more : arena_printf(&arena, "%slabel_type: %s\n", all[i].more, words[k]);
+            struct bundle_spec s = imported(yaml);
             assert_true(str_is(s.objective, all[i].objective));
             assert_string_equal(words[s.label_type], k == 3 ? all[i].label_types : words[k]);
             assert_int_equal(s.link, objective_find(s.objective)->link);
@@ -431,8 +436,9 @@ static void several_outputs(void **state)
 static void findings_about_the_whole(void **state)
 {
     (void)state;
-#define BY_HAND                                                                                                                   \
-    "a kind with a model for each action cannot be imported from one model's file; write its bundle.yaml by hand"
+#define BY_HAND                                                                                              \
+    "a kind with a model for each action cannot be imported from one model's file; write its bundle.yaml "   \
+    "by hand"
     make_model("binary:logistic", FEATURES, &whole);
     assert_told("[]\n", "1:1: expected a mapping for a description of the model, got a list");
     assert_told("spend\n", "1:1: expected a mapping for a description of the model, got 'spend'");
@@ -466,9 +472,9 @@ static void findings_about_the_whole(void **state)
     }
 }
 
-#define DEMANDED(number)                                                                                                          \
-    "feature " number " of m.json is categorical, and the file does not say what its codes mean (those of XGBoost 3.1 and later " \
-    "trained on a data frame do): list its categories, in the order of their codes"
+#define DEMANDED(number)                                                                                     \
+    "feature " number " of m.json is categorical, and the file does not say what its codes mean (those of "  \
+    "XGBoost 3.1 and later trained on a data frame do): list its categories, in the order of their codes"
 
 static void findings_about_features(void **state)
 {
@@ -516,6 +522,8 @@ static void findings_about_features(void **state)
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         assert_told(all[i].yaml, all[i].findings);
+    /* Left out: a key that stands twice, in the description or in a feature. yaml_read tells it, before bundle_import_spec
+     * begins to count findings, so the import goes on with the first one; expected is that somebody refuses it. */
     make_model("rank:ndcg", FEATURES, &(struct parts){NAMES, TYPES, NULL, NULL, NULL});
     assert_told("features: [{name: cty}]\n",
                 "1:1: m.json was trained for rank:ndcg: say what its label is, label_type: binary, count or money\n"
@@ -550,7 +558,8 @@ static void category_names(void **state)
         {"{\"values\":[-3,0,2.5,0.1,1000000,999999999,1e-5,-0.125]}", 8,
          {"-3", "0", "2.5", "0.1", "1000000", "999999999", "1e-05", "-0.125"}},
         /* Not asserted, since it is not so: whole numbers of ten digits and more are those numbers. Expected of
-         * {"values":[1234567890,1234567891]}: "1234567890" and "1234567891"; got: "1.23456789e+09" twice, which is refused. */
+         * {"values":[1234567890,1234567891]}: "1234567890" and "1234567891"; got: "1.23456789e+09" twice, which is
+         * refused. */
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         make_model("binary:logistic", 1, &(struct parts){"\"a\"", "\"c\"", all[i].cats, NULL, NULL});
@@ -564,12 +573,12 @@ static void category_names_beyond_ascii(void **state)
 {
     (void)state;
     static const char *const dropped[] = {
-        "{\"offsets\":[0,2,4],\"values\":[-61,-74,111,107]}",                       /* "ö" in signed bytes, "ok" */
-        "{\"offsets\":[0,1,3],\"values\":[195,182,111,107]}",                       /* in unsigned ones, and cut wrongly */
-        "{\"offsets\":[0,2,4],\"values\":[111,107,-40,-77]}",                       /* in the last one only */
-        "{\"offsets\":[0,1,2],\"values\":[97,127]}",                                /* what has no glyph is no name either */
+        "{\"offsets\":[0,2,4],\"values\":[-61,-74,111,107]}", /* "ö" in signed bytes, "ok" */
+        "{\"offsets\":[0,1,3],\"values\":[195,182,111,107]}", /* in unsigned ones, and cut wrongly */
+        "{\"offsets\":[0,2,4],\"values\":[111,107,-40,-77]}", /* in the last one only */
+        "{\"offsets\":[0,1,2],\"values\":[97,127]}",          /* what has no glyph is no name either */
         "{\"offsets\":[0,1,2],\"values\":[97,-128]}",
-        "{\"offsets\":[0,1],\"values\":[97,255]}",                                  /* behind the last name */
+        "{\"offsets\":[0,1],\"values\":[97,255]}", /* behind the last name */
         NONE,
         "{\"offsets\":[0],\"values\":[]}",
         "{\"values\":[]}",
@@ -671,7 +680,7 @@ static void little_memory(void **state)
     (void)state;
     make_model("binary:logistic", FEATURES, &(struct parts){NAMES, NULL, NULL, NULL, NULL});
     bool ok = false;
-    size_t limit = 0;
+    size_t limit = 0, told_here = 0, told_so = 0, failed = 0;
     for (; !ok; limit += 48) {
         struct arena_mark mark = arena_mark(&arena);
         struct bundle_spec s;
@@ -680,12 +689,17 @@ static void little_memory(void **state)
         ok = import_into(&s, "features: [{name: visits}]\n", &small);
         assert_true(ok == (diags.errors == 0));
         assert_true(!ok || s.feature_count == FEATURES);
+        told_here += strstr(told(), "1:1: the description needs more memory than is allowed") != NULL;
+        told_so += strstr(told(), "more memory than is allowed") != NULL;
+        failed += !ok;
         if (ok)
             assert_reads_back(&s);
         arena_free(&small);
         arena_rewind(&arena, mark);
     }
     assert_true(limit > 1000);
+    assert_int_equal(told_so, failed);
+    assert_true(told_here > failed / 2);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

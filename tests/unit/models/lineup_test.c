@@ -377,8 +377,9 @@ static void mistakes_of_the_whole(void **state)
         {"models:", "challengers: []\nmodels:", "1:1: unknown key 'challengers' in models.yaml; allowed: salt, models"},
         {"models:", "salt: [x]\nmodels:", "1:7: expected text, got a list"},
         {"models:", "salt:\nmodels:", "1:6: expected text, got nothing"},
-        /* Expected too, and not so: a key that stands twice (salt, models; champion in an entry) refuses the line-up. Its finding
-         * is told ("2:1: duplicate key 'salt'; it stands at line 1 already"), but the line-up loads with the first one. */
+        /* Expected too, and not so: a key that stands twice (salt, models; champion in an entry) refuses the line-up.
+         * Its finding is told ("2:1: duplicate key 'salt'; it stands at line 1 already"), but the line-up loads with
+         * the first one. */
         {"[cart]", "&x [cart]", "3:13: anchors (&) are not allowed here; write the value where it is used"},
         {"[cart]", "[\xFF]", "3:14: not UTF-8: byte 0xff is not allowed here; save the file as UTF-8"},
     };
@@ -444,10 +445,10 @@ static void mistakes_of_challengers(void **state)
         {"[c]", "[c, d, c]", "7:21: bundle c stands in this entry already"},
     };
     MAKE(right, all);
-    /* The tenths do not add up to 1 in binary. */
-    const char *tenths = "models:\n  - champion: a\n    challengers: [{bundle: b, share: 0.7}, {bundle: c, share: 0.1}, "
-                         "{bundle: d, share: 0.2}]\n";
-    struct lineup *l = lineup_of(tenths);
+    /* These add up to 1, and in binary to a little more. */
+    static const char one[] = "models:\n  - champion: a\n    challengers: [{bundle: b, share: 0.33}, "
+                              "{bundle: c, share: 0.56}, {bundle: d, share: 0.11}]\n";
+    struct lineup *l = lineup_of(one);
     lineup_free(&l);
 }
 
@@ -989,14 +990,14 @@ static void bundles_that_do_not_fit_the_policy(void **state)
     while ((at = strstr(text, "size: ")))
         memcpy(at, "mass: ", 6);
     struct bound b;
-    bind_lineup(&b, text, "models:\n  - {groups: [cart], champion: liked}\n"
+    bind_lineup(&b, text, "models:\n  - {groups: [cart], champion: d}\n"
                           "  - {champion: liked, challengers: [{bundle: b, share: 0.1}], shadows: [a]}\n");
     assert_null(b.binding);
-    assert_int_equal(diags.errors, 2);
+    static const char *const files[] = {"/d/bundle.yaml", "/b/bundle.yaml", "/a/bundle.yaml"};
+    assert_int_equal(diags.errors, 3);
     assert_int_equal(diags.warnings, 0);
-    for (int i = 0; i < 2; i++) {
-        const char *end = i ? "/a/bundle.yaml" : "/b/bundle.yaml";
-        assert_string_equal(diags.items[i].file + strlen(folder), end);
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(diags.items[i].file + strlen(folder), files[i]);
         assert_string_equal(diags.items[i].text, "feature size: no action of the policy has this attribute");
     }
     unbind(&b);
