@@ -522,8 +522,6 @@ static void findings_about_features(void **state)
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         assert_told(all[i].yaml, all[i].findings);
-    /* Left out: a key that stands twice, in the description or in a feature. yaml_read tells it, before bundle_import_spec
-     * begins to count findings, so the import goes on with the first one; expected is that somebody refuses it. */
     make_model("rank:ndcg", FEATURES, &(struct parts){NAMES, TYPES, NULL, NULL, NULL});
     assert_told("features: [{name: cty}]\n",
                 "1:1: m.json was trained for rank:ndcg: say what its label is, label_type: binary, count or money\n"
