@@ -111,6 +111,8 @@ static int compile_one(struct forest **out, const struct model *m, const struct 
 {
     struct forest *f = forest_new(m, o, whole ? o->roles : NULL);
     int rc = ERR_NOSPACE;
+    if (f)
+        f->shares = whole != NULL;
     if (f && m->linear)
         rc = keep_linear(f, m);
     else if (f)
@@ -129,6 +131,9 @@ int forest_compile(struct forest **out, const struct model *m, const struct fore
     struct forest *whole = NULL, *split = NULL;
     bool shared = all_shared(o->roles, m->features);
     chosen.isa = o->isa ? o->isa : forest_isa_of(o->instructions);
+    if (forest_set_bytes(m) > MEMORY_DEFAULT)
+        return error_set(e, ERR_NOSPACE, "the model's sets of categories need %zu MiB; allowed: %d",
+                         forest_set_bytes(m) >> 20, MEMORY_DEFAULT >> 20);
     if (!chosen.isa)
         return error_set(e, ERR_INVALID, "this machine has no %s instructions",
                          forest_instructions_name(o->instructions));
@@ -159,8 +164,10 @@ void forest_free(struct forest **forest)
     struct forest *f = *forest;
     if (!f)
         return;
-    if (f->whole && f->values == f->whole->values)
+    if (f->shares) {
         f->values = NULL;
+        f->sets = NULL;
+    }
     forest_free(&f->whole);
     void *parts[] = {f->base,   f->roles,  f->action_features, f->pair_features, f->slots, f->sets,       f->set_words, f->tiles,
                      f->varies, f->infos,  f->values,          f->regions,       f->roots,      f->groups,    f->columns,

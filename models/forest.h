@@ -42,7 +42,7 @@ struct forest_options {
     size_t memory_max;            /* of the compiled model, bytes; 0: 64 MiB */
 };
 
-/* From a model, which is not kept. ERR_NOSPACE: out of memory. */
+/* From a model, which is not kept. ERR_NOSPACE: out of memory, or sets of categories of more than 64 MiB. */
 int forest_compile(struct forest **out, const struct model *m, const struct forest_options *o, struct error *e) MUST_CHECK;
 void forest_free(struct forest **f);
 

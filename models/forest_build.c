@@ -104,39 +104,60 @@ static uint64_t set_hash(const struct model_set *s)
     return hash64(s->words, n * sizeof *s->words);
 }
 
-/* Copies the sets, and finds for each the first equal one. */
-bool forest_keep_sets(struct builder *b)
+/* For each set the first equal one. */
+static bool find_equal_sets(struct builder *b)
 {
     const struct model *m = b->m;
-    size_t words = 0, capacity = 16;
-    for (size_t i = 0; i < m->set_count; i++)
-        words += m->sets[i].count;
+    size_t capacity = 16;
     while (capacity < m->set_count * 2)
         capacity *= 2;
-    b->set_of = malloc((m->set_count + 1) * sizeof *b->set_of);
-    b->f->sets = malloc((m->set_count + 1) * sizeof *b->f->sets);
-    b->f->set_words = malloc((words + 1) * sizeof *b->f->set_words);
     int32_t *table = malloc(capacity * sizeof *table);
-    bool ok = b->set_of && b->f->sets && b->f->set_words && table;
+    b->set_of = malloc((m->set_count + 1) * sizeof *b->set_of);
+    bool ok = table && b->set_of;
     if (ok)
         memset(table, 0xFF, capacity * sizeof *table);
-    uint32_t *at = b->f->set_words;
     for (size_t i = 0; ok && i < m->set_count; i++) {
-        const struct model_set *s = &m->sets[i];
-        size_t slot = forest_slot(set_hash(s), capacity);
-        while (table[slot] >= 0 && !sets_equal(&m->sets[table[slot]], s))
+        size_t slot = forest_slot(set_hash(&m->sets[i]), capacity);
+        while (table[slot] >= 0 && !sets_equal(&m->sets[table[slot]], &m->sets[i]))
             slot = forest_slot(slot + 1, capacity);
         if (table[slot] < 0)
             table[slot] = (int32_t)i;
         b->set_of[i] = table[slot];
-        b->f->sets[i] = (struct model_set){at, s->count};
+    }
+    free(table);
+    return ok;
+}
+
+size_t forest_set_bytes(const struct model *m)
+{
+    size_t words = 0;
+    for (size_t i = 0; i < m->set_count; i++)
+        words += m->sets[i].count;
+    return words * sizeof(uint32_t) + m->set_count * sizeof(struct model_set);
+}
+
+bool forest_keep_sets(struct builder *b)
+{
+    const struct model *m = b->m;
+    struct forest *f = b->f;
+    if (!find_equal_sets(b))
+        return false;
+    if (b->whole) {
+        f->sets = b->whole->sets;
+        return true;
+    }
+    f->sets = malloc((m->set_count + 1) * sizeof *f->sets);
+    f->set_words = malloc(forest_set_bytes(m) + 1);
+    uint32_t *at = f->set_words;
+    for (size_t i = 0; f->sets && at && i < m->set_count; i++) {
+        const struct model_set *s = &m->sets[i];
+        f->sets[i] = (struct model_set){at, s->count};
         if (s->count)
             memcpy(at, s->words, s->count * sizeof *at);
         at += s->count;
     }
-    b->f->bytes += words * sizeof *at + m->set_count * sizeof *b->f->sets;
-    free(table);
-    return ok;
+    f->bytes += forest_set_bytes(m);
+    return f->sets && f->set_words;
 }
 
 /* ---- leaves ---- */

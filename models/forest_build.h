@@ -47,7 +47,7 @@ struct builder {
     int32_t *column_of; /* [features], by threshold; NO_INDEX */
     int32_t *set_of;    /* the model's sets: the first one that is equal */
     uint32_t vector_output;         /* of the tree that is being built */
-    const struct forest *values_of; /* the same tiles with all features shared, or NULL */
+    const struct forest *whole; /* the same model with all features shared, whose values and sets are used; or NULL */
     bool failed;
 };
 
@@ -61,8 +61,9 @@ void *forest_list_take(struct builder *b, struct forest_list *l);
 size_t forest_slot(uint64_t hash, size_t capacity);
 bool forest_table_room(struct builder *b, struct forest_list *t, uint64_t (*hash_of)(const struct builder *b, uint32_t i));
 
-/* Copies the model's sets, and finds for each the first equal one. */
+/* Copies the model's sets (or uses those of whole), and finds for each the first equal one. */
 bool forest_keep_sets(struct builder *b);
+size_t forest_set_bytes(const struct model *m);
 
 /* The value that a leaf adds: its own, or of its vector the builder's vector_output; with DART's weight. */
 float forest_leaf_value(const struct builder *b, const struct model_tree *t, const struct model_node *n);

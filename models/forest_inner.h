@@ -118,6 +118,7 @@ struct forest {
     float *linear;
 
     struct forest *whole; /* all features shared; NULL when this one is so */
+    bool shares;          /* values and sets are whole's */
     size_t bytes;
 };
 

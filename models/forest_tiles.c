@@ -141,12 +141,15 @@ static size_t list_roots(const struct builder *b, struct root *roots)
     return n;
 }
 
-/* False when it becomes larger than memory_max. */
+/* False when it becomes larger than memory_max. What the group at hand will need is counted on the safe side. */
 static bool small_enough(const struct builder *b, size_t memory_max)
 {
-    size_t tile = sizeof(struct forest_tile) + sizeof(uint64_t) + sizeof(struct forest_tile_info) + TILE_EXITS * sizeof(float);
-    return b->tiles.n * tile + b->open.n * b->open.size + b->chains.n * b->chains.size +
-               b->thresholds.n * sizeof(float) <=
+    size_t tile = sizeof(struct forest_tile) + sizeof(uint64_t) + sizeof(struct forest_tile_info);
+    size_t per_column = (COLUMN_THRESHOLDS + 2 * COLUMN_BLOCK) * sizeof(float) + sizeof(struct forest_column);
+    tile += b->whole ? (b->open.n ? TILE_EXITS * sizeof(uint32_t) : 0) : TILE_EXITS * sizeof(float);
+    return b->f->bytes + b->tiles.n * tile + b->open.n * b->open.size + b->chains.n * b->chains.size +
+               b->thresholds.n * sizeof(float) + b->columns.n * b->columns.size + (b->groups.n + 1) * b->groups.size +
+               b->column_count * per_column <=
            memory_max;
 }
 
@@ -197,10 +200,10 @@ static void take_lists(struct builder *b)
     f->tiles = forest_list_take(b, &b->tiles);
     f->varies = forest_list_take(b, &b->varies);
     f->infos = forest_list_take(b, &b->infos);
-    if (!b->values_of)
+    if (!b->whole)
         f->values = forest_list_take(b, &b->values);
     else
-        f->values = b->values_of->values;
+        f->values = b->whole->values;
     if (f->has_open)
         f->regions = forest_list_take(b, &b->regions);
     f->groups = forest_list_take(b, &b->groups);
@@ -236,7 +239,7 @@ static bool start(struct builder *b)
 
 int forest_tiles_build(struct forest *f, const struct model *m, const struct forest *whole, size_t memory_max)
 {
-    struct builder b = {.f = f, .m = m, .values_of = whole};
+    struct builder b = {.f = f, .m = m, .whole = whole};
     struct root *roots = malloc((m->tree_count * m->outputs + 1) * sizeof *roots);
     f->roots = malloc((m->outputs + 1) * sizeof *f->roots);
     int rc = ERR_NOSPACE;
