@@ -7,7 +7,7 @@
 struct activation {
     struct worker *worker;
     struct names *names;
-    struct snapshot *snapshot; /* NULL: verify only */
+    struct snapshot *snapshot; /* held, for the names in list are its; NULL: verify only */
     struct str *list;
     size_t count, capacity;
     activate_done done;
@@ -52,6 +52,7 @@ static void finish(struct activation *a, int code, const char *text)
 {
     activate_done done = a->done;
     void *user = a->user;
+    snapshot_release(&a->snapshot);
     free(a->list);
     free(a);
     done(user, code, text);
@@ -83,7 +84,7 @@ static void on_names(void *user, const struct store_reply *r)
         if (!rc)
             rc = worker_log_names(a->worker, &e);
         if (!rc)
-            worker_set_snapshot(a->worker, a->snapshot);
+            worker_set_snapshot(a->worker, snapshot_hold(a->snapshot));
     }
     finish(a, rc, e.text);
 }
@@ -93,7 +94,9 @@ static void start(struct worker *w, struct store *store, struct names *names, st
 {
     struct activation *a = calloc(1, sizeof *a);
     ASSERT(a != NULL);
-    *a = (struct activation){.worker = w, .names = names, .snapshot = snapshot, .done = done, .user = user};
+    *a = (struct activation){.worker = w, .names = names, .done = done, .user = user};
+    if (snapshot)
+        a->snapshot = snapshot_hold(snapshot);
     policy_each_name(policy, collect, a);
     store_names(store, a->list, a->count, deadline_us, on_names, a);
 }

@@ -12,8 +12,8 @@ int activate_archive(const struct snapshot *s, const char *policy_folder, const 
                      const char *log_folder, struct error *e) MUST_CHECK;
 
 /* done(user, 0, "") when the snapshot serves; else a code and a text, and the worker is as before.
- * ERR_UNAVAILABLE: the store did not answer; try again with the same snapshot. The snapshot is taken only on
- * success. names is the worker's. */
+ * ERR_UNAVAILABLE: the store did not answer; try again with the same snapshot. References of its own are held while
+ * it is under way and by the worker; the caller's stays the caller's. names is the worker's. */
 typedef void (*activate_done)(void *user, int code, const char *text);
 void activate(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot,
               int64_t deadline_us, activate_done done, void *user);

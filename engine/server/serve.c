@@ -32,6 +32,7 @@ struct serve {
     struct worker *worker;
     struct service *service;
     struct snapshot *pending; /* loaded, waits for its names */
+    struct snapshot *next;    /* loaded after it: takes its place when no activation is under way */
     char name[HANDLE_SERVER_MAX + 1];
     char log_folder[4096], redis_folder[4096];
     struct worker_config config;
@@ -75,8 +76,8 @@ static void on_loaded(void *user, struct snapshot *loaded, const struct error *e
     }
     loaded->retire = loader_retire;
     loaded->retire_user = s->loader;
-    snapshot_release(&s->pending);
-    s->pending = loaded;
+    snapshot_release(&s->next);
+    s->next = loaded;
     proceed(s);
 }
 
@@ -100,16 +101,16 @@ static void on_activated(void *user, int code, const char *text)
     if (code) {
         logging(code == ERR_UNAVAILABLE ? LEVEL_WARN : LEVEL_ERROR, "policy not activated", "reason=\"%s\"",
                 text);
-        if (code != ERR_UNAVAILABLE) {
+        if (code != ERR_UNAVAILABLE)
             snapshot_release(&s->pending);
-        }
-        return; /* the tick tries again */
+        return; /* the tick tries again, or the next one */
     }
-    s->pending = NULL;
+    snapshot_release(&s->pending);
     const struct snapshot *now = worker_snapshot(s->worker);
     printf("ready policy=%s model=%s world=%s server=%s\n", now->policy->id,
            now->binding ? lineup_binding_id(now->binding) : "none", now->world_id, s->name);
     fflush(stdout);
+    proceed(s);
 }
 
 static void on_verified(void *user, int code, const char *text)
@@ -140,6 +141,11 @@ static void proceed(struct serve *s)
 {
     if (s->activating || s->stopping || !store_ready(s->store))
         return;
+    if (s->next) {
+        snapshot_release(&s->pending);
+        s->pending = s->next;
+        s->next = NULL;
+    }
     if (!s->secret_known) {
         s->activating = true;
         store_secret(s->store, soon(), on_secret, s);
@@ -152,7 +158,7 @@ static void proceed(struct serve *s)
 /* Whether the store still is the one whose names we write with: it may have been emptied, or swapped behind its address. */
 static void verify(struct serve *s)
 {
-    if (!s->secret_known || s->pending || s->activating || s->stopping || !worker_snapshot(s->worker) ||
+    if (!s->secret_known || s->pending || s->next || s->activating || s->stopping || !worker_snapshot(s->worker) ||
         !store_ready(s->store))
         return;
     s->activating = true;
@@ -387,6 +393,7 @@ static void finish(struct serve *s)
     uv_run(&s->loop, UV_RUN_NOWAIT);
     worker_free(&s->worker);
     snapshot_release(&s->pending);
+    snapshot_release(&s->next);
     if (s->loader)
         loader_stop(s->loader);
     names_free(&s->names);

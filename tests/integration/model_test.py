@@ -5,6 +5,7 @@
   * a line-up serves: champion and challenger by a stable share of the customers, a shadow that decides nothing and is counted and
     logged; the log replays to the byte
   * 100 swaps under load: no call fails, each swap takes effect, memory stays flat; a broken bundle changes nothing
+  * two swaps while Redis hangs: the newest serves when it is back
 
 SPDX-License-Identifier: Apache-2.0"""
 import csv
@@ -17,7 +18,7 @@ import subprocess
 import threading
 import time
 
-from harness import ROOT, TACT, WORK, Server, check, decisions, done, folder
+from harness import ROOT, TACT, WORK, Redis, Server, check, decisions, done, folder
 
 POLICY = os.path.join(ROOT, "tools/examples/retail")
 NOW = 1736940000000  # 2025-01-15, afternoon in Tehran
@@ -226,4 +227,36 @@ check("both models decided", set(models) <= set.union(*seen))
 check("memory stays where it was", memory[1] <= memory[0] * 1.1 + 2048, memory)
 print("    %d swaps, %d calls, %d KiB after 20 swaps, %d at the end" % (SWAPS, sum(calls), *memory))
 check("it stops while it reloads", (server.p.send_signal(signal.SIGHUP), server.stop())[1] == 0)
+
+# ---- swaps while the store hangs ----
+turn(first)
+redis = Redis()
+server = Server(POLICY, store=redis.url, data=folder("hang-data"), extra=["--model", link])
+archive = os.path.join(server.data, "log", "model")
+
+
+def archived():
+    return {f for f in os.listdir(archive) if not f.startswith(".")}
+
+
+def swap_unseen(to):
+    """Returns when the other model is loaded, with its id: it is in the archive then."""
+    before = archived()
+    turn(to)
+    server.p.send_signal(signal.SIGHUP)
+    end = time.monotonic() + 30
+    while archived() == before and time.monotonic() < end:
+        time.sleep(0.01)
+    return (archived() - before).pop()
+
+
+redis.p.send_signal(signal.SIGSTOP)
+newest = [swap_unseen(to) for to in (second, imported)][-1]
+redis.p.send_signal(signal.SIGCONT)
+end = time.monotonic() + 30
+while not any(newest in line for line in readies()) and time.monotonic() < end:
+    time.sleep(0.01)
+check("of two models that were loaded while Redis hung the newest serves", newest in readies()[-1] and server.p.poll() is None,
+      server.lines[-5:])
+check("it stops after that", server.stop() == 0)
 done()
