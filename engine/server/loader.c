@@ -1,6 +1,7 @@
 /* The loading thread; see loader.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/loader.h"
+#include "base/clock.h"
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -8,16 +9,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { NICE = 15 };
+enum { NICE = 15, YIELD_US = 2000000 };
 
 struct loader {
     struct loader_calls calls;
     uv_async_t done;
     bool started; /* thread is to be joined */
     pthread_t thread;
-    pthread_mutex_t lock; /* of all below */
+    bool may_yield;       /* the thread's own */
+    pthread_mutex_t lock; /* of all below; held for moments only, and never by a thread that yields: the loop takes it */
+    pthread_cond_t work;
     bool busy;
-    bool working;         /* the thread looks for work before it ends */
+    bool yields;
+    int64_t yields_until_us;
     struct snapshot *retired; /* linked by retire_next */
     bool wanted, stopping;
     bool finished; /* loaded and error wait for the loop */
@@ -25,14 +29,44 @@ struct loader {
     struct error error;
 };
 
-/* Linux keeps the scheduling of each thread. */
-static void yield_to_others(bool busy)
+/* Linux keeps the scheduling of each thread. True when nice can be lowered again: then SCHED_IDLE can be left again too. */
+static bool be_nice(void)
+{
+#ifdef __linux__
+    id_t me = (id_t)syscall(SYS_gettid);
+    (void)setpriority(PRIO_PROCESS, me, NICE + 1);
+    return setpriority(PRIO_PROCESS, me, NICE) == 0;
+#else
+    return false;
+#endif
+}
+
+static void set_yields(pthread_t thread, bool yields)
 {
 #ifdef __linux__
     struct sched_param none = {0};
-    if (busy || pthread_setschedparam(pthread_self(), SCHED_IDLE, &none))
-        (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+    (void)pthread_setschedparam(thread, yields ? SCHED_IDLE : SCHED_OTHER, &none);
+#else
+    (void)thread, (void)yields;
 #endif
+}
+
+/* The thread gives up the lock and works. */
+static void begin(struct loader *l)
+{
+    bool yields = l->yields = l->may_yield && !l->busy;
+    l->yields_until_us = clock_mono_us() + YIELD_US;
+    pthread_mutex_unlock(&l->lock);
+    if (yields)
+        set_yields(pthread_self(), true);
+}
+
+static void end(struct loader *l)
+{
+    if (l->may_yield)
+        set_yields(pthread_self(), false);
+    pthread_mutex_lock(&l->lock);
+    l->yields = false;
 }
 
 static void free_all(struct snapshot *list)
@@ -50,57 +84,47 @@ static void retire(struct loader *l, struct snapshot *s)
     l->retired = s;
 }
 
+static void free_retired(struct loader *l)
+{
+    struct snapshot *gone = l->retired;
+    l->retired = NULL;
+    begin(l);
+    free_all(gone);
+    end(l);
+}
+
 static void load_once(struct loader *l)
 {
     struct error e = {0};
-    pthread_mutex_unlock(&l->lock);
+    l->wanted = false;
+    begin(l);
     struct snapshot *s = l->calls.load(l->calls.user, &e);
-    pthread_mutex_lock(&l->lock);
+    end(l);
     if (l->loaded) /* the loop has not come for it yet: this one is newer */
         retire(l, l->loaded);
     l->loaded = s;
     l->error = e;
     l->finished = true;
-    uv_async_send(&l->done);
+    pthread_mutex_unlock(&l->lock);
+    uv_async_send(&l->done); /* the loop may run at once, and wants the lock */
+    pthread_mutex_lock(&l->lock);
 }
 
-/* Until there is nothing left to do. */
 static void *run(void *arg)
 {
     struct loader *l = arg;
+    l->may_yield = be_nice();
     pthread_mutex_lock(&l->lock);
-    yield_to_others(l->busy);
-    while (l->retired || l->wanted) {
-        struct snapshot *gone = l->retired;
-        l->retired = NULL;
-        if (gone) {
-            pthread_mutex_unlock(&l->lock);
-            free_all(gone);
-            pthread_mutex_lock(&l->lock);
-        } else {
-            l->wanted = false;
+    while (l->retired || l->wanted || !l->stopping) {
+        if (l->retired)
+            free_retired(l);
+        else if (l->wanted)
             load_once(l);
-        }
+        else
+            pthread_cond_wait(&l->work, &l->lock);
     }
-    l->working = false;
     pthread_mutex_unlock(&l->lock);
     return NULL;
-}
-
-/* There is work: a thread that works will see it, else there is a new one. */
-static void work(struct loader *l)
-{
-    pthread_mutex_lock(&l->lock);
-    bool working = l->working;
-    l->working = true;
-    pthread_mutex_unlock(&l->lock);
-    if (working)
-        return;
-    if (l->started)
-        pthread_join(l->thread, NULL);
-    l->started = pthread_create(&l->thread, NULL, run, l) == 0;
-    if (!l->started)
-        (void)run(l); /* no thread to be had: here, then */
 }
 
 static void on_done(uv_async_t *async)
@@ -124,43 +148,48 @@ int loader_new(struct loader **out, uv_loop_t *loop, const struct loader_calls *
     l->calls = *calls;
     l->done.data = l;
     pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->work, NULL);
     if (uv_async_init(loop, &l->done, on_done)) {
-        free(l);
+        loader_free(&l);
         return error_set(e, ERR_IO, "no event handle");
     }
     *out = l;
+    int rc = pthread_create(&l->thread, NULL, run, l);
+    if (rc)
+        return error_set(e, ERR_IO, "no thread to load with: %s", strerror(rc));
+    l->started = true;
     return 0;
 }
 
-void loader_busy(struct loader *l, bool busy)
+void loader_tick(struct loader *l, bool busy)
 {
-    pthread_mutex_lock(&l->lock);
+    if (pthread_mutex_trylock(&l->lock))
+        return;
     l->busy = busy;
+    if (l->yields && clock_mono_us() > l->yields_until_us)
+        set_yields(l->thread, false);
     pthread_mutex_unlock(&l->lock);
 }
 
 void loader_load(struct loader *l)
 {
     pthread_mutex_lock(&l->lock);
-    bool start = !l->stopping;
-    l->wanted = start;
+    l->wanted = !l->stopping;
+    pthread_cond_signal(&l->work);
     pthread_mutex_unlock(&l->lock);
-    if (start)
-        work(l);
 }
 
 void loader_retire(void *user, struct snapshot *s)
 {
     struct loader *l = user;
     pthread_mutex_lock(&l->lock);
-    bool late = l->stopping;
+    bool late = l->stopping || !l->started;
     if (!late)
         retire(l, s);
+    pthread_cond_signal(&l->work);
     pthread_mutex_unlock(&l->lock);
     if (late)
         snapshot_free(&s);
-    else
-        work(l);
 }
 
 void loader_stop(struct loader *l)
@@ -168,6 +197,7 @@ void loader_stop(struct loader *l)
     pthread_mutex_lock(&l->lock);
     l->stopping = true;
     l->wanted = false;
+    pthread_cond_signal(&l->work);
     pthread_mutex_unlock(&l->lock);
     if (l->started)
         pthread_join(l->thread, NULL);
@@ -182,6 +212,7 @@ void loader_free(struct loader **l)
 {
     if (!*l)
         return;
+    pthread_cond_destroy(&(*l)->work);
     pthread_mutex_destroy(&(*l)->lock);
     free(*l);
     *l = NULL;

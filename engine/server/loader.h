@@ -5,9 +5,9 @@
  *   loader_load --thread--> load(user) --loop--> loaded(user, result)
  *   loader_retire --thread--> snapshot_free
  *
- * How it yields: where the loop has idle time, SCHED_IDLE, which any other thread that wakes up interrupts at once; where the loop is
- * busy all the time, such a thread would hardly ever run, so it gets nice 15, a thirtieth of the core. A thread cannot go
- * back from the first without privileges: so there is a thread for each piece of work, which chooses when it begins.
+ * How it yields: nice 15, a thirtieth of a core that is busy. Where the loop has idle time, also SCHED_IDLE, which any other thread
+ * that wakes up interrupts at once; but for the first two seconds of a piece of work only, since such a thread hardly ever runs
+ * while anything else keeps the cores busy, and only where the thread can go back from it (privileges, or RLIMIT_NICE).
  *
  * All functions: on the loop's thread.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -25,9 +25,10 @@ struct loader_calls {
     void *user;
 };
 
-int loader_new(struct loader **out, uv_loop_t *loop, const struct loader_calls *calls, struct error *e) MUST_CHECK;
-/* Whether the loop has hardly any idle time. */
-void loader_busy(struct loader *l, bool busy);
+/* *l is to be stopped and freed after a failure too, unless it is NULL. */
+int loader_new(struct loader **l, uv_loop_t *loop, const struct loader_calls *calls, struct error *e) MUST_CHECK;
+/* Now and then. busy: the loop has hardly any idle time. */
+void loader_tick(struct loader *l, bool busy);
 /* Asks for a load. */
 void loader_load(struct loader *l);
 /* Frees s on the thread; a struct snapshot's retire. user: struct loader. */

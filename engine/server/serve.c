@@ -191,7 +191,7 @@ static void on_tick(uv_timer_t *timer)
     if (!log_healthy(s->log, why) && worker_log_names(s->worker, &e))
         logging(LEVEL_DEBUG, "the log is still broken", "reason=\"%s\"", why);
     uint64_t idle_ns = uv_metrics_idle_time(&s->loop);
-    loader_busy(s->loader, (idle_ns - s->idle_ns) * IDLE_PARTS < (uint64_t)TICK_MS * 1000000);
+    loader_tick(s->loader, (idle_ns - s->idle_ns) * IDLE_PARTS < (uint64_t)TICK_MS * 1000000);
     s->idle_ns = idle_ns;
     proceed(s);
     if (++s->ticks % WATCH_TICKS == 0)
