@@ -57,6 +57,10 @@ static struct snapshot *load(const struct serve *s, struct error *e)
     else if (activate_archive(snapshot, s->options->policy, s->options->model, s->log_folder, e))
         snapshot_release(&snapshot);
     arena_free(&arena);
+    if (snapshot) {
+        snapshot->retire = loader_retire;
+        snapshot->retire_user = s->loader;
+    }
     return snapshot;
 }
 
@@ -74,8 +78,6 @@ static void on_loaded(void *user, struct snapshot *loaded, const struct error *e
         logging(LEVEL_ERROR, "reload refused; the old policy keeps serving", "reason=\"%s\"", e->text);
         return;
     }
-    loaded->retire = loader_retire;
-    loaded->retire_user = s->loader;
     snapshot_release(&s->next);
     s->next = loaded;
     proceed(s);
