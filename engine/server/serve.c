@@ -17,11 +17,13 @@
 
 enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500, WATCH_TICKS = 4, IDLE_PARTS = 10 /* less than a tenth idle is busy */ };
 
+enum { SIGNALS_EARLY = 2, SIGNALS = 4 };
+
 struct serve {
     const struct serve_options *options;
     uv_loop_t loop;
     uv_async_t log_wake;
-    uv_signal_t signals[4];
+    uv_signal_t signals[SIGNALS];
     uv_timer_t tick;
     struct loader *loader;
     struct tzdb *zones;
@@ -206,7 +208,7 @@ static void on_drained(void *user)
 {
     struct serve *s = user;
     uv_close((uv_handle_t *)&s->tick, NULL);
-    for (size_t i = 0; i < sizeof s->signals / sizeof s->signals[0]; i++)
+    for (size_t i = SIGNALS_EARLY; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     worker_stop(s->worker);
     redis_store_free(&s->store);
@@ -220,7 +222,8 @@ static void on_signal(uv_signal_t *handle, int number)
     if (number == SIGHUP) {
         reload(s);
     } else if (number == SIGUSR1) {
-        stats_print(s->worker, stdout);
+        if (s->worker)
+            stats_print(s->worker, stdout);
     } else if (!s->stopping) {
         s->stopping = true;
         logging(LEVEL_INFO, "stopping", "signal=%d calls=%u", number, worker_ops(s->worker));
@@ -331,14 +334,21 @@ static int start_listening(struct serve *s, struct error *e)
     return 0;
 }
 
-static void start_signals(struct serve *s)
+/* The early ones must never end the process, from its start to its end; the others are to, while it starts or when a stop takes
+ * too long. None keeps the loop running. */
+static void start_signals(struct serve *s, size_t from, size_t to)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    static const int numbers[SIGNALS] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
+    for (size_t i = from; i < to; i++) {
         s->signals[i].data = s;
         uv_signal_init(&s->loop, &s->signals[i]);
         uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+        uv_unref((uv_handle_t *)&s->signals[i]);
     }
+}
+
+static void start_tick(struct serve *s)
+{
     s->tick.data = s;
     uv_timer_init(&s->loop, &s->tick);
     uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
@@ -357,6 +367,7 @@ static void name_server(struct serve *s)
 
 static int start(struct serve *s, struct error *e)
 {
+    start_signals(s, 0, SIGNALS_EARLY);
     int rc = tzdb_load(&s->zones, NULL, e);
     if (!rc)
         rc = start_log(s, e);
@@ -382,6 +393,7 @@ static void close_any(uv_handle_t *handle, void *arg)
 
 static void finish(struct serve *s)
 {
+    s->stopping = true;
     /* In this order each callback finds what it needs: the store's reach the log, the log's reach the calls. */
     if (s->worker)
         worker_stop(s->worker);
@@ -420,7 +432,8 @@ int serve_run(const struct serve_options *o, struct error *e)
     int rc = start(s, e);
     if (!rc) {
         s->ran = true;
-        start_signals(s);
+        start_signals(s, SIGNALS_EARLY, SIGNALS);
+        start_tick(s);
         uv_run(&s->loop, UV_RUN_DEFAULT);
     }
     finish(s);
