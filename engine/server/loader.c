@@ -18,12 +18,12 @@ struct loader {
     pthread_t thread;
     bool may_yield;       /* the thread's own */
     pthread_mutex_t lock; /* of all below; held for moments only, and never by a thread that yields: the loop takes it */
-    pthread_cond_t work;
+    pthread_cond_t changed; /* there is work, or the thread has ended */
     bool busy;
     bool yields;
     int64_t yields_until_us;
     struct snapshot *retired; /* linked by retire_next */
-    bool wanted, stopping;
+    bool wanted, stopping, ended;
     bool finished; /* loaded and error wait for the loop */
     struct snapshot *loaded;
     struct error error;
@@ -121,8 +121,10 @@ static void *run(void *arg)
         else if (l->wanted)
             load_once(l);
         else
-            pthread_cond_wait(&l->work, &l->lock);
+            pthread_cond_wait(&l->changed, &l->lock);
     }
+    l->ended = true;
+    pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
     return NULL;
 }
@@ -148,11 +150,16 @@ int loader_new(struct loader **out, uv_loop_t *loop, const struct loader_calls *
     l->calls = *calls;
     l->done.data = l;
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->work, NULL);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->changed, &clock);
+    pthread_condattr_destroy(&clock);
     if (uv_async_init(loop, &l->done, on_done)) {
         loader_free(&l);
         return error_set(e, ERR_IO, "no event handle");
     }
+    uv_unref((uv_handle_t *)&l->done);
     *out = l;
     int rc = pthread_create(&l->thread, NULL, run, l);
     if (rc)
@@ -175,7 +182,7 @@ void loader_load(struct loader *l)
 {
     pthread_mutex_lock(&l->lock);
     l->wanted = !l->stopping;
-    pthread_cond_signal(&l->work);
+    pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
 }
 
@@ -186,33 +193,43 @@ void loader_retire(void *user, struct snapshot *s)
     bool late = l->stopping || !l->started;
     if (!late)
         retire(l, s);
-    pthread_cond_signal(&l->work);
+    pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
     if (late)
         snapshot_free(&s);
 }
 
-void loader_stop(struct loader *l)
+bool loader_stop(struct loader *l, int64_t wait_ms)
 {
+    int64_t until_ms = clock_mono_us() / 1000 + wait_ms;
+    struct timespec until = {until_ms / 1000, (long)(until_ms % 1000) * 1000000};
+    int rc = 0;
     pthread_mutex_lock(&l->lock);
     l->stopping = true;
     l->wanted = false;
-    pthread_cond_signal(&l->work);
+    if (l->yields)
+        set_yields(l->thread, false);
+    pthread_cond_signal(&l->changed);
+    while (l->started && !l->ended && !rc)
+        rc = pthread_cond_timedwait(&l->changed, &l->lock, &until);
+    bool ended = !l->started || l->ended;
     pthread_mutex_unlock(&l->lock);
+    if (!ended)
+        return false;
     if (l->started)
         pthread_join(l->thread, NULL);
     l->started = false;
     if (l->loaded)
         snapshot_free(&l->loaded);
-    if (!uv_is_closing((uv_handle_t *)&l->done))
-        uv_close((uv_handle_t *)&l->done, NULL);
+    uv_close((uv_handle_t *)&l->done, NULL);
+    return true;
 }
 
 void loader_free(struct loader **l)
 {
     if (!*l)
         return;
-    pthread_cond_destroy(&(*l)->work);
+    pthread_cond_destroy(&(*l)->changed);
     pthread_mutex_destroy(&(*l)->lock);
     free(*l);
     *l = NULL;

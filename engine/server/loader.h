@@ -34,8 +34,9 @@ void loader_load(struct loader *l);
 /* Frees s on the thread; a struct snapshot's retire. user: struct loader. */
 void loader_retire(void *user, struct snapshot *s);
 /* Waits for the thread, which finishes a load under way (its result is freed) and frees what was retired. The loop must run once
- * more, to close its handle. */
-void loader_stop(struct loader *l);
+ * more, to close its handle. Once only. False: the thread was not done in time; it still uses all that load does, so nothing of it
+ * may be freed, and the process is to end. */
+bool loader_stop(struct loader *l, int64_t wait_ms) MUST_CHECK;
 /* After the loop closed its handle. */
 void loader_free(struct loader **l);
 

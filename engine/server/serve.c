@@ -10,6 +10,8 @@
 #include "store/redis_embedded.h"
 #include "store/redis_store.h"
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -17,6 +19,7 @@
 
 enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500, WATCH_TICKS = 4, IDLE_PARTS = 10 /* less than a tenth idle is busy */ };
 
+enum { LOAD_END_MS = 1000 }; /* a stop waits that long for a load under way */
 enum { SIGNALS_EARLY = 2, SIGNALS = 4 };
 
 struct serve {
@@ -213,7 +216,6 @@ static void on_drained(void *user)
     worker_stop(s->worker);
     redis_store_free(&s->store);
     uv_close((uv_handle_t *)&s->log_wake, NULL);
-    loader_stop(s->loader);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -391,6 +393,16 @@ static void close_any(uv_handle_t *handle, void *arg)
         uv_close(handle, NULL);
 }
 
+/* The early ones do not end the process when their handles are closed. */
+static void block_signals(void)
+{
+    sigset_t early;
+    sigemptyset(&early);
+    sigaddset(&early, SIGHUP);
+    sigaddset(&early, SIGUSR1);
+    (void)pthread_sigmask(SIG_BLOCK, &early, NULL);
+}
+
 static void finish(struct serve *s)
 {
     s->stopping = true;
@@ -408,15 +420,19 @@ static void finish(struct serve *s)
     worker_free(&s->worker);
     snapshot_release(&s->pending);
     snapshot_release(&s->next);
-    if (s->loader)
-        loader_stop(s->loader);
+    if (s->embedded)
+        redis_embedded_stop(&s->embedded);
+    if (s->loader && !loader_stop(s->loader, LOAD_END_MS)) {
+        logging(LEVEL_INFO, "stopped during a load", "policy=%s", s->options->policy);
+        fflush(stdout);
+        _exit(0); /* the load uses what would be freed, and all that counts is closed */
+    }
     names_free(&s->names);
+    block_signals();
     uv_walk(&s->loop, close_any, NULL);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
     loader_free(&s->loader);
-    if (s->embedded)
-        redis_embedded_stop(&s->embedded);
     if (s->zones)
         tzdb_free(&s->zones);
 }
