@@ -1,8 +1,10 @@
 /* The server process: loop, store (given or embedded), log, worker, gRPC, signals. serve_run returns when it
  * was told to stop (SIGTERM, SIGINT) and everything is drained and closed.
  *
- *   start: policy, model --> log --> store --> listen (UNAVAILABLE) --> store ready --> names, secret -->
- * serve SIGHUP: load again off the loop; a bad folder changes nothing          SIGUSR1: print the counts
+ *   start:   log --> policy, model --> store --> listen (UNAVAILABLE) --> store ready --> names, secret --> serve
+ *   SIGHUP:  load again, off the loop --> names --> serve; a bad folder changes nothing
+ *   SIGUSR1: print the counts
+ *   stop:    drain calls --> store --> log --> private Redis --> a load under way, for a second --> end
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_SERVE_H
