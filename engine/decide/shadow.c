@@ -34,7 +34,7 @@ static void offer(struct best *b, const struct policy *p, uint32_t action, doubl
         *b = (struct best){(long)action, priority};
 }
 
-int shadow_compare(const struct decision *d,
+static int compare(const struct decision *d,
                    int (*score)(const void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count,
                                 struct arena *arena, struct model_score *out, struct error *e),
                    const void *ctx, struct arena *arena, struct shadow_result *out, struct error *e)
@@ -61,5 +61,17 @@ int shadow_compare(const struct decision *d,
     }
     out->best = then.action;
     out->differs = now.action != then.action;
+    return rc;
+}
+
+int shadow_compare(const struct decision *d,
+                   int (*score)(const void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count,
+                                struct arena *arena, struct model_score *out, struct error *e),
+                   const void *ctx, struct arena *arena, struct shadow_result *out, struct error *e)
+{
+    struct arena_mark mark = arena_mark(arena);
+    int rc = compare(d, score, ctx, arena, out, e);
+    arena_rewind(arena, mark);
+    expr_eval_forget(d->ev); /* features that are strings or lists were in what was given back */
     return rc;
 }

@@ -16,7 +16,8 @@ struct shadow_result {
     bool differs;        /* best is not what came first in the decision */
 };
 
-/* score: as struct scorer's, of the shadow; actions that it does not know keep what decided. ERR_NOSPACE; what score says. */
+/* score: as struct scorer's, of the shadow; actions that it does not know keep what decided. arena: the decision's; all that is taken
+ * of it is given back, so that shadows need no more room than one of them. ERR_NOSPACE; what score says. */
 int shadow_compare(const struct decision *d,
                    int (*score)(const void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count,
                                 struct arena *arena, struct model_score *out, struct error *e),

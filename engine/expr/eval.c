@@ -58,6 +58,13 @@ void expr_eval_turn(struct expr_eval *ev, uint32_t which)
     forget(ev, ev->program->fixed, ev->program->varies_from, ev->program->varies_to);
 }
 
+void expr_eval_forget(struct expr_eval *ev)
+{
+    size_t words = ev->node_count / 64 + 1;
+    memset(ev->done, 0, words * sizeof *ev->done);
+    memset(ev->lawful, 0, words * sizeof *ev->lawful);
+}
+
 /* AND and OR. */
 static struct value eval_chain(struct expr_eval *ev, const struct expr_node *n)
 {

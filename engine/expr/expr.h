@@ -178,6 +178,8 @@ int expr_eval_init(struct expr_eval *ev, const struct expr_program *p, const str
 struct value expr_eval(struct expr_eval *ev, expr_id id);
 /* Moves to another instant: values that depend on the clock are computed again, the others stay. */
 void expr_eval_at(struct expr_eval *ev, int64_t now_ms);
+/* All values are computed again: to be called when the arena was rewound, with strings and lists that values may be. */
+void expr_eval_forget(struct expr_eval *ev);
 /* What expr_eval_vary does when there is something to do. */
 void expr_eval_turn(struct expr_eval *ev, uint32_t which);
 /* Turns to thing `which`: tells the source, and forgets the values (and how they move) of the nodes that

@@ -421,6 +421,67 @@ static void an_arena_that_is_full(void **state)
     assert_true(limit > 32);
 }
 
+/* ---- memory ---- */
+
+/* Reads a feature that is a string made of two, and takes memory as a forest does. */
+static int score_by_text(const void *ctx, struct expr_eval *ev, const uint32_t *actions, size_t count, struct arena *arena,
+                         struct model_score *out, struct error *e)
+{
+    const struct fixture *f = ctx;
+    struct value v = expr_eval(ev, f->policy->features[1].node);
+    assert_int_equal(v.type, VALUE_STRING);
+    assert_true(str_is(value_str(v), "shoeNoor"));
+    float *rows = arena_alloc(arena, count * sizeof *rows);
+    if (!rows)
+        return error_set(e, ERR_NOSPACE, "no room for rows");
+    memset(rows, 0x5a, count * sizeof *rows);
+    for (size_t i = 0; i < count; i++)
+        out[i] = (struct model_score){true, (double)(actions[i] % 4) / 4, 0};
+    return 0;
+}
+
+/* As a request's: what one shadow needs is enough for any number of them, and all of it is there again afterwards. */
+static void any_number_of_shadows_needs_the_memory_of_one(void **state)
+{
+    enum { MANY = 1000, SHADOWS = 100 };
+    struct fixture *f = *state;
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    buf_printf(&text, "brand: {name: T, time_zone: UTC, locales: [en]}\n"
+                      "profile: {name: string, likes: string}\n"
+                      "channels: {web: {direction: inbound}}\n"
+                      "features: {liked: {expr: \"profile.likes == action.kind\"}, "
+                      "text: {expr: \"profile.likes + profile.name\"}}\n"
+                      "actions:\n");
+    for (int i = 0; i < MANY; i++)
+        buf_printf(&text, "  - {id: a%d, issue: i, group: g, purpose: service, value: 4, features: {kind: hat}, "
+                          "treatments: [{channel: web, body: x}]}\n", i);
+    buf_byte(&text, 0);
+    assert_true(buf_ok(&text));
+    use_policy(f, (const char *)text.p);
+    buf_free(&text);
+    set_profile(f, "likes", value_string(STR("shoe")));
+    set_profile(f, "name", value_string(STR("Noor")));
+    input = input_of(f);
+    run(f, &input);
+    struct arena *a = &f->arena;
+    size_t used = a->used;
+    a->limit = used + MANY * (sizeof(uint32_t) + sizeof(struct model_score) + sizeof(float)) + 1024;
+    for (int i = 0; i < SHADOWS; i++) {
+        struct shadow_result r;
+        struct error e = {0};
+        if (shadow_compare(&f->decision, score_by_text, f, a, &r, &e))
+            fail_msg("shadow %d: %s", i, e.text);
+        assert_int_equal(r.candidates, MANY);
+        assert_int_equal(a->used, used);
+    }
+    a->limit = used + 1024; /* one that fails keeps nothing either */
+    struct shadow_result r;
+    struct error e = {0};
+    assert_int_equal(shadow_compare(&f->decision, score_by_text, f, a, &r, &e), ERR_NOSPACE);
+    assert_int_equal(a->used, used);
+}
+
 /* ---- at random ---- */
 
 static double priority_of(const struct model_score *s, size_t action, double cost)
@@ -529,6 +590,7 @@ int main(void)
         TEST(features_can_be_read_and_nothing_changes),
         TEST(a_shadow_that_fails),
         TEST(an_arena_that_is_full),
+        TEST(any_number_of_shadows_needs_the_memory_of_one),
         TEST(every_case_against_the_recomputation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
