@@ -3,6 +3,11 @@
 #include "server/shadows.h"
 #include "decide/shadow.h"
 
+enum {
+    SHADOW_RESERVE = 1 << 20, /* for what all shadows leave in the record, and for head and meta */
+    DECISION_FORMS = 6        /* the record and the answer hold its bytes, and the answer unpacks it: at most so many times them */
+};
+
 struct shadow_of {
     const struct lineup_binding *binding;
     size_t at;
@@ -37,13 +42,22 @@ static char *text(struct op *op, struct str s)
     return p ? p : (char *)"";
 }
 
+/* The decision is committed: its record and its answer must find room. What a shadow takes meanwhile it gives back. */
+static bool has_room(const struct op *op)
+{
+    size_t left = op->arena.limit - op->arena.used;
+    return left >= SHADOW_RESERVE + op->request.n + op->blob.n + DECISION_FORMS * op->decide.bytes.n;
+}
+
+/* False: it failed, and m is as it was. m may be NULL. */
 static bool fill(struct op *op, const struct lineup_binding *b, size_t at, Tact__V1__ShadowRecord *m)
 {
     struct lineup_shadow s = lineup_shadow(b, at);
     struct shadow_stats *stats = stats_of(op->worker, &s);
-    struct shadow_result r;
+    struct shadow_result r = {0};
     struct error e = {0};
-    int rc = shadow_compare(&op->decide.decision, score, &(struct shadow_of){b, at}, &op->arena, &r, &e);
+    int rc = m && has_room(op) ? shadow_compare(&op->decide.decision, score, &(struct shadow_of){b, at}, &op->arena, &r, &e)
+                               : ERR_NOSPACE;
     if (stats) {
         stats->failed += rc != 0;
         stats->decisions += rc == 0;
@@ -70,10 +84,13 @@ void shadows_record(struct op *op, Tact__V1__DecisionRecord *m)
     size_t count = b ? lineup_shadow_count(b) : 0;
     if (!count)
         return;
-    Tact__V1__ShadowRecord *bodies = arena_alloc(&op->arena, count * sizeof *bodies);
-    m->shadows = arena_alloc(&op->arena, count * sizeof *m->shadows);
-    for (size_t i = 0; bodies && m->shadows && i < count; i++) {
-        m->shadows[m->n_shadows] = &bodies[m->n_shadows];
-        m->n_shadows += fill(op, b, i, m->shadows[m->n_shadows]);
+    bool room = has_room(op);
+    Tact__V1__ShadowRecord *bodies = room ? arena_alloc(&op->arena, count * sizeof *bodies) : NULL;
+    m->shadows = room ? arena_alloc(&op->arena, count * sizeof *m->shadows) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        Tact__V1__ShadowRecord *body = bodies && m->shadows ? &bodies[m->n_shadows] : NULL;
+        if (!fill(op, b, i, body))
+            continue;
+        m->shadows[m->n_shadows++] = body;
     }
 }

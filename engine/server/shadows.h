@@ -6,7 +6,8 @@
 #include "server/op.h"
 #include "tact/v1/log.pb-c.h"
 
-/* Fills the record's shadows, in the op's arena. A shadow that fails is left out and counted: it may not harm a decision. */
+/* Fills the record's shadows, in the op's arena. A shadow that fails is left out and counted: it may not harm a decision. So does one
+ * that would find less memory than what is still to be packed needs. */
 void shadows_record(struct op *op, Tact__V1__DecisionRecord *m);
 
 #endif
