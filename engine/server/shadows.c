@@ -20,20 +20,51 @@ static int score(const void *ctx, struct expr_eval *ev, const uint32_t *actions,
     return lineup_shadow_score(s->binding, s->at, ev, actions, count, arena, out, e);
 }
 
-/* The counts of a shadow, by its bundle; NULL when there are too many of them. */
-static struct shadow_stats *stats_of(struct worker *w, const struct lineup_shadow *s)
+/* A place that no bundle has, or that of the bundle that was used last the longest ago, of those that do not serve; or NULL. */
+static struct shadow_stats *place_for_new(struct worker_stats *stats)
 {
-    struct worker_stats *stats = worker_stats_of(w);
+    struct shadow_stats *oldest = NULL;
     for (size_t i = 0; i < WORKER_SHADOWS_MAX; i++) {
         struct shadow_stats *c = &stats->shadows[i];
-        if (!c->id[0]) {
-            snprintf(c->id, sizeof c->id, "%s", s->bundle_id);
-            snprintf(c->name, sizeof c->name, "%.*s", STR_ARG(s->bundle));
-        }
-        if (strcmp(c->id, s->bundle_id) == 0)
+        if (!c->id[0])
             return c;
+        if (!c->serves && (!oldest || c->used < oldest->used))
+            oldest = c;
     }
-    return NULL;
+    return oldest;
+}
+
+/* The counts of a shadow, by its bundle; NULL when too many of them serve. */
+static struct shadow_stats *stats_of(struct op *op, const struct lineup_shadow *s)
+{
+    struct worker_stats *stats = worker_stats_of(op->worker);
+    struct shadow_stats *c = NULL;
+    stats->shadow_uses++;
+    for (size_t i = 0; i < WORKER_SHADOWS_MAX && !c; i++)
+        if (strcmp(stats->shadows[i].id, s->bundle_id) == 0)
+            c = &stats->shadows[i];
+    if (!c && (c = place_for_new(stats))) {
+        *c = (struct shadow_stats){.serves = op->snapshot == worker_snapshot(op->worker)};
+        snprintf(c->id, sizeof c->id, "%s", s->bundle_id);
+        snprintf(c->name, sizeof c->name, "%.*s", STR_ARG(s->bundle));
+    }
+    if (c)
+        c->used = stats->shadow_uses;
+    else
+        stats->shadows_uncounted++;
+    return c;
+}
+
+void shadows_serve(struct worker *w)
+{
+    const struct snapshot *s = worker_snapshot(w);
+    size_t count = s && s->binding ? lineup_shadow_count(s->binding) : 0;
+    for (size_t i = 0; i < WORKER_SHADOWS_MAX; i++) {
+        struct shadow_stats *c = &worker_stats_of(w)->shadows[i];
+        c->serves = false;
+        for (size_t k = 0; k < count && !c->serves; k++)
+            c->serves = strcmp(c->id, lineup_shadow(s->binding, k).bundle_id) == 0;
+    }
 }
 
 static char *text(struct op *op, struct str s)
@@ -53,7 +84,7 @@ static bool has_room(const struct op *op)
 static bool fill(struct op *op, const struct lineup_binding *b, size_t at, Tact__V1__ShadowRecord *m)
 {
     struct lineup_shadow s = lineup_shadow(b, at);
-    struct shadow_stats *stats = stats_of(op->worker, &s);
+    struct shadow_stats *stats = stats_of(op, &s);
     struct shadow_result r = {0};
     struct error e = {0};
     int rc = m && has_room(op) ? shadow_compare(&op->decide.decision, score, &(struct shadow_of){b, at}, &op->arena, &r, &e)

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/worker.h"
 #include "server/op.h"
+#include "server/shadows.h"
 #include "tact/v1/log.pb-c.h"
 #include <stdlib.h>
 
@@ -259,6 +260,7 @@ void worker_set_snapshot(struct worker *w, struct snapshot *snapshot_take)
     w->snapshot = snapshot_take;
     if (snapshot_take)
         snapshot_take->score_ns = &w->stats.score_ns;
+    shadows_serve(w);
 }
 
 void worker_set_secret(struct worker *w, const uint8_t secret[STORE_SECRET_BYTES])

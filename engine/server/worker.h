@@ -23,7 +23,7 @@ enum {
     WORKER_RERUNS_MAX = 64,      /* times a call runs again because the customer changed; then ABORTED */
     WORKER_ARENA_MAX = 16 << 20, /* memory of one call */
     WORKER_TURN_BUCKETS = 4096,
-    WORKER_SHADOWS_MAX = 16, /* that are counted */
+    WORKER_SHADOWS_MAX = 16, /* bundles that are counted as shadows */
     WORKER_TIME_DEFAULT_MS = 2000 /* a call without a deadline */
 };
 #define WORKER_RECORD_TTL_MS INT64_C(86400000) /* how long a recorded decision answers repeats */
@@ -66,6 +66,8 @@ struct shadow_stats {
     uint64_t decisions, differ, failed;   /* differ: another best action, or silence instead of one */
     uint64_t candidates;
     double sum_abs;                       /* of differences of propensities */
+    bool serves;                          /* in the line-up that serves; else another bundle may take its place */
+    uint64_t used;                        /* uses of all shadows until its last one */
 };
 
 struct worker_stats {
@@ -74,6 +76,7 @@ struct worker_stats {
     uint64_t repeated, reruns, conflicts, uncertain, unlogged;
     uint64_t score_ns; /* spent in the model */
     struct shadow_stats shadows[WORKER_SHADOWS_MAX];
+    uint64_t shadow_uses, shadows_uncounted; /* by shadows that found no place among them */
     /* Decisions that were OK, from submit to done: those that only read, and those that wrote (a contact, signals) and so
      * waited for the store's compare-and-set and the log's disk. */
     struct hist *reads_ns, *writes_ns;

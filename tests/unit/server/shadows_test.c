@@ -180,11 +180,80 @@ static void a_record_fits_with_shadows_if_it_does_without(void **state)
     sim_world_stop(&world);
 }
 
+/* ---- counts ---- */
+
+static const struct shadow_stats *counts_of(const char *name)
+{
+    const struct worker_stats *s = worker_stats(world.servers[0].worker);
+    const struct shadow_stats *found = NULL;
+    for (size_t i = 0; i < WORKER_SHADOWS_MAX; i++)
+        if (strcmp(s->shadows[i].name, name) == 0) {
+            assert_null(found);
+            found = &s->shadows[i];
+        }
+    return found;
+}
+
+/* A line-up after the other, more of them than are counted: each one's shadows are, and one that stays keeps its counts. */
+static void counts_of_what_serves(void **state)
+{
+    enum { LINEUPS = 3 * WORKER_SHADOWS_MAX };
+    (void)state;
+    start("counts", 10);
+    for (int i = 0; i < LINEUPS; i++) {
+        const char *name = arena_printf(&arena, "t%d", i);
+        constant_bundle(name, (float)(i + 10));
+        serve(arena_printf(&arena, "models: [{champion: a, shadows: [%s, b]}]\n", name));
+        decide_once(arena_printf(&arena, "x%d", i));
+        decide_once(arena_printf(&arena, "y%d", i));
+        assert_non_null(counts_of(name));
+        assert_int_equal(counts_of(name)->decisions, 2);
+        assert_non_null(counts_of("b"));
+        assert_int_equal(counts_of("b")->decisions, 2 * (i + 1));
+    }
+    for (int i = 0; i < LINEUPS; i++) /* the last ones are there, the first ones gave way */
+        assert_int_equal(counts_of(arena_printf(&arena, "t%d", i)) != NULL, i >= LINEUPS - (WORKER_SHADOWS_MAX - 1));
+    assert_int_equal(worker_stats(world.servers[0].worker)->shadows_uncounted, 0);
+    /* The oldest of them comes back: it serves, so it stays. */
+    const char *oldest = arena_printf(&arena, "t%d", LINEUPS - (WORKER_SHADOWS_MAX - 1));
+    serve(arena_printf(&arena, "models: [{champion: a, shadows: [c, %s]}]\n", oldest));
+    decide_once("z");
+    assert_int_equal(counts_of(oldest)->decisions, 3);
+    assert_int_equal(counts_of("c")->decisions, 1);
+    sim_world_stop(&world);
+}
+
+/* More at once than are counted: that is told, and the others' counts stay theirs. */
+static void more_shadows_than_are_counted(void **state)
+{
+    enum { EXTRA = 3 };
+    (void)state;
+    start("more", 10);
+    const char *yaml = "models:\n";
+    for (int i = 0; i < WORKER_SHADOWS_MAX + EXTRA; i++) {
+        constant_bundle(arena_printf(&arena, "t%d", i), (float)(i + 10));
+        if (i % 10 == 0)
+            yaml = arena_printf(&arena, "%s%s  - {groups: [g%d], champion: a, shadows: [", yaml, i ? "]}\n" : "", i / 10);
+        yaml = arena_printf(&arena, "%s%st%d", yaml, i % 10 ? ", " : "", i);
+    }
+    serve(arena_printf(&arena, "%s]}\n", yaml));
+    decide_once("x");
+    decide_once("y");
+    for (int i = 0; i < WORKER_SHADOWS_MAX + EXTRA; i++) {
+        const struct shadow_stats *c = counts_of(arena_printf(&arena, "t%d", i));
+        assert_int_equal(c ? c->decisions : 0, i < WORKER_SHADOWS_MAX ? 2 : 0);
+    }
+    assert_int_equal(worker_stats(world.servers[0].worker)->shadows_uncounted, 2 * EXTRA);
+    sim_world_stop(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(many_actions_and_shadows),
         TEST(a_record_fits_with_shadows_if_it_does_without),
+        TEST(counts_of_what_serves),
+        TEST(more_shadows_than_are_counted),
     };
     return cmocka_run_group_tests(tests, make_all, remove_all);
 }
