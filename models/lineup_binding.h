@@ -12,7 +12,7 @@
 struct lineup_binding;
 
 /* Findings go to diags: what a bundle and the policy do not have in common (binding.h), groups and actions that the policy
- * lacks (warnings). NULL after an error. */
+ * lacks, actions that no entry names (warnings). NULL after an error. */
 struct lineup_binding *lineup_bind(const struct lineup *lineup, const struct policy *policy, struct diags *diags);
 void lineup_binding_free(struct lineup_binding **b);
 

@@ -101,6 +101,21 @@ static void assert_scores(struct bound *b, int who, const double want[ACTIONS])
     }
 }
 
+/* The finding where some actions have no score. */
+static const char *unclaimed(const double scores[ACTIONS])
+{
+    static const char *const ids[ACTIONS] = {"cart_a", "wish_a", "news_a", "cart_b", "news_b"};
+    const char *list = "";
+    int n = 0;
+    for (int i = 0; i < ACTIONS; i++)
+        if (isnan(scores[i]))
+            list = arena_printf(&arena, "%s%s%s", list, n++ ? ", " : "", ids[i]);
+    return n ? arena_printf(&arena,
+                            "warning: /models.yaml:1:10: %d of the policy's 5 actions are in no entry of the line-up and have no "
+                            "model, so they count with their starting propensity: %s\n", n, list)
+             : "";
+}
+
 static void which_entry_scores_which_action(void **state)
 {
     (void)state;
@@ -125,7 +140,7 @@ static void which_entry_scores_which_action(void **state)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct bound b;
         bind_lineup(&b, policy_text, arena_printf(&arena, "models: [%s]\n", all[i].models));
-        assert_string_equal(told(), "");
+        assert_string_equal(told(), unclaimed(all[i].scores));
         assert_non_null(b.binding);
         assert_true(lineup_has_uses(b.binding));
         char id[ID128_TEXT];
@@ -144,6 +159,7 @@ static void one_bundle_scores_all(void **state)
     struct bound b;
     snprintf(folder, sizeof folder, "%s/brand/c", top);
     bind_lineup(&b, policy_text, NULL);
+    assert_string_equal(told(), "");
     assert_false(lineup_has_uses(b.binding));
     assert_int_equal(lineup_shadow_count(b.binding), 0);
     char id[ID128_TEXT];
@@ -243,17 +259,18 @@ static void names_that_the_policy_lacks(void **state)
     static const struct {
         const char *models, *findings;
     } all[] = {
-        {"{groups: [crat, wishlist], champion: a}",
+        {"{groups: [crat, wishlist], champion: a}\n  - {champion: d}",
          "warning: /models.yaml:2:5: the policy has no action of group 'crat'; did you mean cart?\n"},
-        {"{groups: [sports], champion: a}", "warning: /models.yaml:2:5: the policy has no action of group 'sports'\n"},
-        {"{actions: [cart_c], champion: a}",
+        {"{groups: [sports], champion: a}\n  - {champion: d}",
+         "warning: /models.yaml:2:5: the policy has no action of group 'sports'\n"},
+        {"{actions: [cart_c], champion: a}\n  - {champion: d}",
          "warning: /models.yaml:2:5: the policy has no action 'cart_c'; did you mean cart_a?\n"},
         {"{champion: a}\n  - {actions: [x, wisha], champion: b, groups: [nws]}",
          "warning: /models.yaml:3:5: the policy has no action 'x'\n"
          "warning: /models.yaml:3:5: the policy has no action 'wisha'; did you mean wish_a?\n"
          "warning: /models.yaml:3:5: the policy has no action of group 'nws'; did you mean news?\n"},
         /* A group is no action, and the other way round. */
-        {"{groups: [wish_a], actions: [wishlist], champion: b}",
+        {"{groups: [wish_a], actions: [wishlist], champion: b}\n  - {champion: d}",
          "warning: /models.yaml:2:5: the policy has no action 'wishlist'\n"
          "warning: /models.yaml:2:5: the policy has no action of group 'wish_a'\n"},
     };
@@ -264,6 +281,25 @@ static void names_that_the_policy_lacks(void **state)
         assert_non_null(b.binding);
         unbind(&b);
     }
+}
+
+/* All are counted, the first eight named, none that an entry or the rest has. */
+static void actions_that_no_entry_names(void **state)
+{
+    (void)state;
+    struct bound b;
+    const char *policy = policy_text;
+    for (int i = 0; i < 8; i++)
+        policy = arena_printf(&arena, "%s  - {id: more_%d, issue: i, group: news, purpose: service, value: 1, features: {size: 1}, "
+                                      "treatments: [{channel: web, body: x}]}\n", policy, i);
+    bind_lineup(&b, policy, "models:\n  - {groups: [cart], champion: a}\n  - {actions: [more_1], champion: b}\n");
+    assert_string_equal(told(), "warning: /models.yaml:2:5: 10 of the policy's 13 actions are in no entry of the line-up and "
+                                "have no model, so they count with their starting propensity: wish_a, news_a, news_b, more_0, more_2, "
+                                "more_3, more_4, more_5 and 2 more\n");
+    unbind(&b);
+    bind_lineup(&b, policy, "models:\n  - {groups: [cart], champion: a}\n  - {champion: b}\n");
+    assert_string_equal(told(), "");
+    unbind(&b);
 }
 
 /* Every bundle's findings, and no binding. */
@@ -317,6 +353,7 @@ int main(void)
         TEST(champions_and_challengers),
         TEST(shadows_score_what_their_entry_scores),
         TEST(names_that_the_policy_lacks),
+        TEST(actions_that_no_entry_names),
         TEST(bundles_that_do_not_fit_the_policy),
         TEST(an_arena_that_is_full),
     };
