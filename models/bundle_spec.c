@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WORDS_MAX = 32 };
+enum { WORDS_MAX = 32, LINEAR_MAX = 8 /* categories that are searched one by one */ };
 
 static const char *const kind_names[] = {"propensity", "s_learner", "t_learner", "transformed", NULL};
 static const char *const from_names[] = {"customer", "action", "pair", NULL};
@@ -189,26 +189,39 @@ static void read_metrics(struct bundle_spec *s, const struct yaml_node *n, struc
     }
 }
 
+struct ranked {
+    struct str text;
+    uint16_t code;
+};
+
 static int text_order(const void *a, const void *b)
 {
-    const struct yaml_node *x = *(struct yaml_node *const *)a, *y = *(struct yaml_node *const *)b;
+    const struct ranked *x = a, *y = b;
     int c = str_cmp(x->text, y->text);
-    if (c)
-        return c;
-    return x->line != y->line ? (x->line > y->line) - (x->line < y->line)
-                              : (x->column > y->column) - (x->column < y->column);
+    return c ? c : (x->code > y->code) - (x->code < y->code);
 }
 
-static void report_repeated(const struct yaml_node *list, struct arena *arena, struct diags *d)
+/* Sorts the categories for bundle_category, and tells those that stand in the list twice. */
+static void sort_categories(struct bundle_feature *f, const struct yaml_node *list, struct arena *arena, struct diags *d)
 {
-    struct yaml_node **sorted = arena_memdup(arena, list->items, list->count * sizeof *sorted);
-    if (!sorted)
+    size_t n = f->category_count;
+    struct ranked *ranked = arena_alloc(arena, n * sizeof *ranked);
+    uint16_t *sorted = arena_alloc(arena, n * sizeof *sorted);
+    if (!ranked || !sorted) {
+        yaml_diag(d, DIAG_ERROR, list, "the categories need more memory than is allowed for loading");
         return;
-    qsort(sorted, list->count, sizeof *sorted, text_order);
-    for (size_t i = 1; i < list->count; i++)
-        if (str_eq(sorted[i]->text, sorted[i - 1]->text))
-            yaml_diag(d, DIAG_ERROR, sorted[i], "category '%.*s' stands in the list twice",
-                      STR_ARG(sorted[i]->text));
+    }
+    for (size_t i = 0; i < n; i++)
+        ranked[i] = (struct ranked){f->categories[i], (uint16_t)i};
+    qsort(ranked, n, sizeof *ranked, text_order);
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = ranked[i].code;
+        if (i && str_eq(ranked[i].text, ranked[i - 1].text))
+            yaml_diag(d, DIAG_ERROR, list->items[ranked[i].code], "category '%.*s' stands in the list twice",
+                      STR_ARG(ranked[i].text));
+    }
+    if (n > LINEAR_MAX)
+        f->sorted = sorted;
 }
 
 static void read_categories(struct bundle_feature *f, const struct yaml_node *mapping, struct arena *arena,
@@ -239,7 +252,7 @@ static void read_categories(struct bundle_feature *f, const struct yaml_node *ma
     for (size_t i = 0; f->categories && i < n->count; i++)
         bundle_text_read(d, n->items[i], &f->categories[f->category_count++]);
     if (d->errors == errors)
-        report_repeated(n, arena, d);
+        sort_categories(f, n, arena, d);
 }
 
 static void read_feature(const struct bundle_spec *s, struct bundle_feature *f, const struct yaml_node *n,
@@ -413,8 +426,26 @@ void bundle_spec_write(struct buf *out, const struct bundle_spec *s)
         write_feature(out, &s->features[i]);
 }
 
+static long find_sorted(const struct bundle_feature *f, struct str text)
+{
+    size_t from = 0, to = f->category_count;
+    while (from < to) {
+        size_t middle = (from + to) / 2;
+        int c = str_cmp(f->categories[f->sorted[middle]], text);
+        if (c == 0)
+            return f->sorted[middle];
+        if (c < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return -1;
+}
+
 long bundle_category(const struct bundle_feature *f, struct str text)
 {
+    if (f->sorted)
+        return find_sorted(f, text);
     for (size_t i = 0; i < f->category_count; i++)
         if (str_eq(f->categories[i], text))
             return (long)i;

@@ -66,6 +66,7 @@ struct bundle_feature {
     enum bundle_type type;
     struct str *categories; /* a category's code is its index */
     size_t category_count;
+    const uint16_t *sorted; /* their codes in the order of their texts; NULL in a short list, or when made by hand */
     struct str unit;  /* empty when not given */
     int line, column; /* in bundle.yaml; 0 when made by hand */
 };
@@ -117,7 +118,7 @@ bool bundle_has_arms(const struct bundle_spec *s);
 /* The category feature `id` from the action, or NULL. */
 const struct bundle_feature *bundle_id_feature(const struct bundle_spec *s);
 
-/* The code of a category, or -1. Linear: for checks, not for serving. */
+/* The code of a category, or -1. Decisions ask it: a binary search in what was read; linear without f->sorted. */
 long bundle_category(const struct bundle_feature *f, struct str text);
 
 /* Margins that a row of golden.csv has: one an arm, or one an output. */

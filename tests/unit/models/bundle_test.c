@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "bundle_folder.h"
 #include "base/rng.h"
+#include "models/binding.h"
 #include "models/booster.h"
 #include "models/bundle_write.h"
 #include "models/trainer.h"
@@ -145,6 +146,46 @@ static void test_round_trip(void **state)
     assert_string_equal(bundle_folder(b), folder);
     bundle_free(&b);
     assert_null(b);
+}
+
+/* The codes of short lists, which are searched one by one, and of long ones, which are sorted. */
+static void test_categories_are_found(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {1, 2, 8, 9, 10, 100, 4095, BUNDLE_CATEGORIES_MAX};
+    struct str *words = arena_alloc(&arena, BUNDLE_CATEGORIES_MAX * sizeof *words);
+    for (size_t i = 0; i < BUNDLE_CATEGORIES_MAX; i++) { /* in no order; some begin others, some are not ASCII */
+        size_t k = i * 2741 % BUNDLE_CATEGORIES_MAX;
+        words[i] = str_from(arena_printf(&arena, "%s%zu", k % 3 ? "c" : "\xD8\xB3", k));
+    }
+    for (size_t at = 0; at < sizeof counts / sizeof *counts; at++) {
+        struct bundle_feature many = {
+            .name = STR("c"), .type = BUNDLE_CATEGORY, .categories = words, .category_count = counts[at]};
+        struct bundle_spec wanted = spec, got;
+        struct buf text;
+        wanted.features = &many;
+        wanted.feature_count = 1;
+        buf_init(&text, 1 << 20);
+        bundle_spec_write(&text, &wanted);
+        struct yaml_node *root = yaml_read("bundle.yaml", (struct str){(char *)text.p, text.n}, &arena, &diags);
+        assert_true(root && bundle_spec_read(&got, root, &arena, &diags));
+        const struct bundle_feature *f = &got.features[0];
+        assert_true((f->sorted != NULL) == (counts[at] > 8));
+        for (size_t i = 0; i < counts[at]; i++) {
+            assert_int_equal(bundle_category(f, words[i]), i);
+            assert_true(binding_value(f, value_string(words[i])) == (float)i);
+        }
+        for (size_t i = counts[at]; i < BUNDLE_CATEGORIES_MAX; i++)
+            assert_int_equal(bundle_category(f, words[i]), -1);
+        const struct str unknown[] = {STR(""),     STR("c"),        STR("d"),        STR("c0x"),
+                                      STR("c\0"), STR("\xFF\xFF"), STR("\xD8\xB3"), {words[0].p, words[0].n - 1}};
+        for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+            long linear = bundle_category(&many, unknown[i]);
+            assert_int_equal(bundle_category(f, unknown[i]), linear);
+            assert_true(linear >= 0 || isnan(binding_value(f, value_string(unknown[i]))));
+        }
+        buf_free(&text);
+    }
 }
 
 static void test_id_names_the_bytes(void **state)
@@ -408,6 +449,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_round_trip),
+        TEST(test_categories_are_found),
         TEST(test_id_names_the_bytes),
         TEST(test_write_refusals),
         TEST(test_missing_files),
