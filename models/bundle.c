@@ -185,12 +185,6 @@ static bool check_features(const struct bundle *b, size_t arm, const struct mode
     return ok;
 }
 
-/* What the row's column k should hold, from its margins by an arm's model. */
-static double given_value(const struct bundle_spec *s, const struct golden *g, const float *margins, size_t k)
-{
-    return g->predictions ? objective_predict(s->of, margins, s->outputs, s->output) : (double)margins[k];
-}
-
 /* Compares a golden row with its margins by an arm's model; false after a finding. */
 static bool check_row(const struct bundle *b, size_t arm, size_t row, const float *margins, struct diags *d)
 {
@@ -199,7 +193,7 @@ static bool check_row(const struct bundle *b, size_t arm, size_t row, const floa
     bool arms = bundle_has_arms(&b->spec), ok = true;
     for (size_t k = arms ? arm : 0; k < (arms ? arm + 1 : g->width); k++) {
         size_t at = row * g->width + k;
-        double expected = (double)g->expected[at], given = given_value(&b->spec, g, margins, arms ? 0 : k);
+        double expected = (double)g->expected[at], given = golden_given(g, &b->spec, margins, arms ? 0 : k);
         if (fabs(given - expected) <= BUNDLE_TOLERANCE * fmax(1, fabs(expected)))
             continue;
         char name[BUNDLE_TEXT_MAX + 8] = "";

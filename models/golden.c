@@ -253,6 +253,22 @@ static bool make_room(struct golden *g, struct golden_csv *c, const struct bundl
            csv_fail(c, "the file needs more memory than is allowed for loading");
 }
 
+void golden_find_classes(struct golden *g, const struct bundle_spec *spec)
+{
+    g->classes = g->predictions && spec->of && objective_gives_class(spec->of);
+    for (size_t i = 0; i < g->n * g->width && g->classes; i++) {
+        float v = g->expected[i];
+        g->classes = v >= 0 && v < (float)spec->outputs && v == floorf(v);
+    }
+}
+
+double golden_given(const struct golden *g, const struct bundle_spec *spec, const float *margins, size_t k)
+{
+    if (g->classes)
+        return (double)objective_class(margins, spec->outputs);
+    return g->predictions ? objective_predict(spec->of, margins, spec->outputs, spec->output) : (double)margins[k];
+}
+
 bool golden_read(struct golden *g, const char *file, struct str text, const struct bundle_spec *spec,
                  struct arena *arena, struct diags *d)
 {
@@ -280,6 +296,7 @@ bool golden_read(struct golden *g, const char *file, struct str text, const stru
             return false;
         g->n++;
     }
+    golden_find_classes(g, spec);
     c.field_line = c.line;
     c.field_column = 1;
     return g->n > 0 || csv_fail(&c, "no golden rows; at least one is needed");

@@ -2,7 +2,8 @@
  * only when our scorers give the same. Header: the feature names in order, then margin; in a bundle with arms a
  * column margin.<arm> for each arm in order, in one of a model with several outputs margin.0, margin.1, …. In place of
  * margins there may be predictions (prediction, prediction.<arm>): what XGBoost's predict gives without output_margin, for
- * the output that is the label. A missing value is empty; categories are text, booleans true or
+ * the output that is the label; of multi:softmax the number of the class (or, where they are not all numbers of classes, the
+ * chances that scikit-learn's predict_proba makes of it). A missing value is empty; categories are text, booleans true or
  * false (or 1 and 0); fields may be quoted as in RFC 4180.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_MODELS_GOLDEN_H
@@ -14,6 +15,7 @@ enum { GOLDEN_ROWS_MAX = 10000, GOLDEN_FILE_MAX = 8 * 1024 * 1024 };
 struct golden {
     size_t n, features, width; /* width: expected values a row (bundle_margins; one an arm of predictions) */
     bool predictions;          /* not margins */
+    bool classes;              /* the predictions are numbers of classes */
     float *rows;               /* n × features; NaN is missing; a category is its code */
     float *expected;           /* n × width */
     int *lines, *columns;      /* where each of them stands; n × width */
@@ -29,5 +31,10 @@ void golden_write(struct buf *out, const struct bundle_spec *spec, const float *
  * when the arena is full. */
 size_t golden_width(const struct bundle_spec *spec, bool predictions);
 const char *golden_column(const struct bundle_spec *spec, bool predictions, size_t k, struct arena *arena);
+
+/* Fills in g->classes once all else is known; golden_read does it. */
+void golden_find_classes(struct golden *g, const struct bundle_spec *spec);
+/* What expected value k of a row should be, by the margins that a model gives the row. */
+double golden_given(const struct golden *g, const struct bundle_spec *spec, const float *margins, size_t k);
 
 #endif

@@ -54,6 +54,20 @@ double objective_softmax(const float *margins, size_t outputs, size_t output)
     return exact_exp((double)margins[output] - most) / sum;
 }
 
+bool objective_gives_class(const struct objective *o)
+{
+    return str_is(STR("multi:softmax"), o->name);
+}
+
+size_t objective_class(const float *margins, size_t outputs)
+{
+    size_t best = 0;
+    for (size_t k = 1; k < outputs; k++)
+        if (margins[k] > margins[best])
+            best = k;
+    return best;
+}
+
 double objective_predict(const struct objective *o, const float *margins, size_t outputs, size_t output)
 {
     static const struct calibration none = {.kind = CALIBRATION_NONE};

@@ -28,8 +28,13 @@ const struct objective *objective_find(struct str name);
 extern const char *const objective_names[];
 size_t objective_names_for(enum bundle_label label, const char *out[], size_t most);
 
-/* What XGBoost's own predict gives for a row: for classes the chance of one; for binary:hinge 0 or 1. */
+/* What XGBoost's own predict gives for a row: for classes the chance of one (but see objective_class); for binary:hinge 0 or
+ * 1. */
 double objective_predict(const struct objective *o, const float *margins, size_t outputs, size_t output);
+/* Whether predict gives the number of the likeliest class in place of chances: multi:softmax. */
+bool objective_gives_class(const struct objective *o);
+/* That number; of equal margins the first, as XGBoost does. */
+size_t objective_class(const float *margins, size_t outputs);
 /* The chance of one class. Finite margins: exact_exp in the order of the classes. */
 double objective_softmax(const float *margins, size_t outputs, size_t output);
 

@@ -156,6 +156,7 @@ static int take_rows(struct import *m, struct error *e)
     int rc = model_rows_read(&m->rows, m->o->golden, &m->spec, GOLDEN_MOST, &m->diags, e);
     m->golden = m->rows.golden;
     m->golden_from = !m->golden.expected ? "libxgboost's margins of the given rows"
+                     : m->golden.classes     ? "the given numbers of classes"
                      : m->golden.predictions ? "the given predictions"
                                              : "the given margins";
     return rc;
@@ -174,8 +175,7 @@ static int compare_rows(struct import *m, struct error *e)
     for (size_t i = 0; i < g->n && !rc && g->expected; i++)
         for (size_t k = 0; k < g->width; k++) {
             double expected = (double)g->expected[i * g->width + k];
-            double given = g->predictions ? objective_predict(m->spec.of, margins + i * outputs, outputs, m->spec.output)
-                                          : (double)margins[i * outputs + k];
+            double given = golden_given(g, &m->spec, margins + i * outputs, k);
             double off = fabs(given - expected) / fmax(1, fabs(expected));
             m->largest = fmax(m->largest, off);
             if (!(off > BUNDLE_TOLERANCE) || wrong++ >= FINDINGS_SHOWN)

@@ -101,6 +101,7 @@ static int put_rows(struct model_rows *r, const struct bundle_spec *spec, size_t
     for (size_t k = 0; k < expected; k++)
         for (size_t i = 0; i < r->golden.n; i++)
             r->golden.expected[i * expected + k] = r->frame.columns[spec->feature_count + k].floats[i];
+    golden_find_classes(&r->golden, spec);
     return d->errors == errors ? 0 : error_set(e, ERR_INVALID, "%s has values that the bundle does not know", r->frame.name);
 }
 

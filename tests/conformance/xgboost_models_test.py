@@ -189,11 +189,11 @@ def dart_beside(folder):
         raise AssertionError("DART beside its trees scores otherwise")
 
 
-def predictions(folder, params):
+def predictions(folder, params, classes=0):
     """Golden rows may be what predict gives."""
     rng = np.random.default_rng(3)
     x = data(rng, False)
-    booster = xgboost.train({"tree_method": "hist", **params}, xgboost.DMatrix(x, label=label(rng, x, params["objective"], 0, 1)), 9)
+    booster = xgboost.train({"tree_method": "hist", **params}, xgboost.DMatrix(x, label=label(rng, x, params["objective"], classes, 1)), 9)
     model, golden = os.path.join(folder, "p.json"), os.path.join(folder, "p.csv")
     booster.save_model(model)
     table = x.assign(prediction=booster.predict(xgboost.DMatrix(x)))
@@ -262,7 +262,7 @@ def main():
     check("best", logistic, rounds=15, best=True)
     check("best_classes", {"objective": "multi:softprob", "num_parallel_tree": 2}, rounds=9, classes=4, best=True)
     check("softprob", {"objective": "multi:softprob"}, classes=5, categories=True)
-    check("softmax", {"objective": "multi:softmax"}, classes=3)
+    predictions(check("softmax", {"objective": "multi:softmax"}, classes=3), {"objective": "multi:softmax", "num_class": 3}, 3)
     check("base", logistic, base=0.07)
     check("base_poisson", {"objective": "count:poisson"}, base=2.5)
     if VERSION >= (1, 6):

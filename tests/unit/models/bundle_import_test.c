@@ -667,6 +667,39 @@ static void what_was_imported_loads(void **state)
     bundle_free(&b);
 }
 
+static void assert_golden(const struct bundle_spec *s, float first, float second, const char *finding)
+{
+    static const float rows[2 * FEATURES] = {0.25f, 1, 0, 3, 0.75f, 0, 1, 8};
+    float expected[2] = {first, second};
+    struct golden g = {.n = 2, .rows = (float *)rows, .expected = expected, .predictions = true};
+    struct error e = {0};
+    const char *where =
+        arena_printf(&arena, "%s.%.*s,%.9g,%.9g", folder, STR_ARG(s->objective), (double)first, (double)second);
+    int rc = bundle_write_golden(where, s, &bytes, &g, &e);
+    if (rc != (finding ? ERR_INVALID : 0) || (finding && !strstr(e.text, finding)))
+        fail_msg("%g, %g: %d %s", (double)first, (double)second, rc, e.text);
+}
+
+/* What predict gives: of multi:softmax the number of the class, of equal ones the lowest. The margins are −0.5, 0.5, 0.5 and
+ * 1.5, 0.5, 0.5. */
+static void predictions_of_classes(void **state)
+{
+    (void)state;
+    const float chances[2] = {(float)(1 / (2 + exp(-1))), (float)(1 / (2 + exp(1)))};
+    make_model("multi:softmax", FEATURES, &(struct parts){NAMES, TYPES, CATS, "3", NULL});
+    struct bundle_spec s = imported("output: 2\n");
+    assert_golden(&s, 1, 0, NULL);
+    assert_golden(&s, 2, 0, "golden row 1: prediction is 2 here, but the model gives 1");
+    assert_golden(&s, 1, 1, "golden row 2: prediction is 1 here, but the model gives 0");
+    assert_golden(&s, 1, 3, "golden row 1: prediction is 1 here, but the model gives 0.422318");
+    assert_golden(&s, chances[0], chances[1], NULL);
+    assert_golden(&s, chances[1], chances[0], "2 errors");
+    make_model("multi:softprob", FEATURES, &(struct parts){NAMES, TYPES, CATS, "3", NULL});
+    s = imported("output: 2\n");
+    assert_golden(&s, chances[0], chances[1], NULL);
+    assert_golden(&s, 1, 0, "golden row 1: prediction is 1 here, but the model gives 0.422318");
+}
+
 /* However little memory there is: a whole description, or a finding. Of a file with few features and no categories, since two
  * more are not so:
  *   where the list of all features does not fit, but the rest does (thousands of features, few of them listed), what a person
@@ -719,6 +752,7 @@ int main(void)
         TEST(category_names_that_a_bundle_cannot_have),
         TEST(category_names_that_cannot_be_read),
         TEST(what_was_imported_loads),
+        TEST(predictions_of_classes),
         TEST(little_memory),
     };
     return cmocka_run_group_tests(tests, make_top, remove_top);
