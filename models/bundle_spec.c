@@ -39,6 +39,7 @@ static void read_objective(struct bundle_spec *s, const struct yaml_node *n, boo
     s->objective_line = n->line;
     s->objective_column = n->column;
     s->of = objective_find(n->text);
+    ASSERT(s->of != NULL); /* read_word took one of their names */
     s->link = s->of->link;
     if (s->kind == BUNDLE_TRANSFORMED) {
         if (!str_is(s->objective, "reg:squarederror"))

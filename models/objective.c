@@ -3,28 +3,28 @@
 #include "models/objective.h"
 #include "base/exact.h"
 
-static const struct objective objectives[] = {
-    {"binary:logistic", LINK_LOGISTIC, {[BUNDLE_BINARY] = true}, false, false},
-    {"reg:squarederror", LINK_IDENTITY, {[BUNDLE_COUNT] = true, [BUNDLE_MONEY] = true}, false, false},
-    {"count:poisson", LINK_EXP, {[BUNDLE_COUNT] = true}, false, false},
-    {"reg:tweedie", LINK_EXP, {[BUNDLE_COUNT] = true, [BUNDLE_MONEY] = true}, false, false},
-    {"reg:gamma", LINK_EXP, {[BUNDLE_MONEY] = true}, false, false},
-    {"reg:logistic", LINK_LOGISTIC, {[BUNDLE_BINARY] = true}, false, false},
-    {"binary:logitraw", LINK_LOGISTIC, {[BUNDLE_BINARY] = true}, false, false},
-    {"reg:absoluteerror", LINK_IDENTITY, {[BUNDLE_COUNT] = true, [BUNDLE_MONEY] = true}, false, false},
-    {"multi:softprob", LINK_IDENTITY, {[BUNDLE_BINARY] = true}, false, true},
-    {"multi:softmax", LINK_IDENTITY, {[BUNDLE_BINARY] = true}, false, true},
-    {"binary:hinge", LINK_IDENTITY, {[BUNDLE_BINARY] = true}, true, false},
-    {"rank:pairwise", LINK_IDENTITY, {true, true, true}, true, false},
-    {"rank:ndcg", LINK_IDENTITY, {true, true, true}, true, false},
-    {"rank:map", LINK_IDENTITY, {true, true, true}, true, false},
-};
-enum { OBJECTIVES = sizeof objectives / sizeof *objectives };
+/* name, link, label types that fit, whether its margins only order, whether there is a margin a class */
+#define OBJECTIVE_LIST(X)                                                                                    \
+    X("binary:logistic", LINK_LOGISTIC, {[BUNDLE_BINARY] = true}, false, false)                              \
+    X("reg:squarederror", LINK_IDENTITY, {[BUNDLE_COUNT] = true, [BUNDLE_MONEY] = true}, false, false)       \
+    X("count:poisson", LINK_EXP, {[BUNDLE_COUNT] = true}, false, false)                                      \
+    X("reg:tweedie", LINK_EXP, {[BUNDLE_COUNT] = true, [BUNDLE_MONEY] = true}, false, false)                 \
+    X("reg:gamma", LINK_EXP, {[BUNDLE_MONEY] = true}, false, false)                                          \
+    X("reg:logistic", LINK_LOGISTIC, {[BUNDLE_BINARY] = true}, false, false)                                 \
+    X("binary:logitraw", LINK_LOGISTIC, {[BUNDLE_BINARY] = true}, false, false)                              \
+    X("reg:absoluteerror", LINK_IDENTITY, {[BUNDLE_COUNT] = true, [BUNDLE_MONEY] = true}, false, false)      \
+    X("multi:softprob", LINK_IDENTITY, {[BUNDLE_BINARY] = true}, false, true)                                \
+    X("multi:softmax", LINK_IDENTITY, {[BUNDLE_BINARY] = true}, false, true)                                 \
+    X("binary:hinge", LINK_IDENTITY, {[BUNDLE_BINARY] = true}, true, false)                                  \
+    X("rank:pairwise", LINK_IDENTITY, {true, true, true}, true, false)                                       \
+    X("rank:ndcg", LINK_IDENTITY, {true, true, true}, true, false)                                           \
+    X("rank:map", LINK_IDENTITY, {true, true, true}, true, false)
 
-const char *const objective_names[] = {
-    "binary:logistic", "reg:squarederror",  "count:poisson",  "reg:tweedie",   "reg:gamma",
-    "reg:logistic",    "binary:logitraw",   "reg:absoluteerror", "multi:softprob", "multi:softmax",
-    "binary:hinge",    "rank:pairwise",     "rank:ndcg",      "rank:map",      NULL};
+#define OBJECTIVE_ROW(name, ...) {name, __VA_ARGS__},
+#define OBJECTIVE_NAME(name, ...) name,
+static const struct objective objectives[] = {OBJECTIVE_LIST(OBJECTIVE_ROW)};
+const char *const objective_names[] = {OBJECTIVE_LIST(OBJECTIVE_NAME) NULL};
+enum { OBJECTIVES = sizeof objectives / sizeof *objectives };
 
 const struct objective *objective_find(struct str name)
 {
