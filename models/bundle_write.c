@@ -165,7 +165,7 @@ static int write_files(const char *folder, const struct writing *w, struct error
 {
     struct buf yaml, csv;
     buf_init(&yaml, TEXT_MAX);
-    buf_init(&csv, TEXT_MAX);
+    buf_init(&csv, GOLDEN_FILE_MAX);
     bundle_spec_write(&yaml, &w->spec);
     golden_write(&csv, &w->spec, w->rows, w->expected, w->predictions, w->count);
     int rc = buf_ok(&yaml) && buf_ok(&csv)

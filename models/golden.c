@@ -314,8 +314,7 @@ static void write_value(struct buf *out, const struct bundle_feature *f, float v
         buf_printf(out, "%.9g", (double)v);
 }
 
-void golden_write(struct buf *out, const struct bundle_spec *spec, const float *rows, const float *expected,
-                  bool predictions, size_t n)
+static void write_header(struct buf *out, const struct bundle_spec *spec, bool predictions)
 {
     char name[MARGIN_NAME];
     size_t width = golden_width(spec, predictions);
@@ -327,12 +326,38 @@ void golden_write(struct buf *out, const struct bundle_spec *spec, const float *
         csv_write_field(out, str_from(expected_name(spec, predictions, k, name)), ',');
         buf_byte(out, k + 1 < width ? ',' : '\n');
     }
-    for (size_t r = 0; r < n; r++) {
-        for (size_t i = 0; i < spec->feature_count; i++) {
-            write_value(out, &spec->features[i], rows[r * spec->feature_count + i]);
-            buf_byte(out, ',');
-        }
-        for (size_t k = 0; k < width; k++)
-            buf_printf(out, "%.9g%c", (double)expected[r * width + k], k + 1 < width ? ',' : '\n');
+}
+
+/* expected NULL: not known yet; the longest numbers stand for it. */
+static void write_row(struct buf *out, const struct bundle_spec *spec, const float *row, const float *expected, size_t width)
+{
+    for (size_t i = 0; i < spec->feature_count; i++) {
+        write_value(out, &spec->features[i], row[i]);
+        buf_byte(out, ',');
     }
+    for (size_t k = 0; k < width; k++)
+        buf_printf(out, "%.9g%c", expected ? (double)expected[k] : -1.23456789e-38, k + 1 < width ? ',' : '\n');
+}
+
+void golden_write(struct buf *out, const struct bundle_spec *spec, const float *rows, const float *expected,
+                  bool predictions, size_t n)
+{
+    size_t width = golden_width(spec, predictions);
+    write_header(out, spec, predictions);
+    for (size_t r = 0; r < n; r++)
+        write_row(out, spec, rows + r * spec->feature_count, expected + r * width, width);
+}
+
+size_t golden_fitting(const struct golden *g, const struct bundle_spec *spec)
+{
+    struct buf text;
+    size_t n = 0, width = golden_width(spec, g->predictions);
+    buf_init(&text, GOLDEN_FILE_MAX);
+    write_header(&text, spec, g->predictions);
+    while (buf_ok(&text) && n < g->n) {
+        write_row(&text, spec, g->rows + n * spec->feature_count, g->expected ? g->expected + n * width : NULL, width);
+        n += buf_ok(&text);
+    }
+    buf_free(&text);
+    return n;
 }

@@ -27,6 +27,8 @@ bool golden_read(struct golden *out, const char *file, struct str text, const st
 /* expected: n × width, margins or predictions. */
 void golden_write(struct buf *out, const struct bundle_spec *spec, const float *rows, const float *expected,
                   bool predictions, size_t n);
+/* How many of the rows, from the first, a file of GOLDEN_FILE_MAX holds, with what they expect (NULL: whatever it will be). */
+size_t golden_fitting(const struct golden *g, const struct bundle_spec *spec);
 /* How many expected values a row has, and the name of column k of them: margin, margin.<arm>, margin.<output>, prediction. NULL
  * when the arena is full. */
 size_t golden_width(const struct bundle_spec *spec, bool predictions);

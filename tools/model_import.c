@@ -32,7 +32,8 @@ const struct command command_model_import = {
         "does not know: which features come from the action or the pair (all others are the customer's), what the codes of\n"
         "categories mean, the label. Its form is that of bundle.yaml; what can be known may be left out.\n"
         "--golden is a CSV file of rows with a column `prediction` (what booster.predict gives) or `margin`\n"
-        "(output_margin=True): the bundle is made only if Tact gives the same. In Python:\n\n"
+        "(output_margin=True): the bundle is made only if Tact gives the same. Of many rows the first are kept: at most\n"
+        "1000, and 8 MiB of them. In Python:\n\n"
         "  X.assign(prediction=booster.predict(xgboost.DMatrix(X))).head(1000).to_csv(\"golden.csv\", index=False)\n\n"
         "  tact model import model.ubj --features features.yaml --golden golden.csv --out bundles/clicks_v3",
     .run = run,
@@ -54,6 +55,7 @@ struct import {
     struct golden golden;
     struct forest *forest;
     const char *golden_from;
+    size_t golden_given; /* rows, of which golden has those that are kept */
     double largest; /* difference of a golden row, in parts of what is allowed */
 };
 
@@ -146,6 +148,7 @@ static int draw_rows(struct import *m, struct error *e)
         rows[i] = draw_value(&r, m, i % features);
     m->golden = (struct golden){.n = GOLDEN_DRAWN, .features = features, .rows = rows};
     m->golden_from = "libxgboost's margins of drawn rows";
+    m->golden_given = m->golden.n;
     return 0;
 }
 
@@ -155,6 +158,7 @@ static int take_rows(struct import *m, struct error *e)
         return draw_rows(m, e);
     int rc = model_rows_read(&m->rows, m->o->golden, &m->spec, GOLDEN_MOST, &m->diags, e);
     m->golden = m->rows.golden;
+    m->golden_given = m->rows.frame.rows;
     m->golden_from = !m->golden.expected ? "libxgboost's margins of the given rows"
                      : m->golden.classes     ? "the given numbers of classes"
                      : m->golden.predictions ? "the given predictions"
@@ -201,6 +205,8 @@ static int import(struct import *m, struct error *e)
         rc = take_rows(m, e);
     if (!rc)
         rc = compare_rows(m, e);
+    if (!rc)
+        m->golden.n = golden_fitting(&m->golden, &m->spec);
     struct str bytes = {(char *)m->bytes.p, m->bytes.n};
     if (!rc)
         rc = bundle_write_golden(m->o->out, &m->spec, &bytes, &m->golden, e);
@@ -211,12 +217,13 @@ static int import(struct import *m, struct error *e)
 
 static void report_json(const struct import *m)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:f}", "bundle", m->o->out, "name",
+    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f}", "bundle", m->o->out, "name",
                           arena_str((struct arena *)&m->arena, m->spec.name).p, "version",
                           arena_str((struct arena *)&m->arena, m->spec.version).p, "trees", (json_int_t)m->model.tree_count,
                           "trees_in_file", (json_int_t)m->model.trees_in_file, "best_iteration",
                           (json_int_t)m->model.best_iteration, "features", (json_int_t)m->spec.feature_count, "golden_rows",
-                          (json_int_t)m->golden.n, "golden_from", m->golden_from, "largest_difference", m->largest);
+                          (json_int_t)m->golden.n, "golden_rows_given", (json_int_t)m->golden_given, "golden_from",
+                          m->golden_from, "largest_difference", m->largest);
     char *s = o ? json_dumps(o, JSON_COMPACT) : NULL;
     printf("%s\n", s ? s : "{}");
     free(s);
@@ -232,7 +239,11 @@ static void report(const struct import *m)
     model_print_rounds(&m->model, stdout);
     printf("  features     %zu: %zu of the customer, %zu of the action, %zu of the pair\n", m->spec.feature_count,
            from[BUNDLE_CUSTOMER], from[BUNDLE_ACTION], from[BUNDLE_PAIR]);
-    printf("  golden rows  %zu, %s", m->golden.n, m->golden_from);
+    printf("  golden rows  %zu", m->golden.n);
+    if (m->golden.n < m->golden_given)
+        printf(" of %zu, the first ones (at most %d, and %d MiB, are kept)", m->golden_given, GOLDEN_MOST,
+               GOLDEN_FILE_MAX >> 20);
+    printf(", %s", m->golden_from);
     if (m->golden.expected)
         printf("; the largest difference is %.2g (allowed: %.0e)", m->largest, BUNDLE_TOLERANCE);
     printf("\n");

@@ -148,6 +148,41 @@ static void test_round_trip(void **state)
     assert_null(b);
 }
 
+/* Of rows that a file does not hold, as many as it does: exactly where what they expect is known, else a few less. */
+static void test_golden_fitting(void **state)
+{
+    (void)state;
+    enum { WIDE = 900, MANY = 1000 };
+    struct bundle_feature *wide = arena_zalloc(&arena, WIDE * sizeof *wide);
+    float *values = arena_alloc(&arena, WIDE * MANY * sizeof *values), *expected = arena_alloc(&arena, MANY * sizeof *expected);
+    struct rng rng;
+    struct bundle_spec s = spec;
+    rng_seed(&rng, 3);
+    for (size_t i = 0; i < WIDE; i++)
+        wide[i].name = str_from(arena_printf(&arena, "f%zu", i));
+    for (size_t i = 0; i < WIDE * MANY; i++)
+        values[i] = (float)rng_normal(&rng);
+    for (size_t i = 0; i < MANY; i++)
+        expected[i] = (float)rng_normal(&rng);
+    s.features = wide;
+    s.feature_count = WIDE;
+    struct golden g = {.n = MANY, .rows = values, .expected = expected};
+    size_t n = golden_fitting(&g, &s);
+    assert_true(n > 500 && n < MANY);
+    for (size_t k = n; k <= n + 1; k++) {
+        struct buf text;
+        buf_init(&text, GOLDEN_FILE_MAX);
+        golden_write(&text, &s, values, expected, false, k);
+        assert_true(buf_ok(&text) == (k == n));
+        buf_free(&text);
+    }
+    g.expected = NULL;
+    size_t unknown = golden_fitting(&g, &s);
+    assert_true(unknown <= n && unknown + 2 >= n);
+    g.n = 7;
+    assert_int_equal(golden_fitting(&g, &s), 7);
+}
+
 /* The codes of short lists, which are searched one by one, and of long ones, which are sorted. */
 static void test_categories_are_found(void **state)
 {
@@ -450,6 +485,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_round_trip),
         TEST(test_categories_are_found),
+        TEST(test_golden_fitting),
         TEST(test_id_names_the_bytes),
         TEST(test_write_refusals),
         TEST(test_missing_files),
