@@ -72,6 +72,28 @@ static struct doc_member *add_member(struct doc_reader *r, struct doc_value *obj
     return member;
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* Whoever reads the file with another reader might take the other of two members of one name. */
+static bool keys_differ(struct doc_reader *r, const struct doc_value *object)
+{
+    size_t n = object->count;
+    struct str *keys = arena_alloc(r->arena, (n + 1) * sizeof *keys);
+    if (!keys)
+        return full(r);
+    for (size_t i = 0; i < n; i++)
+        keys[i] = object->members[i].key;
+    if (n > 1)
+        qsort(keys, n, sizeof *keys, compare_keys);
+    for (size_t i = 1; i < n; i++)
+        if (str_eq(keys[i - 1], keys[i]))
+            return bad(r, "an object has two members of one name");
+    return true;
+}
+
 /* ---- JSON ---- */
 
 static bool json_value(struct doc_reader *r, struct doc_value *out);
@@ -277,7 +299,7 @@ static bool json_object(struct doc_reader *r, struct doc_value *out)
         if (!json_value(r, &member->value))
             return false;
     } while (json_take(r, ','));
-    return json_take(r, '}') || bad(r, "expected , or }");
+    return json_take(r, '}') ? keys_differ(r, out) : bad(r, "expected , or }");
 }
 
 static bool json_value(struct doc_reader *r, struct doc_value *out)
@@ -453,13 +475,13 @@ static bool ubj_object(struct doc_reader *r, struct doc_value *out)
     while (!counted || out->count < count) {
         if (!counted && r->p < r->end && *r->p == '}') {
             r->p++;
-            return true;
+            return keys_differ(r, out);
         }
         struct doc_member *member = add_member(r, out, &capacity);
         if (!member || !ubj_string(r, &member->key) || !ubj_value(r, ubj_marker(r), &member->value))
             return false;
     }
-    return true;
+    return keys_differ(r, out);
 }
 
 static bool ubj_value(struct doc_reader *r, char type, struct doc_value *out)

@@ -4,16 +4,21 @@
 #include "models/forest_tiles.h"
 #include <stdlib.h>
 
-enum { MEMORY_DEFAULT = 64 * 1024 * 1024 };
+enum {
+    MEMORY_DEFAULT = 64 * 1024 * 1024,
+    FLAT_MAX = 1024 * 1024 * 1024 /* only trees of leaf vectors, which are kept once for each output, need so much */
+};
 
 /* ---- flat ---- */
 
 static int keep_flat(struct forest *f, const struct model *m)
 {
-    struct builder b = {.f = f, .m = m};
+    struct builder b = {.f = f, .m = m, .seed = forest_seed()};
     size_t nodes = 0, at = 0, trees = 0;
     for (size_t t = 0; t < m->tree_count; t++)
         nodes += m->trees[t].count * (m->trees[t].vectors ? m->outputs : 1);
+    if (nodes > FLAT_MAX / sizeof *f->nodes)
+        return ERR_NOSPACE;
     f->nodes = malloc((nodes + 1) * sizeof *f->nodes);
     f->flat_trees = malloc((m->tree_count * m->outputs + 1) * sizeof *f->flat_trees);
     if (!f->nodes || !f->flat_trees || !forest_keep_sets(&b)) {
@@ -151,7 +156,7 @@ int forest_compile(struct forest **out, const struct model *m, const struct fore
     if (rc) {
         forest_free(&whole);
         forest_free(&split);
-        return error_set(e, ERR_NOSPACE, "out of memory for the compiled model");
+        return error_set(e, ERR_NOSPACE, "out of memory for the compiled model (allowed: %d MiB)", FLAT_MAX >> 20);
     }
     if (split)
         split->whole = whole;

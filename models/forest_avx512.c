@@ -1,5 +1,5 @@
 /* The forest's kernels for AVX-512; see forest_inner.h for what each does. Compiled with its instructions (F, BW, DQ, VL),
- * called only where the machine has them; byte permutes (VBMI, from Ice Lake on) are asked for once, at the first tile.
+ * called only where the machine has them; and byte permutes too (VBMI, from Ice Lake on): see forest_isa.c.
  * With TACT_EMULATE_AVX512 the same source runs on any machine, through SIMD Everywhere: for tests.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/forest_avx512.h"

@@ -3,12 +3,13 @@
 #include "models/forest_build.h"
 #include "base/hash.h"
 #include <stdlib.h>
+#include <sys/random.h>
 
 /* ---- lists ---- */
 
 struct forest_list forest_list(size_t size)
 {
-    return (struct forest_list){.size = size, .align = size % 64 == 0 ? 64 : 16};
+    return (struct forest_list){.size = size};
 }
 
 /* Room for n more, or NULL. */
@@ -53,6 +54,13 @@ void *forest_list_take(struct builder *b, struct forest_list *l)
 
 /* ---- hashed lists of indices: open addressing, a power of two ---- */
 
+uint64_t forest_seed(void)
+{
+    uint64_t seed = 0;
+    ssize_t n = getrandom(&seed, sizeof seed, GRND_NONBLOCK);
+    return n == (ssize_t)sizeof seed ? seed : (uintptr_t)&seed; /* early at boot */
+}
+
 size_t forest_slot(uint64_t hash, size_t capacity)
 {
     return (size_t)(hash & (capacity - 1));
@@ -96,12 +104,12 @@ static bool sets_equal(const struct model_set *x, const struct model_set *y)
     return true;
 }
 
-static uint64_t set_hash(const struct model_set *s)
+static uint64_t set_hash(const struct builder *b, const struct model_set *s)
 {
     uint32_t n = s->count;
     while (n && !s->words[n - 1])
         n--;
-    return hash64(s->words, n * sizeof *s->words);
+    return hash64_seed(s->words, n * sizeof *s->words, b->seed);
 }
 
 /* For each set the first equal one. */
@@ -117,7 +125,7 @@ static bool find_equal_sets(struct builder *b)
     if (ok)
         memset(table, 0xFF, capacity * sizeof *table);
     for (size_t i = 0; ok && i < m->set_count; i++) {
-        size_t slot = forest_slot(set_hash(&m->sets[i]), capacity);
+        size_t slot = forest_slot(set_hash(b, &m->sets[i]), capacity);
         while (table[slot] >= 0 && !sets_equal(&m->sets[table[slot]], &m->sets[i]))
             slot = forest_slot(slot + 1, capacity);
         if (table[slot] < 0)

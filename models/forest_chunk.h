@@ -5,7 +5,7 @@
  *   compares   open nodes whose candidates are to be found by comparing
  *   ands       word ← word and another, or its complement: leaves below compared nodes
  *
- * Words are numbered: those of the leaves first, then (from words_of_compares on) those of the compares. An exit that leads to
+ * Words are numbered: those of the leaves first, then (from leaf_max on) those of the compares. An exit that leads to
  * another tile is a leaf that adds −0, which changes no sum; its word says who goes there.
  *
  * SPDX-License-Identifier: Apache-2.0 */

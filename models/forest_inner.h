@@ -38,7 +38,7 @@ enum {
     CHUNK_ANDS = TILE_LEVELS + 1, /* of an exit, at most */
     BLOCK_WORDS = 2,   /* 64-bit words of candidates at a time */
     BLOCK = 64 * BLOCK_WORDS,
-    TREE_LEAVES_MAX = 1 << 16 /* of a tree with open nodes */
+    SCORE_MEMORY_MAX = 6 << 20 /* of a request, for codes and chunk: holds full trees of depth 12 with open nodes */
 };
 
 struct forest_column {

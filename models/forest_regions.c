@@ -9,14 +9,14 @@ static uint64_t condition_hash(const struct builder *b, uint32_t i)
     float threshold = o->threshold + 0.0f; /* -0 is 0 */
     uint32_t key[4] = {0, o->slot, (uint32_t)o->set, o->default_right};
     memcpy(key, &threshold, sizeof threshold);
-    return hash64(key, sizeof key);
+    return hash64_seed(key, sizeof key, b->seed);
 }
 
 static uint64_t chain_hash(const struct builder *b, uint32_t i)
 {
     const struct forest_region *r = (const struct forest_region *)b->chains.p + i;
     uint32_t key[3] = {r->parent, r->open, r->right};
-    return hash64(key, sizeof key);
+    return hash64_seed(key, sizeof key, b->seed);
 }
 
 /* The first open node of the action with the same condition. */

@@ -290,6 +290,18 @@ static int fill_columns(struct score *s, struct error *e)
     return 0;
 }
 
+size_t forest_score_bytes(const struct forest *f)
+{
+    size_t codes = f->group_count * GROUP_COLUMNS;
+    if (!f->has_open)
+        return codes;
+    size_t exits = CHUNK + CHUNK_AT_ONCE + (f->tree_leaves_max + f->tree_tiles_max) * BATCH;
+    size_t exit = sizeof(float) + sizeof(uint64_t *) + CHUNK_ANDS * sizeof(struct forest_and) + BLOCK_WORDS * sizeof(uint64_t);
+    size_t compare = sizeof(uint32_t) + BLOCK_WORDS * sizeof(uint64_t);
+    return codes + exits * exit + (CHUNK + f->tree_open_max * BATCH) * compare +
+           (f->tree_tiles_max + 1) * sizeof(struct forest_step);
+}
+
 static int make_chunk(struct score *s, struct error *e)
 {
     const struct forest *f = s->f;

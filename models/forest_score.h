@@ -16,6 +16,9 @@ struct forest_input {
 int forest_score(const struct forest *f, const struct forest_input *in, struct arena *arena, float *out,
                  struct error *e) MUST_CHECK;
 
+/* What codes and chunk of a request need, at most; it does not depend on n. */
+size_t forest_score_bytes(const struct forest *f);
+
 /* The margins of n whole rows of forest_features floats, whatever the roles. */
 int forest_rows(const struct forest *f, const float *rows, size_t n, struct arena *arena, float *out,
                 struct error *e) MUST_CHECK;

@@ -3,6 +3,7 @@
 #include "models/forest_tiles.h"
 #include "models/forest_columns.h"
 #include "models/forest_regions.h"
+#include "models/forest_score.h"
 #include <stdlib.h>
 
 /* What a tile is made of, before it is written. */
@@ -239,7 +240,7 @@ static bool start(struct builder *b)
 
 int forest_tiles_build(struct forest *f, const struct model *m, const struct forest *whole, size_t memory_max)
 {
-    struct builder b = {.f = f, .m = m, .whole = whole};
+    struct builder b = {.f = f, .m = m, .whole = whole, .seed = forest_seed()};
     struct root *roots = malloc((m->tree_count * m->outputs + 1) * sizeof *roots);
     f->roots = malloc((m->outputs + 1) * sizeof *f->roots);
     int rc = ERR_NOSPACE;
@@ -248,7 +249,7 @@ int forest_tiles_build(struct forest *f, const struct model *m, const struct for
         bool ok = build_tiles(&b, roots, f->trees, memory_max);
         if (ok)
             take_lists(&b);
-        rc = b.failed ? ERR_NOSPACE : !ok || (f->has_open && f->tree_leaves_max > TREE_LEAVES_MAX) ? 1 : 0;
+        rc = b.failed ? ERR_NOSPACE : !ok || forest_score_bytes(f) > SCORE_MEMORY_MAX ? 1 : 0;
     }
     builder_free(&b);
     free(roots);

@@ -27,6 +27,7 @@ enum {
     MODEL_TREES_MAX = 100 * 1000,
     MODEL_FEATURES_MAX = 1 << 20,
     MODEL_NODES_MAX = 1 << 24, /* of a tree */
+    MODEL_DEPTH_MAX = 4096,    /* levels of a tree */
     MODEL_OUTPUTS_MAX = 1024,
     MODEL_CATEGORY_MAX = 1 << 24 /* as in the library: floats are whole numbers up to there */
 };

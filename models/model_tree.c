@@ -144,10 +144,12 @@ static int read_categories(struct tree_check *t)
     if (!doc_wholes(nodes, 0, t->count - 1, node) || !doc_wholes(segments, 0, (int32_t)all->count, from) ||
         !doc_wholes(sizes, 0, (int32_t)all->count, size))
         return wrong(t, 0, "categories past the end of their list");
+    int64_t total = 0;
     for (size_t i = 0; i < n; i++) {
         if (i > 0 && node[i] <= node[i - 1])
             return wrong(t, node[i], "categorical nodes are not ascending");
-        if (size[i] > (int32_t)all->count - from[i])
+        total += size[i];
+        if (size[i] > (int32_t)all->count - from[i] || total > (int64_t)all->count)
             return wrong(t, node[i], "categories past the end of their list");
         int rc = add_set(t, node[i], list + from[i], size[i]);
         if (rc)
@@ -226,6 +228,8 @@ static int check_walk(const struct tree_check *t, struct model_tree *out)
             out->depth = depth[node] > out->depth ? depth[node] : out->depth;
             continue;
         }
+        if (depth[node] == MODEL_DEPTH_MAX)
+            return wrong(t, node, "the tree is deeper than 4096 levels");
         depth[t->left[node]] = depth[t->right[node]] = depth[node] + 1;
         queue[tail++] = t->left[node];
         queue[tail++] = t->right[node];
