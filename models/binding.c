@@ -434,20 +434,24 @@ int binding_score(void *binding, struct str customer, struct expr_eval *ev, cons
                                     : score_rows(b, ev, actions, count, arena, out, e);
 }
 
-void binding_warm(const struct binding *b, struct arena *arena)
+int binding_warm(const struct binding *b, struct arena *arena, struct error *e)
 {
     const struct golden *g = bundle_golden(b->bundle);
     size_t actions = b->policy->action_count, n = g->n < WARM_ROWS ? g->n : WARM_ROWS;
     struct arena_mark mark = arena_mark(arena);
     float *pairs = arena_zalloc(arena, actions * b->pair_count * sizeof *pairs);
     float *margins = arena_alloc(arena, (actions + 1) * b->spec->outputs * sizeof *margins);
-    struct error e = {0};
-    for (size_t i = 0; i < n && pairs && margins; i++) {
+    int rc = pairs && margins ? 0 : error_set(e, ERR_NOSPACE, "the request's memory is full");
+    for (size_t i = 0; i < n && !rc; i++) {
         const float *row = g->rows + i * b->features;
         struct forest_input in = {.shared = row, .catalog = b->catalog, .pairs = pairs, .n = actions};
-        for (size_t k = 0; k < b->spec->arm_count; k++)
-            (void)!(b->catalog ? forest_score(bundle_forest(b->bundle, 0), &in, arena, margins, &e)
-                               : forest_rows(bundle_forest(b->bundle, k), row, 1, arena, margins, &e));
+        for (size_t k = 0; k < b->spec->arm_count && !rc; k++) {
+            struct arena_mark before = arena_mark(arena);
+            rc = b->catalog ? forest_score(bundle_forest(b->bundle, 0), &in, arena, margins, e)
+                            : forest_rows(bundle_forest(b->bundle, k), row, 1, arena, margins, e);
+            arena_rewind(arena, before);
+        }
     }
     arena_rewind(arena, mark);
+    return rc;
 }

@@ -44,8 +44,9 @@ bool binding_knows(const struct binding *b, uint32_t action);
 int binding_score(void *binding, struct str customer, struct expr_eval *ev, const uint32_t *actions, size_t count,
                   struct arena *arena, struct model_score *out, struct error *e);
 
-/* Scores all actions once for made-up customers, so that the first real one does not wait for memory. */
-void binding_warm(const struct binding *b, struct arena *arena);
+/* Scores all actions for the customers of the golden rows, so that the first real one does not wait for memory. An error: a
+ * request with this much memory could not. */
+int binding_warm(const struct binding *b, struct arena *arena, struct error *e) MUST_CHECK;
 
 /* A value of the policy as a model's feature. */
 float binding_value(const struct bundle_feature *f, struct value v);

@@ -13,7 +13,7 @@ enum {
 
 static int keep_flat(struct forest *f, const struct model *m)
 {
-    struct builder b = {.f = f, .m = m, .seed = forest_seed()};
+    struct builder b = {.f = f, .m = m};
     size_t nodes = 0, at = 0, trees = 0;
     for (size_t t = 0; t < m->tree_count; t++)
         nodes += m->trees[t].count * (m->trees[t].vectors ? m->outputs : 1);

@@ -3,7 +3,6 @@
 #include "models/forest_build.h"
 #include "base/hash.h"
 #include <stdlib.h>
-#include <sys/random.h>
 
 /* ---- lists ---- */
 
@@ -52,14 +51,10 @@ void *forest_list_take(struct builder *b, struct forest_list *l)
     return out;
 }
 
-/* ---- hashed lists of indices: open addressing, a power of two ---- */
-
-uint64_t forest_seed(void)
-{
-    uint64_t seed = 0;
-    ssize_t n = getrandom(&seed, sizeof seed, GRND_NONBLOCK);
-    return n == (ssize_t)sizeof seed ? seed : (uintptr_t)&seed; /* early at boot */
-}
+/* ---- hashed lists of indices: open addressing, a power of two ----
+ *
+ * They find what is equal to what came before, which saves memory only. So nobody looks further than TABLE_PROBES: a file may
+ * choose what it holds for its hashes to meet, and must not choose how long it takes. */
 
 size_t forest_slot(uint64_t hash, size_t capacity)
 {
@@ -83,9 +78,11 @@ bool forest_table_room(struct builder *b, struct forest_list *t, uint64_t (*hash
         if (!old[i])
             continue;
         size_t at = forest_slot(hash_of(b, old[i] - 1), wanted);
-        while (fresh[at])
+        size_t probes = 0;
+        while (fresh[at] && ++probes < TABLE_PROBES)
             at = forest_slot(at + 1, wanted);
-        fresh[at] = old[i];
+        if (!fresh[at])
+            fresh[at] = old[i];
     }
     free(t->p);
     t->p = fresh;
@@ -104,12 +101,12 @@ static bool sets_equal(const struct model_set *x, const struct model_set *y)
     return true;
 }
 
-static uint64_t set_hash(const struct builder *b, const struct model_set *s)
+static uint64_t set_hash(const struct model_set *s)
 {
     uint32_t n = s->count;
     while (n && !s->words[n - 1])
         n--;
-    return hash64_seed(s->words, n * sizeof *s->words, b->seed);
+    return hash64(s->words, n * sizeof *s->words);
 }
 
 /* For each set the first equal one. */
@@ -125,12 +122,13 @@ static bool find_equal_sets(struct builder *b)
     if (ok)
         memset(table, 0xFF, capacity * sizeof *table);
     for (size_t i = 0; ok && i < m->set_count; i++) {
-        size_t slot = forest_slot(set_hash(b, &m->sets[i]), capacity);
-        while (table[slot] >= 0 && !sets_equal(&m->sets[table[slot]], &m->sets[i]))
+        size_t slot = forest_slot(set_hash(&m->sets[i]), capacity);
+        size_t probes = 0;
+        while (table[slot] >= 0 && !sets_equal(&m->sets[table[slot]], &m->sets[i]) && ++probes < TABLE_PROBES)
             slot = forest_slot(slot + 1, capacity);
         if (table[slot] < 0)
             table[slot] = (int32_t)i;
-        b->set_of[i] = table[slot];
+        b->set_of[i] = probes < TABLE_PROBES ? table[slot] : (int32_t)i;
     }
     free(table);
     return ok;

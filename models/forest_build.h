@@ -4,7 +4,7 @@
 #define TACT_MODELS_FOREST_BUILD_H
 #include "models/forest_inner.h"
 
-enum { NO_INDEX = -1, COLUMN_SLOTS = 512 };
+enum { NO_INDEX = -1, COLUMN_SLOTS = 512, TABLE_PROBES = 64 };
 
 /* An array that doubles. */
 struct forest_list {
@@ -46,7 +46,6 @@ struct builder {
     size_t column_count;
     int32_t *column_of; /* [features], by threshold; NO_INDEX */
     int32_t *set_of;    /* the model's sets: the first one that is equal */
-    uint64_t seed;      /* of the hashes: what a file holds does not choose where they meet */
     uint32_t vector_output;     /* of the tree that is being built */
     const struct forest *whole; /* the same model with all features shared, whose values and sets are used; or NULL */
     bool failed;
@@ -59,7 +58,6 @@ void *forest_list_add(struct builder *b, struct forest_list *l, size_t n);
 void *forest_list_take(struct builder *b, struct forest_list *l);
 
 /* A table of indices + 1, open addressing, whose size is a power of two: where a hash belongs; room for one more. */
-uint64_t forest_seed(void);
 size_t forest_slot(uint64_t hash, size_t capacity);
 bool forest_table_room(struct builder *b, struct forest_list *t, uint64_t (*hash_of)(const struct builder *b, uint32_t i));
 

@@ -9,14 +9,14 @@ static uint64_t condition_hash(const struct builder *b, uint32_t i)
     float threshold = o->threshold + 0.0f; /* -0 is 0 */
     uint32_t key[4] = {0, o->slot, (uint32_t)o->set, o->default_right};
     memcpy(key, &threshold, sizeof threshold);
-    return hash64_seed(key, sizeof key, b->seed);
+    return hash64(key, sizeof key);
 }
 
 static uint64_t chain_hash(const struct builder *b, uint32_t i)
 {
     const struct forest_region *r = (const struct forest_region *)b->chains.p + i;
     uint32_t key[3] = {r->parent, r->open, r->right};
-    return hash64_seed(key, sizeof key, b->seed);
+    return hash64(key, sizeof key);
 }
 
 /* The first open node of the action with the same condition. */
@@ -27,13 +27,16 @@ static uint32_t condition_of(struct builder *b, uint32_t open)
         return open;
     uint32_t *table = b->conditions.p;
     size_t at = forest_slot(condition_hash(b, open), b->conditions.capacity);
-    for (; table[at]; at = forest_slot(at + 1, b->conditions.capacity)) {
+    size_t probes = 0;
+    for (; table[at] && probes < TABLE_PROBES; at = forest_slot(at + 1, b->conditions.capacity), probes++) {
         const struct forest_open *x = &all[table[at] - 1];
         if (x->threshold == o->threshold && x->slot == o->slot && x->set == o->set && x->default_right == o->default_right)
             return table[at] - 1;
     }
-    table[at] = open + 1;
-    b->conditions.n++;
+    if (!table[at]) {
+        table[at] = open + 1;
+        b->conditions.n++;
+    }
     return open;
 }
 
@@ -50,15 +53,18 @@ uint32_t forest_region_of(struct builder *b, uint32_t parent, uint32_t open, boo
     }
     *fresh = (struct forest_region){parent, condition_of(b, open), right};
     size_t at = forest_slot(chain_hash(b, index), b->known.capacity);
-    for (; table[at]; at = forest_slot(at + 1, b->known.capacity)) {
+    size_t probes = 0;
+    for (; table[at] && probes < TABLE_PROBES; at = forest_slot(at + 1, b->known.capacity), probes++) {
         const struct forest_region *x = (const struct forest_region *)b->chains.p + (table[at] - 1);
         if (x->parent == 0 && x->open == fresh->open && x->right == right) {
             b->chains.n--;
             return table[at] - 1;
         }
     }
-    table[at] = index + 1;
-    b->known.n++;
+    if (!table[at]) {
+        table[at] = index + 1;
+        b->known.n++;
+    }
     return index;
 }
 

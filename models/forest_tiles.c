@@ -240,7 +240,7 @@ static bool start(struct builder *b)
 
 int forest_tiles_build(struct forest *f, const struct model *m, const struct forest *whole, size_t memory_max)
 {
-    struct builder b = {.f = f, .m = m, .whole = whole, .seed = forest_seed()};
+    struct builder b = {.f = f, .m = m, .whole = whole};
     struct root *roots = malloc((m->tree_count * m->outputs + 1) * sizeof *roots);
     f->roots = malloc((m->outputs + 1) * sizeof *f->roots);
     int rc = ERR_NOSPACE;

@@ -240,9 +240,11 @@ int lineup_shadow_score(const struct lineup_binding *b, size_t at, struct expr_e
     return score_entry(b, s->entry, b->entries[s->entry].members[s->member], ev, actions, count, arena, out, e);
 }
 
-void lineup_warm(const struct lineup_binding *b, struct arena *arena)
+int lineup_warm(const struct lineup_binding *b, struct arena *arena, struct error *e)
 {
-    for (size_t i = 0; i < lineup_count(b->lineup); i++)
-        for (size_t k = 0; k < lineup_entry(b->lineup, i)->member_count; k++)
-            binding_warm(b->entries[i].members[k], arena);
+    int rc = 0;
+    for (size_t i = 0; i < lineup_count(b->lineup) && !rc; i++)
+        for (size_t k = 0; k < lineup_entry(b->lineup, i)->member_count && !rc; k++)
+            rc = binding_warm(b->entries[i].members[k], arena, e);
+    return rc;
 }

@@ -38,6 +38,6 @@ int lineup_shadow_score(const struct lineup_binding *b, size_t at, struct expr_e
                         struct arena *arena, struct model_score *out, struct error *e) MUST_CHECK;
 
 /* As binding_warm, for all bundles. */
-void lineup_warm(const struct lineup_binding *b, struct arena *arena);
+int lineup_warm(const struct lineup_binding *b, struct arena *arena, struct error *e) MUST_CHECK;
 
 #endif

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/snapshot.h"
 #include "base/clock.h"
+#include "server/worker.h"
 #include <stdlib.h>
 
 struct snapshot *snapshot_of_policy_take(struct policy *policy)
@@ -14,7 +15,6 @@ struct snapshot *snapshot_of_policy_take(struct policy *policy)
     return s;
 }
 
-enum { WARM_MEMORY = 64 << 20 };
 
 /* lineup_score, with the time that it takes. */
 static int timed_score(void *ctx, struct str customer, struct expr_eval *ev, const uint32_t *actions, size_t count,
@@ -47,9 +47,14 @@ static bool load_models(struct snapshot *s, const char *folder, struct diags *di
     s->binding = lineup_bind(s->lineup, s->policy, diags);
     if (!s->binding)
         return false;
-    arena_init(&arena, WARM_MEMORY);
-    lineup_warm(s->binding, &arena);
+    arena_init(&arena, WORKER_ARENA_MAX);
+    int rc = lineup_warm(s->binding, &arena, &e);
     arena_free(&arena);
+    if (rc) {
+        diag_add(diags, DIAG_ERROR, folder, 0, 0, "all actions cannot be scored in the memory of one call (%d MiB): %s",
+                 WORKER_ARENA_MAX >> 20, e.text);
+        return false;
+    }
     s->scorer = (struct scorer){.model_id = lineup_binding_id(s->binding),
                                 .ctx = s,
                                 .score = timed_score,

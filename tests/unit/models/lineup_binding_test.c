@@ -147,7 +147,7 @@ static void which_entry_scores_which_action(void **state)
         id128_text(lineup_id(b.lineup), id);
         assert_string_equal(lineup_binding_id(b.binding), id);
         assert_scores(&b, (int)i, all[i].scores);
-        lineup_warm(b.binding, &arena);
+        assert_int_equal(lineup_warm(b.binding, &arena, &(struct error){0}), 0);
         assert_int_equal(lineup_shadow_count(b.binding), 0);
         unbind(&b);
     }
@@ -166,7 +166,7 @@ static void one_bundle_scores_all(void **state)
     id128_text(bundle_id(lineup_bundle(b.lineup)), id);
     assert_string_equal(lineup_binding_id(b.binding), id);
     assert_scores(&b, 1, (const double[]){3, 3, 3.25, 3.25, 3});
-    lineup_warm(b.binding, &arena);
+    assert_int_equal(lineup_warm(b.binding, &arena, &(struct error){0}), 0);
     unbind(&b);
 }
 
@@ -249,7 +249,7 @@ static void shadows_score_what_their_entry_scores(void **state)
         }
     }
     assert_scores(&b, 0, (const double[]){1, 3, NAN, 3.25, NAN}); /* as if they were not there */
-    lineup_warm(b.binding, &arena);
+    assert_int_equal(lineup_warm(b.binding, &arena, &(struct error){0}), 0);
     unbind(&b);
 }
 
