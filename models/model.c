@@ -136,7 +136,8 @@ static int read_cats(struct model_reader *r, const struct doc_value *model)
 static enum model_link link_of(const struct model *m)
 {
     static const char *const logit[] = {"binary:logistic", "reg:logistic"};
-    static const char *const logarithm[] = {"count:poisson", "reg:gamma", "reg:tweedie", "survival:cox"};
+    static const char *const logarithm[] = {"count:poisson", "reg:gamma", "reg:tweedie", "survival:cox",
+                                            "survival:aft"};
     for (size_t i = 0; i < sizeof logit / sizeof *logit; i++)
         if (str_is(m->objective, logit[i]))
             return MODEL_LOGIT;
