@@ -10,29 +10,17 @@
 typedef uint32_t __attribute__((may_alias)) word_half;
 enum { LANES = 8, STEP = 32 };
 
-static inline int count_not_above(const float *t, __m256 x)
+static inline unsigned count_not_above(const float *t, float v)
 {
+    __m256 x = _mm256_set1_ps(v);
     int low = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_load_ps(t), x, _CMP_LE_OQ));
     int high = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_load_ps(t + LANES), x, _CMP_LE_OQ));
-    return __builtin_popcount((unsigned)(low | high << LANES));
+    return (unsigned)__builtin_popcount((unsigned)(low | high << LANES));
 }
 
 static void encode(const struct forest *f, const struct forest_group *g, const float *x, uint8_t *out)
 {
-    for (uint32_t i = 0; i < g->count; i++) {
-        const struct forest_column *c = &f->columns[g->first + i];
-        float v = x[c->feature];
-        if (__builtin_expect(c->set >= 0, 0)) {
-            out[i] = forest_set_code(f, c, v);
-            continue;
-        }
-        const float *t = f->thresholds + c->first;
-        __m256 wide = _mm256_set1_ps(v);
-        int block = count_not_above(t, wide);
-        int count = block * COLUMN_BLOCK + count_not_above(t + COLUMN_BLOCK * (1 + block), wide);
-        out[i] = (uint8_t)(v != v ? 0 : 1 + count);
-    }
-    forest_none_code(g, out);
+    chunk_encode(f, g, x, out, count_not_above);
 }
 
 static inline __m256i table_at(const uint8_t *p)

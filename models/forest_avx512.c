@@ -20,27 +20,14 @@ extern const struct forest_isa NAME;
 typedef uint16_t __attribute__((may_alias)) lanes_of;
 enum { LANES = 16, VECTORS_MAX = BLOCK / LANES };
 
-static inline unsigned count_not_above(const float *t, __m512 x)
+static inline unsigned count_not_above(const float *t, float x)
 {
-    return (unsigned)__builtin_popcount(_mm512_cmp_ps_mask(_mm512_load_ps(t), x, _CMP_LE_OQ));
+    return (unsigned)__builtin_popcount(_mm512_cmp_ps_mask(_mm512_load_ps(t), _mm512_set1_ps(x), _CMP_LE_OQ));
 }
 
 static void encode(const struct forest *f, const struct forest_group *g, const float *x, uint8_t *out)
 {
-    for (uint32_t i = 0; i < g->count; i++) {
-        const struct forest_column *c = &f->columns[g->first + i];
-        float v = x[c->feature];
-        if (__builtin_expect(c->set >= 0, 0)) {
-            out[i] = forest_set_code(f, c, v);
-            continue;
-        }
-        const float *t = f->thresholds + c->first;
-        __m512 wide = _mm512_set1_ps(v);
-        unsigned block = count_not_above(t, wide);
-        unsigned count = block * COLUMN_BLOCK + count_not_above(t + COLUMN_BLOCK * (1 + block), wide);
-        out[i] = (uint8_t)(v != v ? 0 : 1 + count);
-    }
-    forest_none_code(g, out);
+    chunk_encode(f, g, x, out, count_not_above);
 }
 
 static inline __m512i load(const uint8_t *p)

@@ -44,6 +44,28 @@ extern const struct forest_sides forest_sides;
 typedef void (*forest_reach)(const struct forest *f, const uint8_t *codes, const uint32_t *tiles, size_t n,
                              uint64_t *leaves, uint64_t *nodes);
 
+/* Number of a block's thresholds that are ≤ x, which is not so for NaN. */
+typedef unsigned (*forest_not_above)(const float *block, float x);
+
+/* The codes of a group's columns. */
+static inline __attribute__((always_inline)) void chunk_encode(const struct forest *f, const struct forest_group *g,
+                                                               const float *x, uint8_t *out, forest_not_above not_above)
+{
+    for (uint32_t i = 0; i < g->count; i++) {
+        const struct forest_column *c = &f->columns[g->first + i];
+        float v = x[c->feature];
+        if (__builtin_expect(c->set >= 0, 0)) {
+            out[i] = forest_set_code(f, c, v);
+            continue;
+        }
+        const float *t = f->thresholds + c->first;
+        unsigned block = not_above(t, v);
+        unsigned count = block * COLUMN_BLOCK + not_above(t + COLUMN_BLOCK * (1 + block), v);
+        out[i] = (uint8_t)(v != v ? 0 : 1 + count);
+    }
+    forest_none_code(g, out);
+}
+
 static inline uint32_t chunk_rank(uint64_t word, uint64_t bit)
 {
     return (uint32_t)__builtin_popcountll(word & (bit - 1));

@@ -9,29 +9,17 @@ typedef uint32_t words __attribute__((vector_size(16)));
 
 enum { LANES = 4, STEP = 16 };
 
-/* The number of thresholds ≤ x. */
 static inline unsigned count_not_above(const float *t, float x)
 {
-    unsigned block = 0, rest = 0;
+    unsigned n = 0;
     for (int i = 0; i < COLUMN_BLOCK; i++)
-        block += t[i] <= x;
-    t += COLUMN_BLOCK * (1 + block);
-    for (int i = 0; i < COLUMN_BLOCK; i++)
-        rest += t[i] <= x;
-    return block * COLUMN_BLOCK + rest;
+        n += t[i] <= x;
+    return n;
 }
 
 static void encode(const struct forest *f, const struct forest_group *g, const float *x, uint8_t *out)
 {
-    for (uint32_t i = 0; i < g->count; i++) {
-        const struct forest_column *c = &f->columns[g->first + i];
-        float v = x[c->feature];
-        if (c->set >= 0)
-            out[i] = forest_set_code(f, c, v);
-        else
-            out[i] = (uint8_t)(v != v ? 0 : 1 + count_not_above(f->thresholds + c->first, v));
-    }
-    forest_none_code(g, out);
+    chunk_encode(f, g, x, out, count_not_above);
 }
 
 static inline bool goes_right(const struct forest_tile *t, const uint8_t *codes, uint32_t node)
