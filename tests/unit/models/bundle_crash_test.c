@@ -109,20 +109,8 @@ static void a_killed_writer_leaves_no_half_bundle(void **state)
     print_message("%d kills: %d whole bundles, %d folders of other names\n", KILLS, whole - 1, left);
 }
 
-static int make_top(void **state)
-{
-    (void)state;
-    return bundle_top_make();
-}
-
-static int remove_top(void **state)
-{
-    (void)state;
-    return bundle_top_remove();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_killed_writer_leaves_no_half_bundle)};
-    return cmocka_run_group_tests(tests, make_top, remove_top);
+    return cmocka_run_group_tests(tests, bundle_top_make, bundle_top_remove);
 }

@@ -16,14 +16,16 @@ static char folder[64];
 static struct arena arena;
 static struct diags diags;
 
-static inline int bundle_top_make(void)
+static inline int bundle_top_make(void **state)
 {
+    (void)state;
     assert_non_null(mkdtemp(top));
     return 0;
 }
 
-static inline int bundle_top_remove(void)
+static inline int bundle_top_remove(void **state)
 {
+    (void)state;
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", top);
     return system(command);

@@ -195,18 +195,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static int make_top(void **state)
-{
-    (void)state;
-    return bundle_top_make();
-}
-
-static int remove_top(void **state)
-{
-    (void)state;
-    return bundle_top_remove();
-}
-
 /* ---- what is filled in ---- */
 
 #define NAMES "\"spend\",\"member\",\"city\",\"visits\""
@@ -755,5 +743,5 @@ int main(void)
         TEST(predictions_of_classes),
         TEST(little_memory),
     };
-    return cmocka_run_group_tests(tests, make_top, remove_top);
+    return cmocka_run_group_tests(tests, bundle_top_make, bundle_top_remove);
 }

@@ -91,18 +91,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static int make_top(void **state)
-{
-    (void)state;
-    return bundle_top_make();
-}
-
-static int remove_top(void **state)
-{
-    (void)state;
-    return bundle_top_remove();
-}
-
 static void arms_are_written_and_read(void **state)
 {
     struct learner *l = *state;
@@ -449,5 +437,5 @@ int main(void)
         TEST(refusals_of_labels),
         TEST(refusals_of_s_learners),
     };
-    return cmocka_run_group_tests(tests, make_top, remove_top);
+    return cmocka_run_group_tests(tests, bundle_top_make, bundle_top_remove);
 }

@@ -47,7 +47,6 @@ static struct buf model;
 
 static int make_all(void **state)
 {
-    (void)state;
     struct rng rng;
     rng_seed(&rng, 5);
     for (size_t i = 0; i < ROWS; i++) {
@@ -70,14 +69,13 @@ static int make_all(void **state)
     buf_init(&model, 4 << 20);
     if (trainer_fit(&data, NULL, 0, 5, 1, &model, &e))
         fail_msg("%s", e.text);
-    return bundle_top_make();
+    return bundle_top_make(state);
 }
 
 static int remove_all(void **state)
 {
-    (void)state;
     buf_free(&model);
-    return bundle_top_remove();
+    return bundle_top_remove(state);
 }
 
 static const struct str *model_bytes(void)

@@ -51,11 +51,10 @@ static inline void constant_bundle(const char *name, float constant)
 
 static inline int make_all(void **state)
 {
-    (void)state;
     struct error e;
     const struct bundle_feature liked = {.name = STR("liked"), .from = BUNDLE_PAIR, .type = BUNDLE_BOOL};
     const struct stump stump = {0, 0.5f, 0, 8, true};
-    bundle_top_make();
+    bundle_top_make(state);
     arena_init(&arena, 64 << 20);
     snprintf(folder, sizeof folder, "%s/brand", top);
     assert_int_equal(mkdir(folder, 0755), 0);
@@ -70,9 +69,8 @@ static inline int make_all(void **state)
 
 static inline int remove_all(void **state)
 {
-    (void)state;
     tzdb_free(&zones);
-    return bundle_top_remove();
+    return bundle_top_remove(state);
 }
 
 static inline int setup(void **state)
