@@ -16,9 +16,6 @@
 #include "models/forest.h"
 #include "models/golden.h"
 
-/* How far a golden row may be from what it expects: absolute below 1, relative above. */
-#define BUNDLE_TOLERANCE 1e-5
-
 struct bundle;
 
 /* Reads the folder, checks everything that can be checked and scores the golden rows; refuses the bundle
@@ -37,5 +34,7 @@ const struct forest *bundle_forest(const struct bundle *b, size_t arm); /* its m
 const char *bundle_file(const struct bundle *b, size_t arm); /* its name within the folder */
 const char *bundle_folder(const struct bundle *b);
 size_t bundle_trees(const struct bundle *b); /* of all models */
+/* The files that its id covers, as they were read; names within the folder. */
+void bundle_each_file(const struct bundle *b, void (*visit)(void *ctx, const char *name, struct str bytes), void *ctx);
 
 #endif

@@ -262,10 +262,21 @@ void golden_find_classes(struct golden *g, const struct bundle_spec *spec)
     }
 }
 
-double golden_given(const struct golden *g, const struct bundle_spec *spec, const float *margins, size_t k)
+/* Whether a margin may as well be another. */
+static bool near(float a, float b)
 {
-    if (g->classes)
-        return (double)objective_class(margins, spec->outputs);
+    return fabs((double)a - (double)b) <= GOLDEN_TOLERANCE * fmax(1, fabs((double)b));
+}
+
+double golden_given(const struct golden *g, const struct bundle_spec *spec, const float *margins, size_t k, float expected)
+{
+    if (g->classes) {
+        size_t best = objective_class(margins, spec->outputs);
+        return (double)(near(margins[(size_t)expected], margins[best]) ? (size_t)expected : best);
+    }
+    if (g->predictions && spec->of && objective_gives_sign(spec->of) && near(margins[spec->output], 0) &&
+        (expected == 0 || expected == 1))
+        return (double)expected;
     return g->predictions ? objective_predict(spec->of, margins, spec->outputs, spec->output) : (double)margins[k];
 }
 

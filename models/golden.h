@@ -10,6 +10,9 @@
 #define TACT_MODELS_GOLDEN_H
 #include "models/bundle_spec.h"
 
+/* How far a model may be from what a golden row expects: absolute below 1, relative above. */
+#define GOLDEN_TOLERANCE 1e-5
+
 enum { GOLDEN_ROWS_MAX = 10000, GOLDEN_FILE_MAX = 8 * 1024 * 1024 };
 
 struct golden {
@@ -36,7 +39,8 @@ const char *golden_column(const struct bundle_spec *spec, bool predictions, size
 
 /* Fills in g->classes once all else is known; golden_read does it. */
 void golden_find_classes(struct golden *g, const struct bundle_spec *spec);
-/* What expected value k of a row should be, by the margins that a model gives the row. */
-double golden_given(const struct golden *g, const struct bundle_spec *spec, const float *margins, size_t k);
+/* What expected value k of a row should be, by the margins that a model gives the row. Of predictions that jump (the class with the
+ * greatest margin; a margin's sign) it is `expected` where the margins are within the tolerance of that. */
+double golden_given(const struct golden *g, const struct bundle_spec *spec, const float *margins, size_t k, float expected);
 
 #endif

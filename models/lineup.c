@@ -17,6 +17,7 @@ struct loaded {
 struct lineup {
     struct arena arena;
     const char *folder;
+    struct str yaml; /* models.yaml */
     struct str salt;
     struct lineup_entry *entries;
     size_t count;
@@ -230,10 +231,10 @@ static bool read_yaml(struct reading *r, const struct yaml_node *root)
     return r->d->errors == errors && r->l->entries;
 }
 
-static struct id128 hash_all(const struct lineup *l, struct str yaml)
+static struct id128 hash_all(const struct lineup *l)
 {
     struct hasher *h = hasher_new();
-    hasher_add(h, yaml.p, yaml.n);
+    hasher_add(h, l->yaml.p, l->yaml.n);
     for (size_t i = 0; i < l->bundle_count; i++) {
         struct id128 id = bundle_id(l->bundles[i].bundle);
         hasher_add(h, l->bundles[i].name.p, l->bundles[i].name.n);
@@ -249,12 +250,14 @@ static bool load_many(struct lineup *l, const char *file, struct diags *d)
     struct buf bytes;
     buf_init(&bytes, (size_t)YAML_FILE_MAX + 1);
     bool ok = yaml_read_bytes(file, &bytes, d);
-    struct str text = {(const char *)bytes.p, bytes.n};
-    struct yaml_node *root = ok ? yaml_read(file, arena_str(&l->arena, text), &l->arena, d) : NULL;
+    l->yaml = arena_str(&l->arena, (struct str){(const char *)bytes.p, bytes.n});
+    buf_free(&bytes);
+    if (ok && !l->yaml.p)
+        diag_add(d, DIAG_ERROR, file, 0, 0, "it needs more memory than is allowed");
+    struct yaml_node *root = ok && l->yaml.p ? yaml_read(file, l->yaml, &l->arena, d) : NULL;
     ok = root && read_yaml(&r, root) && d->errors == errors;
     if (ok)
-        l->id = hash_all(l, text);
-    buf_free(&bytes);
+        l->id = hash_all(l);
     return ok;
 }
 
@@ -333,6 +336,31 @@ const struct lineup_entry *lineup_entry(const struct lineup *l, size_t i)
 const struct bundle *lineup_bundle(const struct lineup *l)
 {
     return l->single ? l->bundles[0].bundle : NULL;
+}
+
+struct files {
+    const struct loaded *bundle;
+    void (*visit)(void *ctx, const char *name, struct str bytes);
+    void *ctx;
+};
+
+static void visit_below(void *ctx, const char *name, struct str bytes)
+{
+    const struct files *f = ctx;
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%.*s/%s", STR_ARG(f->bundle->name), name);
+    f->visit(f->ctx, path, bytes);
+}
+
+void lineup_each_file(const struct lineup *l, void (*visit)(void *ctx, const char *name, struct str bytes), void *ctx)
+{
+    if (l->single) {
+        bundle_each_file(l->bundles[0].bundle, visit, ctx);
+        return;
+    }
+    visit(ctx, LINEUP_FILE, l->yaml);
+    for (size_t i = 0; i < l->bundle_count; i++)
+        bundle_each_file(l->bundles[i].bundle, visit_below, &(struct files){&l->bundles[i], visit, ctx});
 }
 
 /* Where in [0, 1) a customer stands in an entry. */

@@ -57,6 +57,10 @@ const struct lineup_entry *lineup_entry(const struct lineup *l, size_t i);
 /* The bundle, where there is only one and no models.yaml; else NULL. */
 const struct bundle *lineup_bundle(const struct lineup *l);
 
+/* All files that its id covers, as they were read, each once; names within the folder: "models.yaml", "cart_v3/bundle.yaml". A name
+ * lasts for its call. */
+void lineup_each_file(const struct lineup *l, void (*visit)(void *ctx, const char *name, struct str bytes), void *ctx);
+
 /* Which member of an entry a customer has: the champion or a challenger. */
 size_t lineup_member_of(const struct lineup *l, size_t entry, struct str customer);
 

@@ -59,6 +59,11 @@ bool objective_gives_class(const struct objective *o)
     return str_is(STR("multi:softmax"), o->name);
 }
 
+bool objective_gives_sign(const struct objective *o)
+{
+    return str_is(STR("binary:hinge"), o->name);
+}
+
 size_t objective_class(const float *margins, size_t outputs)
 {
     size_t best = 0;
@@ -73,7 +78,7 @@ double objective_predict(const struct objective *o, const float *margins, size_t
     static const struct calibration none = {.kind = CALIBRATION_NONE};
     if (o->classes)
         return objective_softmax(margins, outputs, output);
-    if (str_is(STR("binary:hinge"), o->name))
+    if (objective_gives_sign(o))
         return margins[output] > 0 ? 1 : 0;
     if (str_is(STR("binary:logitraw"), o->name))
         return (double)margins[output];

@@ -33,6 +33,7 @@ size_t objective_names_for(enum bundle_label label, const char *out[], size_t mo
 double objective_predict(const struct objective *o, const float *margins, size_t outputs, size_t output);
 /* Whether predict gives the number of the likeliest class in place of chances: multi:softmax. */
 bool objective_gives_class(const struct objective *o);
+bool objective_gives_sign(const struct objective *o); /* 1 where the margin is above 0, else 0 */
 /* That number; of equal margins the first, as XGBoost does. */
 size_t objective_class(const float *margins, size_t outputs);
 /* The chance of one class. Finite margins: exact_exp in the order of the classes. */

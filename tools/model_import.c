@@ -179,10 +179,10 @@ static int compare_rows(struct import *m, struct error *e)
     for (size_t i = 0; i < g->n && !rc && g->expected; i++)
         for (size_t k = 0; k < g->width; k++) {
             double expected = (double)g->expected[i * g->width + k];
-            double given = golden_given(g, &m->spec, margins + i * outputs, k);
+            double given = golden_given(g, &m->spec, margins + i * outputs, k, g->expected[i * g->width + k]);
             double off = fabs(given - expected) / fmax(1, fabs(expected));
             m->largest = fmax(m->largest, off);
-            if (!(off > BUNDLE_TOLERANCE) || wrong++ >= FINDINGS_SHOWN)
+            if (!(off > GOLDEN_TOLERANCE) || wrong++ >= FINDINGS_SHOWN)
                 continue;
             diag_add(&m->diags, DIAG_ERROR, m->o->golden, (int)m->rows.frame.lines[i], 0,
                      "%s is %.9g here, but the model gives %.9g", golden_column(&m->spec, g->predictions, k, &m->arena),
@@ -245,7 +245,7 @@ static void report(const struct import *m)
                GOLDEN_FILE_MAX >> 20);
     printf(", %s", m->golden_from);
     if (m->golden.expected)
-        printf("; the largest difference is %.2g (allowed: %.0e)", m->largest, BUNDLE_TOLERANCE);
+        printf("; the largest difference is %.2g (allowed: %.0e)", m->largest, GOLDEN_TOLERANCE);
     printf("\n");
 }
 

@@ -340,7 +340,7 @@ static int run_check(int argc, char **argv)
     if (rc) {
         diags_print(&s.diags, stderr);
     } else {
-        printf("%s: %zu golden rows agree to %.0e\n", path, bundle_golden(s.bundle)->n, BUNDLE_TOLERANCE);
+        printf("%s: %zu golden rows agree to %.0e\n", path, bundle_golden(s.bundle)->n, GOLDEN_TOLERANCE);
         print_names("  features that no tree asks for: ", &s, NULL, nobody_asks, s.models->features);
         if (policy)
             rc = bind(&s, policy, &e);

@@ -18,11 +18,18 @@ void arena_init(struct arena *a, size_t limit)
     *a = (struct arena){.limit = limit};
 }
 
+/* What follows the current chunk is unused. What of it is too small is freed rather than passed over: else allocations that grow
+ * from one rewind to the next would hold far more than the limit. */
 static struct arena_chunk *chunk_after(struct arena *a, size_t need)
 {
     struct arena_chunk *c = a->current;
-    if (c && c->next && c->next->size >= need)
-        return c->next;
+    while (c && c->next) {
+        struct arena_chunk *next = c->next;
+        if (next->size >= need)
+            return next;
+        c->next = next->next;
+        free(next);
+    }
     size_t size = c ? c->size * 2 : CHUNK_FIRST;
     if (size > CHUNK_MAX)
         size = CHUNK_MAX;
@@ -32,13 +39,7 @@ static struct arena_chunk *chunk_after(struct arena *a, size_t need)
     if (!fresh)
         return NULL;
     *fresh = (struct arena_chunk){.size = size};
-    if (c) {
-        fresh->next = c->next;
-        c->next = fresh;
-    } else {
-        fresh->next = a->first;
-        a->first = fresh;
-    }
+    *(c ? &c->next : &a->first) = fresh;
     return fresh;
 }
 
@@ -105,6 +106,14 @@ char *arena_printf(struct arena *a, const char *format, ...)
         vsnprintf(p, (size_t)n + 1, format, again);
     va_end(again);
     return p;
+}
+
+size_t arena_held(const struct arena *a)
+{
+    size_t held = 0;
+    for (const struct arena_chunk *c = a->first; c; c = c->next)
+        held += c->size;
+    return held;
 }
 
 void arena_reset(struct arena *a)

@@ -26,6 +26,8 @@ char *arena_strdup(struct arena *a, const char *c);
 char *arena_printf(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Copies the slice, adds a NUL after it (not counted). p is NULL when it did not fit. */
 struct str arena_str(struct arena *a, struct str s);
+/* Bytes of its chunks; at most a few times what was handed out at once. */
+size_t arena_held(const struct arena *a);
 /* All memory handed out becomes invalid. */
 void arena_reset(struct arena *a);
 void arena_free(struct arena *a);

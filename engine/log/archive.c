@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096, PART_MAX = 255, ID_MAX = 64, COPY_BYTES = 1 << 16 };
+enum { PATH_BYTES = 4096, PART_MAX = 255, ID_MAX = 64 };
 
 static const char temporary[] = ".put-";
 
@@ -21,7 +21,6 @@ struct put {
     char temp[sizeof temporary + 6]; /* ".put-XXXXXX", below the kind's folder */
     int kind_fd, temp_fd;
     size_t files;
-    uint64_t bytes;
 };
 
 static int io_error(struct error *e, const char *path, const char *name)
@@ -179,8 +178,7 @@ static int put_create(struct put *p, const char *name, struct error *e)
             "\"%.200s\" is no name for an archived file; allowed are relative paths of up to %d bytes and "
             "%d parts, none beginning with '.'",
             name ? name : "", ARCHIVE_NAME_MAX, ARCHIVE_DEPTH_MAX);
-    if (++p->files > ARCHIVE_FILES_MAX)
-        return error_set(e, ERR_NOSPACE, "over %d files to archive", ARCHIVE_FILES_MAX);
+    p->files++;
     int fd = make_parents(p, name) != 0
                  ? -1
                  : openat(p->temp_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -191,13 +189,10 @@ static int put_create(struct put *p, const char *name, struct error *e)
     return io_error(e, p->kind_path, name);
 }
 
-static int put_bytes(struct put *p, int fd, const char *name, const void *bytes, size_t n, struct error *e)
+static int put_bytes(const struct put *p, int fd, const char *name, struct str bytes, struct error *e)
 {
-    p->bytes += n;
-    if (p->bytes > ARCHIVE_BYTES_MAX)
-        return error_set(e, ERR_NOSPACE, "over %d MiB to archive", ARCHIVE_BYTES_MAX >> 20);
-    const char *at = bytes;
-    while (n > 0) {
+    const char *at = bytes.p;
+    for (size_t n = bytes.n; n > 0;) {
         ssize_t k = write(fd, at, n);
         if (k < 0 && errno != EINTR)
             return io_error(e, p->kind_path, name);
@@ -287,87 +282,10 @@ int archive_put(const char *log_folder, const char *kind, const char *id, const 
     rc = put_begin(&p, log_folder, kind, e);
     for (size_t i = 0; i < count && rc == 0; i++) {
         int fd = put_create(&p, files[i].name, e);
-        rc = fd < 0 ? fd : put_bytes(&p, fd, files[i].name, files[i].bytes.p, files[i].bytes.n, e);
+        rc = fd < 0 ? fd : put_bytes(&p, fd, files[i].name, files[i].bytes, e);
         if (fd >= 0)
             rc = put_close(&p, fd, files[i].name, rc, e);
     }
-    if (rc == 0)
-        rc = put_commit(&p, id, e);
-    put_end(&p);
-    return rc;
-}
-
-static int copy_file(struct put *p, int from, const char *name, struct error *e)
-{
-    int fd = put_create(p, name, e);
-    if (fd < 0)
-        return fd;
-    static _Thread_local char bytes[COPY_BYTES];
-    int rc = 0;
-    for (ssize_t k = 1; rc == 0 && k != 0;) {
-        k = read(from, bytes, sizeof bytes);
-        if (k > 0)
-            rc = put_bytes(p, fd, name, bytes, (size_t)k, e);
-        else if (k < 0 && errno != EINTR)
-            rc = io_error(e, "reading", name);
-    }
-    return put_close(p, fd, name, rc, e);
-}
-
-/* Copies what lies in the open folder (which is taken), prefix being its name with '/' or "". */
-static int copy_tree(struct put *p, int folder_take, const char *prefix, int depth, struct error *e)
-{
-    DIR *dir = fdopendir(folder_take);
-    if (!dir) {
-        close(folder_take);
-        return io_error(e, "reading", prefix);
-    }
-    int rc = 0;
-    for (struct dirent *entry; rc == 0 && (entry = readdir(dir));) {
-        char name[ARCHIVE_NAME_MAX + 2];
-        struct stat info, link;
-        if (entry->d_name[0] == '.')
-            continue;
-        int n = snprintf(name, sizeof name - 1, "%s%s", prefix, entry->d_name);
-        if (n > ARCHIVE_NAME_MAX || depth >= ARCHIVE_DEPTH_MAX) {
-            rc = error_set(e, ERR_NOSPACE, "\"%.200s…\" is over %d bytes or %d folders deep", name,
-                           ARCHIVE_NAME_MAX, ARCHIVE_DEPTH_MAX);
-            break;
-        }
-        int fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (fd < 0 || fstat(fd, &info) != 0 ||
-            fstatat(dirfd(dir), entry->d_name, &link, AT_SYMLINK_NOFOLLOW) != 0) {
-            rc = io_error(e, "reading", name);
-        } else if (S_ISREG(info.st_mode)) {
-            rc = copy_file(p, fd, name, e);
-        } else if (S_ISDIR(info.st_mode) && !S_ISLNK(link.st_mode)) {
-            strcat(name, "/");
-            rc = copy_tree(p, fd, name, depth + 1, e);
-            fd = -1;
-        }
-        if (fd >= 0)
-            close(fd);
-    }
-    closedir(dir);
-    return rc;
-}
-
-int archive_put_folder(const char *log_folder, const char *kind, const char *id, const char *source_folder,
-                       struct error *e)
-{
-    int rc = already(log_folder, kind, id, e);
-    if (rc)
-        return rc < 0 ? rc : 0;
-    int source = open(source_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (source < 0)
-        return error_set(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s", source_folder,
-                         strerror(errno));
-    struct put p;
-    rc = put_begin(&p, log_folder, kind, e);
-    if (rc == 0)
-        rc = copy_tree(&p, source, "", 0, e);
-    else
-        close(source);
     if (rc == 0)
         rc = put_commit(&p, id, e);
     put_end(&p);

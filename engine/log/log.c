@@ -294,10 +294,10 @@ int log_append(struct log_writer *w, struct str record, log_cb cb, void *user)
         uint32_t n = (uint32_t)(bytes->n - before);
         entries_add(&w->waiting.entries, (struct entry){cb, user, n, 0});
         w->held += n + LOG_QUEUE_ENTRY;
-        if (first)
-            pthread_cond_signal(&w->work);
     }
     pthread_mutex_unlock(&w->lock);
+    if (rc == 0 && first)
+        pthread_cond_signal(&w->work); /* without the lock, which the thread wants at once */
     return rc;
 }
 

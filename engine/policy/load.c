@@ -248,16 +248,38 @@ static size_t list_files(struct loader *l, const char *folder, char *names[POLIC
     return n;
 }
 
-/* The policy's id covers names and contents, from the same bytes that are read as YAML. */
-static void add_file(struct loader *l, struct hasher *h, const char *name, struct str bytes)
+/* Keeps a copy; NULL when memory is out. */
+static const struct policy_text *keep_file(struct loader *l, const char *name, struct str bytes)
+{
+    struct policy *p = l->policy;
+    if (!p->files)
+        p->files = loader_alloc(l, POLICY_FILES_MAX * sizeof *p->files);
+    const char *kept_name = loader_text(l, "%s", name).p;
+    struct str kept = p->files && kept_name ? arena_str(l->arena, bytes) : (struct str){0};
+    if (!kept.p) {
+        l->full = true;
+        return NULL;
+    }
+    p->files[p->file_count] = (struct policy_text){kept_name, kept};
+    return &p->files[p->file_count++];
+}
+
+/* The policy's id covers names and contents, from the same bytes that are kept and read as YAML. */
+static void add_file(struct loader *l, struct hasher *h, const char *name, struct str text)
 {
     struct str folder = l->policy->folder;
     bool slash = folder.n && folder.p[folder.n - 1] == '/';
     struct str path = loader_text(l, "%.*s%s%s", STR_ARG(folder), slash ? "" : "/", name);
+    const struct policy_text *file = keep_file(l, name, text);
+    if (!path.p || !file) {
+        l->unread = true;
+        return;
+    }
+    struct str bytes = file->text;
     hasher_add(h, name, strlen(name) + 1);
     hasher_add(h, bytes.p, bytes.n);
     hasher_add(h, "", 1);
-    struct yaml_node *root = path.p ? yaml_read(path.p, bytes, l->arena, l->diags) : NULL;
+    struct yaml_node *root = yaml_read(path.p, bytes, l->arena, l->diags);
     l->unread = l->unread || !root;
     if (root && yaml_expect(l->diags, root, YAML_MAPPING, "a policy file")) {
         yaml_known_keys(l->diags, root, "a policy file", sections);

@@ -166,10 +166,18 @@ struct policy_slot {
 
 struct policy_test; /* policy/policy_test.h */
 
+/* A file of a policy. */
+struct policy_text {
+    const char *name;
+    struct str text;
+};
+
 struct policy {
     struct arena arena;
     char id[ID128_TEXT]; /* hash of file names and contents */
     struct str folder;
+    struct policy_text *files; /* as they were read */
+    size_t file_count;
     struct str brand;
     const struct tz *zone; /* the brand's */
     const struct tzdb *zones;
@@ -209,10 +217,6 @@ struct policy *policy_load(const char *folder, const struct tzdb *zones, struct 
 /* The same from memory, for tests, fuzzing and policies that came over the wire: files in order, at most
  * POLICY_FILES_MAX; folder stands in messages. memory_max: POLICY_MEMORY_MAX, or less. */
 enum { POLICY_FILES_MAX = 256 };
-struct policy_text {
-    const char *name;
-    struct str text;
-};
 struct policy *policy_load_texts(const char *folder, const struct policy_text *files, size_t count,
                                  const struct tzdb *zones, size_t memory_max, struct diags *diags);
 void policy_free(struct policy **p);

@@ -4,6 +4,8 @@
 #include "log/archive.h"
 #include <stdlib.h>
 
+enum { NAMES_MEMORY_MAX = 64 * 1024 * 1024 };
+
 struct activation {
     struct worker *worker;
     struct names *names;
@@ -14,25 +16,66 @@ struct activation {
     void *user;
 };
 
-int activate_archive(const struct snapshot *s, const char *policy_folder, const char *model_folder,
-                     const char *log_folder, struct error *e)
+/* ---- the archive ---- */
+
+struct files {
+    struct arena arena; /* of the names */
+    struct archive_file *list;
+    size_t count, capacity;
+};
+
+static void add_file(void *ctx, const char *name, struct str bytes)
 {
-    int rc = archive_put_folder(log_folder, "policy", s->policy->id, policy_folder, e);
-    if (!rc && s->binding)
-        rc = archive_put_folder(log_folder, "model", lineup_binding_id(s->binding), model_folder, e);
-    if (rc)
-        return rc;
+    struct files *f = ctx;
+    if (f->count == f->capacity) {
+        f->capacity = f->capacity ? f->capacity * 2 : 64;
+        f->list = realloc(f->list, f->capacity * sizeof *f->list);
+        ASSERT(f->list != NULL);
+    }
+    const char *kept = arena_strdup(&f->arena, name);
+    ASSERT(kept != NULL);
+    f->list[f->count++] = (struct archive_file){kept, bytes};
+}
+
+/* Puts the collected files, and forgets them. */
+static int put(struct files *f, const char *log_folder, const char *kind, const char *id, struct error *e)
+{
+    int rc = archive_put(log_folder, kind, id, f->list, f->count, e);
+    f->count = 0;
+    return rc;
+}
+
+static int put_world(struct files *f, const struct snapshot *s, const char *log_folder, struct error *e)
+{
     struct buf zones;
-    buf_init(&zones, (size_t)64 << 20);
+    buf_init(&zones, TZ_BYTES_MAX);
     tzdb_bytes(s->policy->zones, &zones);
-    struct archive_file file = {"zones.bin", {(const char *)zones.p, zones.n}};
-    if (!buf_ok(&zones))
-        rc = error_set(e, ERR_NOSPACE, "the time zones do not fit into memory");
-    else
-        rc = archive_put(log_folder, "world", s->world_id, &file, 1, e);
+    add_file(f, ARCHIVE_WORLD_FILE, (struct str){(const char *)zones.p, zones.n});
+    int rc = buf_ok(&zones) ? put(f, log_folder, "world", s->world_id, e)
+                            : error_set(e, ERR_NOSPACE, "the time zones do not fit into memory");
     buf_free(&zones);
     return rc;
 }
+
+int activate_archive(const struct snapshot *s, const char *log_folder, struct error *e)
+{
+    struct files f = {0};
+    arena_init(&f.arena, NAMES_MEMORY_MAX);
+    for (size_t i = 0; i < s->policy->file_count; i++)
+        add_file(&f, s->policy->files[i].name, s->policy->files[i].text);
+    int rc = put(&f, log_folder, "policy", s->policy->id, e);
+    if (!rc && s->binding) {
+        lineup_each_file(s->lineup, add_file, &f);
+        rc = put(&f, log_folder, "model", lineup_binding_id(s->binding), e);
+    }
+    if (!rc)
+        rc = put_world(&f, s, log_folder, e);
+    free(f.list);
+    arena_free(&f.arena);
+    return rc;
+}
+
+/* ---- names ---- */
 
 static void collect(void *ctx, struct str name)
 {

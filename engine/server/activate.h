@@ -7,9 +7,9 @@
 #define TACT_SERVER_ACTIVATE_H
 #include "server/worker.h"
 
-/* Copies policy, models and world beside the log. Blocking file work: not on the loop while it serves. */
-int activate_archive(const struct snapshot *s, const char *policy_folder, const char *model_folder,
-                     const char *log_folder, struct error *e) MUST_CHECK;
+/* Writes what the snapshot was loaded from beside the log: policy, models and world, the very bytes, whatever has become of their
+ * folders since. Blocking file work: not on the loop while it serves. */
+int activate_archive(const struct snapshot *s, const char *log_folder, struct error *e) MUST_CHECK;
 
 /* done(user, 0, "") when the snapshot serves; else a code and a text, and the worker is as before.
  * ERR_UNAVAILABLE: the store did not answer; try again with the same snapshot. References of its own are held while

@@ -2,26 +2,22 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/loader.h"
 #include "base/clock.h"
+#include "base/pace.h"
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { NICE = 15, YIELD_US = 2000000 };
+enum { NICE = 10 };
 
 struct loader {
     struct loader_calls calls;
     uv_async_t done;
     bool started; /* thread is to be joined */
     pthread_t thread;
-    bool may_yield;       /* the thread's own */
-    pthread_mutex_t lock; /* of all below; held for moments only, and never by a thread that yields: the loop takes it */
+    pthread_mutex_t lock; /* of all below; held for moments only, and never while paced: the loop takes it */
     pthread_cond_t changed; /* there is work, or the thread has ended */
-    bool busy;
-    bool yields;
-    int64_t yields_until_us;
     struct snapshot *retired; /* linked by retire_next */
     bool wanted, stopping, ended;
     bool finished; /* loaded and error wait for the loop */
@@ -29,44 +25,25 @@ struct loader {
     struct error error;
 };
 
-/* Linux keeps the scheduling of each thread. True when nice can be lowered again: then SCHED_IDLE can be left again too. */
-static bool be_nice(void)
+/* Linux keeps the priority of each thread. */
+static void be_nice(void)
 {
 #ifdef __linux__
-    id_t me = (id_t)syscall(SYS_gettid);
-    (void)setpriority(PRIO_PROCESS, me, NICE + 1);
-    return setpriority(PRIO_PROCESS, me, NICE) == 0;
-#else
-    return false;
-#endif
-}
-
-static void set_yields(pthread_t thread, bool yields)
-{
-#ifdef __linux__
-    struct sched_param none = {0};
-    (void)pthread_setschedparam(thread, yields ? SCHED_IDLE : SCHED_OTHER, &none);
-#else
-    (void)thread, (void)yields;
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 #endif
 }
 
 /* The thread gives up the lock and works. */
 static void begin(struct loader *l)
 {
-    bool yields = l->yields = l->may_yield && !l->busy;
-    l->yields_until_us = clock_mono_us() + YIELD_US;
     pthread_mutex_unlock(&l->lock);
-    if (yields)
-        set_yields(pthread_self(), true);
+    pace_begin();
 }
 
 static void end(struct loader *l)
 {
-    if (l->may_yield)
-        set_yields(pthread_self(), false);
+    pace_end();
     pthread_mutex_lock(&l->lock);
-    l->yields = false;
 }
 
 static void free_all(struct snapshot *list)
@@ -113,7 +90,7 @@ static void load_once(struct loader *l)
 static void *run(void *arg)
 {
     struct loader *l = arg;
-    l->may_yield = be_nice();
+    be_nice();
     pthread_mutex_lock(&l->lock);
     while (l->retired || l->wanted || !l->stopping) {
         if (l->retired)
@@ -168,22 +145,12 @@ int loader_new(struct loader **out, uv_loop_t *loop, const struct loader_calls *
     return 0;
 }
 
-void loader_tick(struct loader *l, bool busy)
-{
-    if (pthread_mutex_trylock(&l->lock))
-        return;
-    l->busy = busy;
-    if (l->yields && clock_mono_us() > l->yields_until_us)
-        set_yields(l->thread, false);
-    pthread_mutex_unlock(&l->lock);
-}
-
 void loader_load(struct loader *l)
 {
     pthread_mutex_lock(&l->lock);
     l->wanted = !l->stopping;
-    pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
+    pthread_cond_signal(&l->changed);
 }
 
 void loader_retire(void *user, struct snapshot *s)
@@ -193,8 +160,8 @@ void loader_retire(void *user, struct snapshot *s)
     bool late = l->stopping || !l->started;
     if (!late)
         retire(l, s);
-    pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
+    pthread_cond_signal(&l->changed);
     if (late)
         snapshot_free(&s);
 }
@@ -207,8 +174,6 @@ bool loader_stop(struct loader *l, int64_t wait_ms)
     pthread_mutex_lock(&l->lock);
     l->stopping = true;
     l->wanted = false;
-    if (l->yields)
-        set_yields(l->thread, false);
     pthread_cond_signal(&l->changed);
     while (l->started && !l->ended && !rc)
         rc = pthread_cond_timedwait(&l->changed, &l->lock, &until);

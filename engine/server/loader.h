@@ -1,13 +1,12 @@
-/* Loading and freeing snapshots beside the loop, on a thread that yields to it, so that a policy or a model of any size can be
- * loaded, proved and compiled while decisions go on. One load at a time: what is asked for meanwhile is loaded after it,
- * once, however often it was asked for. Retired snapshots are freed there too, since freeing a large model takes milliseconds.
+/* Loading and freeing snapshots beside the loop, so that a policy or a model of any size can be loaded, proved and compiled while
+ * decisions go on. One load at a time: what is asked for meanwhile is loaded after it, once, however often it was asked for.
+ * Retired snapshots are freed there too, since freeing a large model takes milliseconds.
  *
  *   loader_load --thread--> load(user) --loop--> loaded(user, result)
  *   loader_retire --thread--> snapshot_free
  *
- * How it yields: nice 15, a thirtieth of a core that is busy. Where the loop has idle time, also SCHED_IDLE, which any other thread
- * that wakes up interrupts at once; but for the first two seconds of a piece of work only, since such a thread hardly ever runs
- * while anything else keeps the cores busy, and only where the thread can go back from it (privileges, or RLIMIT_NICE).
+ * Neither keeps a call waiting: the thread works at a pace (base/pace.h) and at nice 10, so a load takes at least five times as long
+ * as it would alone.
  *
  * All functions: on the loop's thread.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -27,8 +26,6 @@ struct loader_calls {
 
 /* *l is to be stopped and freed after a failure too, unless it is NULL. */
 int loader_new(struct loader **l, uv_loop_t *loop, const struct loader_calls *calls, struct error *e) MUST_CHECK;
-/* Now and then. busy: the loop has hardly any idle time. */
-void loader_tick(struct loader *l, bool busy);
 /* Asks for a load. */
 void loader_load(struct loader *l);
 /* Frees s on the thread; a struct snapshot's retire. user: struct loader. */

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500, WATCH_TICKS = 4, IDLE_PARTS = 10 /* less than a tenth idle is busy */ };
+enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500, WATCH_TICKS = 4 };
 
 enum { LOAD_END_MS = 1000 }; /* a stop waits that long for a load under way */
 enum { SIGNALS_EARLY = 2, SIGNALS = 4 };
@@ -41,7 +41,7 @@ struct serve {
     char name[HANDLE_SERVER_MAX + 1];
     char log_folder[4096], redis_folder[4096];
     struct worker_config config;
-    uint64_t ticks, idle_ns;
+    uint64_t ticks;
     bool ran; /* got as far as listening */
     bool secret_known, activating, stopping;
 };
@@ -59,7 +59,7 @@ static struct snapshot *load(const struct serve *s, struct error *e)
     if (!snapshot)
         error_set(e, ERR_INVALID, "%s: %zu mistakes in the policy or model; see above", s->options->policy,
                   diags.errors);
-    else if (activate_archive(snapshot, s->options->policy, s->options->model, s->log_folder, e))
+    else if (activate_archive(snapshot, s->log_folder, e))
         snapshot_release(&snapshot);
     arena_free(&arena);
     if (snapshot) {
@@ -197,9 +197,6 @@ static void on_tick(uv_timer_t *timer)
     char why[128];
     if (!log_healthy(s->log, why) && worker_log_names(s->worker, &e))
         logging(LEVEL_DEBUG, "the log is still broken", "reason=\"%s\"", why);
-    uint64_t idle_ns = uv_metrics_idle_time(&s->loop);
-    loader_tick(s->loader, (idle_ns - s->idle_ns) * IDLE_PARTS < (uint64_t)TICK_MS * 1000000);
-    s->idle_ns = idle_ns;
     proceed(s);
     if (++s->ticks % WATCH_TICKS == 0)
         verify(s);
@@ -443,7 +440,6 @@ int serve_run(const struct serve_options *o, struct error *e)
     ASSERT(s != NULL);
     s->options = o;
     uv_loop_init(&s->loop);
-    uv_loop_configure(&s->loop, UV_METRICS_IDLE_TIME);
     name_server(s);
     int rc = start(s, e);
     if (!rc) {

@@ -16,7 +16,6 @@
 #include <stdint.h>
 
 enum { REPLAY_SETUPS_MAX = 16 /* kept in memory at once; the one used longest ago goes */ };
-#define REPLAY_WORLD_FILE "zones.bin"
 
 enum replay_trouble {
     REPLAY_DIFFERS, /* the bytes are not those that were recorded */

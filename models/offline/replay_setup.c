@@ -48,11 +48,11 @@ static int read_file(const char *path, struct buf *out, struct error *e)
 
 static int load_world(struct replay_setup *s, const char *log, struct error *e)
 {
-    char path[PATH_BYTES], file[PATH_BYTES + sizeof REPLAY_WORLD_FILE + 1], id[ID128_TEXT];
+    char path[PATH_BYTES], file[PATH_BYTES + sizeof ARCHIVE_WORLD_FILE + 1], id[ID128_TEXT];
     int rc = find(log, "world", s->world_id, path, e);
     if (rc)
         return rc;
-    snprintf(file, sizeof file, "%s/%s", path, REPLAY_WORLD_FILE);
+    snprintf(file, sizeof file, "%s/%s", path, ARCHIVE_WORLD_FILE);
     struct buf bytes;
     buf_init(&bytes, TZ_BYTES_MAX);
     rc = read_file(file, &bytes, e);

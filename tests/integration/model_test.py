@@ -9,6 +9,7 @@
 
 SPDX-License-Identifier: Apache-2.0"""
 import csv
+import filecmp
 import json
 import os
 import random
@@ -118,6 +119,10 @@ def check_policy():
 
 said = check_policy()
 check("tact check takes a line-up", "18 actions" in said, said)
+# What lies beside is nobody's: neither read nor archived.
+os.mkdir(os.path.join(lineup, "old"))
+with open(os.path.join(lineup, "old", "model.ubj"), "w") as f:
+    f.truncate(300 << 20)
 data = folder("lineup-data")
 server = Server(POLICY, data=data, extra=["--model", lineup, "--allow-as-of", "--name", "lineup"])
 
@@ -149,6 +154,12 @@ stats = server.stats()
 check("the shadow is counted", stats["shadow_shadow"] == stats["decisions_ok"] and 0 < stats["shadow_shadow_differ"] <= stats["shadow_shadow"] and
       stats["shadow_shadow_mean_abs"] > 0 and stats["shadow_shadow_failed"] == 0, stats)
 check("it stops", server.stop() == 0)
+kept = os.path.join(data, "log", "model")
+kept = os.path.join(kept, *os.listdir(kept))
+names = sorted(os.path.relpath(os.path.join(at, f), kept) for at, _, files in os.walk(kept) for f in files)
+check("the archive has the very files that serve, and no others", names == sorted(
+    [os.path.join(b, f) for b in ("champion", "challenger", "shadow") for f in ("bundle.yaml", "golden.csv", "model.ubj")] + ["models.yaml"]) and
+      all(filecmp.cmp(os.path.join(kept, n), os.path.join(lineup, n), shallow=False) for n in names), names)
 out = tact("replay", "--verify", os.path.join(data, "log"))
 check("its log replays to the byte", "401" in out and (" 0 differ" in out or "0 differing" in out), out)
 shutil.rmtree(os.path.join(lineup, "challenger"))

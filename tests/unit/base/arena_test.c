@@ -102,9 +102,31 @@ static void test_mark(void **state)
     arena_free(&a);
 }
 
+/* Pieces that grow from one rewind to the next do not pile up. */
+static void test_growing(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 64 << 20);
+    assert_non_null(arena_alloc(&a, 100));
+    struct arena_mark mark = arena_mark(&a);
+    for (size_t size = 1 << 20; size <= 24 << 20; size += 1 << 20) {
+        arena_rewind(&a, mark);
+        for (int i = 0; i < 2; i++) {
+            char *p = arena_alloc(&a, size - 16);
+            assert_non_null(p);
+            p[0] = p[size - 17] = 'x';
+        }
+        assert_true(arena_held(&a) <= a.used + (2 << 20));
+    }
+    arena_free(&a);
+    assert_int_equal(arena_held(&a), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_alloc), cmocka_unit_test(test_limit),
-                                       cmocka_unit_test(test_reset), cmocka_unit_test(test_mark)};
+                                       cmocka_unit_test(test_reset), cmocka_unit_test(test_mark),
+                                       cmocka_unit_test(test_growing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,22 +29,36 @@ static int entries(const char *log, const char *name)
     return n;
 }
 
+static void make(const char *folder, const char *name, const char *contents)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (contents)
+        file_write(path, contents, strlen(contents));
+    else
+        assert_int_equal(mkdir(path, 0755), 0);
+}
+
 static void test_put(void **state)
 {
+    static char big_text[300000];
     struct error e = {0};
     char path[4096];
     struct archive_file files[] = {{"policy.yaml", STR("brand: x\n")},
                                    {"actions/a.yaml", STR("actions: []\n")},
-                                   {"actions/deep/er/b.yaml", {NULL, 0}}};
+                                   {"actions/deep/er/b.yaml", {NULL, 0}},
+                                   {"model.json", {big_text, sizeof big_text - 1}}};
+    memset(big_text, 'x', sizeof big_text - 1);
     assert_int_equal(archive_path(*state, "policies", "abc", path, &e), ERR_NOTFOUND);
-    assert_int_equal(archive_put(*state, "policies", "abc", files, 3, &e), 0);
+    assert_int_equal(archive_put(*state, "policies", "abc", files, 4, &e), 0);
     assert_int_equal(archive_path(*state, "policies", "abc", path, &e), 0);
     assert_true(strncmp(path, *state, strlen(*state)) == 0 && strstr(path, "/policies/abc"));
     expect_file(*state, "policies/abc/policy.yaml", "brand: x\n");
     expect_file(*state, "policies/abc/actions/a.yaml", "actions: []\n");
     expect_file(*state, "policies/abc/actions/deep/er/b.yaml", "");
+    expect_file(*state, "policies/abc/model.json", big_text);
     files[0].bytes = STR("other");
-    assert_int_equal(archive_put(*state, "policies", "abc", files, 3, &e),
+    assert_int_equal(archive_put(*state, "policies", "abc", files, 4, &e),
                      0); /* there already: left as it is */
     expect_file(*state, "policies/abc/policy.yaml", "brand: x\n");
     assert_int_equal(entries(*state, "policies"), 1); /* no leftovers */
@@ -87,81 +101,9 @@ static void test_bad_names(void **state)
         assert_int_equal(archive_put(*state, "k", ids[i], twice, 1, &e), ERR_INVALID);
         assert_int_equal(archive_put(*state, ids[i], "id", twice, 1, &e), ERR_INVALID);
         assert_int_equal(archive_path(*state, ids[i], "id", path, &e), ERR_INVALID);
-        assert_int_equal(archive_put_folder(*state, "k", ids[i], "/tmp", &e), ERR_INVALID);
     }
     assert_int_equal(archive_put("/nonexistent", "k", "id", twice, 1, &e), ERR_IO);
     assert_int_equal(entries(*state, ""), 1);
-}
-
-static void make(const char *folder, const char *name, const char *contents)
-{
-    char path[600];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (contents)
-        file_write(path, contents, strlen(contents));
-    else
-        assert_int_equal(mkdir(path, 0755), 0);
-}
-
-static void test_put_folder(void **state)
-{
-    struct error e = {0};
-    char source[300], path[600];
-    snprintf(source, sizeof source, "%s/source", (char *)*state);
-    assert_int_equal(archive_put_folder(*state, "bundles", "b1", source, &e), ERR_NOTFOUND);
-    assert_int_equal(mkdir(source, 0755), 0);
-    assert_int_equal(archive_put_folder(*state, "bundles", "b1", source, &e),
-                     ERR_INVALID); /* nothing in it */
-    make(source, "bundle.yaml", "name: b\n");
-    make(source, "rows", NULL);
-    make(source, "rows/golden.csv", "1,2\n");
-    make(source, ".git", NULL);
-    make(source, ".git/config", "secret");
-    make(source, "empty", NULL);
-    snprintf(path, sizeof path, "%s/link.yaml", source);
-    assert_int_equal(symlink("bundle.yaml", path), 0);
-    snprintf(path, sizeof path, "%s/loop", source);
-    assert_int_equal(symlink("..", path), 0);
-    snprintf(path, sizeof path, "%s/pipe", source);
-    assert_int_equal(mkfifo(path, 0600), 0);
-    size_t n = 300000;
-    char *big = malloc(n + 1);
-    for (size_t i = 0; i < n; i++)
-        big[i] = (char)('a' + i % 23);
-    big[n] = 0;
-    make(source, "model.json", big);
-    if (archive_put_folder(*state, "bundles", "b1", source, &e) != 0)
-        fail_msg("%s", e.text);
-    expect_file(*state, "bundles/b1/bundle.yaml", "name: b\n");
-    expect_file(*state, "bundles/b1/link.yaml", "name: b\n");
-    expect_file(*state, "bundles/b1/rows/golden.csv", "1,2\n");
-    expect_file(*state, "bundles/b1/model.json", big);
-    assert_int_equal(entries(*state, "bundles/b1"), 4);
-    assert_int_equal(entries(*state, "bundles"), 1);
-    free(big);
-    snprintf(path, sizeof path, "%s/dangling", source);
-    assert_int_equal(symlink("nowhere", path), 0);
-    assert_int_equal(archive_put_folder(*state, "bundles", "b2", source, &e),
-                     ERR_IO); /* told, not left out */
-    assert_int_equal(entries(*state, "bundles"), 1);
-}
-
-static void test_limits(void **state)
-{
-    struct error e = {0};
-    size_t n = ARCHIVE_FILES_MAX + 1;
-    struct archive_file *files = calloc(n, sizeof *files);
-    char(*names)[16] = calloc(n, sizeof *names);
-    for (size_t i = 0; i < n; i++) {
-        snprintf(names[i], sizeof names[i], "f%zu", i);
-        files[i].name = names[i];
-    }
-    assert_int_equal(archive_put(*state, "k", "many", files, n, &e), ERR_NOSPACE);
-    files[0].bytes = (struct str){"x", ARCHIVE_BYTES_MAX + (size_t)1}; /* refused before it is read */
-    assert_int_equal(archive_put(*state, "k", "big", files, 1, &e), ERR_NOSPACE);
-    assert_int_equal(entries(*state, "k"), 0);
-    free(files);
-    free(names);
 }
 
 /* A put that was killed long ago leaves a folder that the next put removes; a fresh one is somebody's work.
@@ -259,7 +201,6 @@ static void test_concurrent(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_put),    TEST(test_bad_names), TEST(test_put_folder),
-                                       TEST(test_limits), TEST(test_stale),     TEST(test_concurrent)};
+    const struct CMUnitTest tests[] = {TEST(test_put), TEST(test_bad_names), TEST(test_stale), TEST(test_concurrent)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

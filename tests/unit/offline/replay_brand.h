@@ -69,6 +69,40 @@ static const char policy_text[] =
     "suppressions:\n"
     "  - {id: open_case, when: \"support_open > 0\", block: {purpose: promotional}}\n";
 
+struct archived {
+    struct archive_file files[16];
+    size_t count;
+};
+
+static inline void archived_file(void *ctx, const char *name, struct str bytes)
+{
+    struct archived *a = ctx;
+    assert_true(a->count < sizeof a->files / sizeof *a->files);
+    a->files[a->count++] = (struct archive_file){name, bytes};
+}
+
+/* Beside the log, as a server puts it. */
+static inline void archive_policy(const struct brand *b, const struct policy *p)
+{
+    struct archived a = {0};
+    struct error e = {0};
+    for (size_t i = 0; i < p->file_count; i++)
+        archived_file(&a, p->files[i].name, p->files[i].text);
+    if (archive_put(b->log, "policy", p->id, a.files, a.count, &e))
+        fail_msg("%s", e.text);
+}
+
+static inline void archive_bundle(const struct brand *b)
+{
+    struct archived a = {0};
+    struct error e = {0};
+    char id[ID128_TEXT];
+    id128_text(bundle_id(b->bundle), id);
+    bundle_each_file(b->bundle, archived_file, &a);
+    if (archive_put(b->log, "model", id, a.files, a.count, &e))
+        fail_msg("%s", e.text);
+}
+
 static inline struct policy *make_policy(struct brand *b, const char *folder, const char *value)
 {
     struct error e = {0};
@@ -77,8 +111,9 @@ static inline struct policy *make_policy(struct brand *b, const char *folder, co
     snprintf(text, sizeof text, policy_text, value);
     write_text_file(path, "policy.yaml", text);
     struct policy *p = load_policy(path, b->zones);
-    if (policy_bind_interning(p, b->names, &e) || archive_put_folder(b->log, "policy", p->id, path, &e))
+    if (policy_bind_interning(p, b->names, &e))
         fail_msg("%s", e.text);
+    archive_policy(b, p);
     return p;
 }
 
@@ -123,7 +158,7 @@ static inline void make_model(struct brand *b)
                                .training_seed = -1,
                                .features = features,
                                .feature_count = COLUMNS};
-    char path[4096], id[ID128_TEXT];
+    char path[4096];
     snprintf(path, sizeof path, "%s/bundle", b->log);
     struct str bytes;
     struct arena arena;
@@ -135,9 +170,7 @@ static inline void make_model(struct brand *b)
     bytes = (struct str){(const char *)model.p, model.n};
     if (bundle_write(path, &spec, &bytes, rows, NULL, 10, &e) || bundle_load(&b->bundle, path, &diags, &e))
         fail_msg("%s", e.text);
-    id128_text(bundle_id(b->bundle), id);
-    if (archive_put_folder(b->log, "model", id, path, &e))
-        fail_msg("%s", e.text);
+    archive_bundle(b);
     for (int i = 0; i < 2; i++)
         assert_non_null(b->bindings[i] = binding_new(b->bundle, b->policies[i], &diags));
     arena_free(&arena);
@@ -150,7 +183,7 @@ static inline void put_world(struct brand *b)
     struct buf bytes;
     buf_init(&bytes, TZ_BYTES_MAX);
     tzdb_bytes(b->zones, &bytes);
-    struct archive_file file = {REPLAY_WORLD_FILE, {(const char *)bytes.p, bytes.n}};
+    struct archive_file file = {ARCHIVE_WORLD_FILE, {(const char *)bytes.p, bytes.n}};
     id128_text(tzdb_id(b->zones), b->world);
     if (archive_put(b->log, "world", b->world, &file, 1, &e))
         fail_msg("%s", e.text);

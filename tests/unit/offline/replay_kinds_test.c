@@ -41,7 +41,7 @@ static void use_kind(struct brand *b, enum bundle_kind kind)
     struct error e = {0};
     struct arena arena;
     struct diags diags;
-    char path[4096], id[ID128_TEXT];
+    char path[4096];
     arena_init(&arena, 64 << 20);
     diags_init(&diags, &arena);
     for (int i = 0; i < ARMS_MAX; i++) {
@@ -55,9 +55,7 @@ static void use_kind(struct brand *b, enum bundle_kind kind)
     snprintf(path, sizeof path, "%s/bundle-%d", b->log, (int)kind);
     if (bundle_write(path, &spec, models, row, NULL, 1, &e) || bundle_load(&b->bundle, path, &diags, &e))
         fail_msg("%s", e.text);
-    id128_text(bundle_id(b->bundle), id);
-    if (archive_put_folder(b->log, "model", id, path, &e))
-        fail_msg("%s", e.text);
+    archive_bundle(b);
     for (int i = 0; i < 2; i++)
         assert_non_null(b->bindings[i] = binding_new(b->bundle, b->policies[i], &diags));
     for (int i = 0; i < ARMS_MAX; i++)

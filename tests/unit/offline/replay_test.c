@@ -276,12 +276,12 @@ static void test_world_missing(void **state)
     char path[4096];
     struct told t;
     log_both(b);
-    archived(b, "world", b->world, REPLAY_WORLD_FILE, path);
+    archived(b, "world", b->world, ARCHIVE_WORLD_FILE, path);
     assert_int_equal(unlink(path), 0);
     struct replay_counts c = replay(b, &t);
     assert_int_equal(c.failed, 5);
     assert_int_equal(t.count, 2); /* one for each policy and model */
-    assert_non_null(strstr(t.items[0].text, REPLAY_WORLD_FILE));
+    assert_non_null(strstr(t.items[0].text, ARCHIVE_WORLD_FILE));
 }
 
 static void test_names_missing(void **state)
