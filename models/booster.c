@@ -113,14 +113,14 @@ static int check_scorable(const struct model *m, struct error *e)
     return 0;
 }
 
-static int load(struct booster *b, const void *bytes, size_t n, struct error *e)
+static int load(struct booster *b, const char *bytes, struct error *e)
 {
     XGBSetGlobalConfig("{\"verbosity\":0}");
     if (XGBoosterCreate(NULL, 0, &b->handle) != 0 || XGProxyDMatrixCreate(&b->proxy) != 0)
         return xgboost_failed(ERR_INTERNAL, "cannot make a booster", e);
     if (XGBoosterSetParam(b->handle, "nthread", "1") != 0)
         return xgboost_failed(ERR_INTERNAL, "cannot set nthread", e);
-    if (XGBoosterLoadModelFromBuffer(b->handle, bytes, n) != 0)
+    if (XGBoosterLoadModelFromBuffer(b->handle, bytes + b->model.from, b->model.bytes) != 0)
         return xgboost_failed(ERR_INVALID, "cannot load the model", e);
     bst_ulong features = 0;
     if (XGBoosterGetNumFeature(b->handle, &features) != 0)
@@ -168,7 +168,7 @@ int booster_open_rounds(struct booster **out, const void *bytes, size_t n, enum 
     arena_init(&b->arena, MODEL_MEMORY_MAX);
     int rc = inspect(b, (struct str){bytes, n}, which, e);
     if (!rc)
-        rc = load(b, bytes, n, e);
+        rc = load(b, bytes, e);
     if (rc)
         booster_free(&b);
     else

@@ -309,9 +309,13 @@ static bool json_value(struct doc_reader *r, struct doc_value *out)
     bool ok;
     if (++r->depth > DOC_DEPTH_MAX)
         return bad(r, "nested too deep");
-    if (c == '{' || c == '[') {
+    if (c == '{') {
+        const char *from = r->p++;
+        ok = json_object(r, out);
+        out->text = (struct str){from, (size_t)(r->p - from)};
+    } else if (c == '[') {
         r->p++;
-        ok = c == '{' ? json_object(r, out) : json_array(r, out);
+        ok = json_array(r, out);
     } else if (c == '"') {
         out->kind = DOC_STRING;
         ok = json_string(r, &out->text);
@@ -498,9 +502,12 @@ static bool ubj_value(struct doc_reader *r, char type, struct doc_value *out)
     if (++r->depth > DOC_DEPTH_MAX)
         return bad(r, "nested too deep");
     switch (type) {
-    case '{':
+    case '{': {
+        const char *from = r->p - 1;
         ok = ubj_object(r, out);
+        out->text = (struct str){from, (size_t)(r->p - from)};
         break;
+    }
     case '[':
         ok = ubj_array(r, out);
         break;

@@ -17,7 +17,7 @@ struct doc_value {
     enum doc_kind kind;
     char packed;                /* DOC_NUMBERS: the UBJSON type of raw, or 0 when raw is an array of double */
     double number;              /* DOC_NUMBER; DOC_BOOL as 0 or 1 */
-    struct str text;            /* DOC_STRING */
+    struct str text;            /* DOC_STRING; DOC_OBJECT: its bytes in the document */
     size_t count;               /* items, numbers or members */
     const void *raw;            /* DOC_NUMBERS */
     struct doc_value *items;    /* DOC_ARRAY */

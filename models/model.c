@@ -463,7 +463,12 @@ int model_read(struct model *out, struct str bytes, enum model_rounds which, str
         return rc;
     /* What Booster.serialize writes holds the model beside its configuration. */
     const struct doc_value *inner = doc_get(root, "Model");
+    if (inner && inner->kind != DOC_OBJECT)
+        return error_set(r.e, ERR_INVALID, "the model is broken: its Model is no object");
     if (inner && doc_get(root, "learner"))
         return error_set(r.e, ERR_INVALID, "the model is broken: it has both Model and learner");
-    return read_root(&r, inner ? inner : root, which);
+    const struct doc_value *model = inner ? inner : root;
+    out->from = (size_t)(model->text.p - bytes.p);
+    out->bytes = model->text.n;
+    return read_root(&r, model, which);
 }

@@ -82,6 +82,7 @@ struct model {
     size_t set_count;
     const struct str *feature_names, *feature_types; /* [features], or NULL */
     const struct model_categories *categories;       /* [features], or NULL */
+    size_t from, bytes; /* where in the file it stands: all of it, but of what Booster.serialize writes the part without configuration */
 };
 
 /* Which rounds count. BEST: up to and with best_iteration where the file has it (it was stopped early), else all. */

@@ -105,8 +105,10 @@ static int make_spec(struct import *m, struct error *e)
     struct yaml_node *root = m->o->features ? yaml_read_file(m->o->features, &m->arena, &m->diags)
                                             : yaml_read(m->o->model, STR(""), &m->arena, &m->diags);
     if (!root || !bundle_import_spec(&m->spec, root, &from, &m->arena, &m->diags) || m->diags.errors)
-        return error_set(e, ERR_INVALID, "%s does not describe a bundle of %s", m->o->features ? m->o->features : "nothing",
-                         m->o->model);
+        return m->o->features
+                   ? error_set(e, ERR_INVALID, "%s does not describe a bundle of %s", m->o->features, m->o->model)
+                   : error_set(e, ERR_INVALID, "%s does not say enough for a bundle; write the rest down and give it as --features FILE",
+                               m->o->model);
     if (m->o->trees)
         m->spec.rounds = strcmp(m->o->trees, "all") == 0 ? MODEL_ALL : MODEL_BEST;
     if (m->spec.feature_count != m->model.features)

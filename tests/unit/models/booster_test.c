@@ -253,6 +253,42 @@ static void test_json_and_vector_base_score(void **state)
     buf_free(&model);
 }
 
+/* What Booster.serialize writes has its model within, in either form; the library's own margins are those of the trained one. */
+static void test_serialized(void **state)
+{
+    (void)state;
+    const struct trainer_param params[] = {{"max_depth", "4"}};
+    struct buf model = train(params, 1);
+    float whole[ROWS], within[ROWS];
+    struct error e = {0};
+    struct booster *b = must_open(model.p, model.n);
+    assert_int_equal(booster_margins(b, rows, ROWS, COLUMNS, whole, &e), 0);
+    booster_free(&b);
+    BoosterHandle handle;
+    bst_ulong n;
+    const char *bytes;
+    assert_int_equal(XGBoosterCreate(NULL, 0, &handle), 0);
+    assert_int_equal(XGBoosterLoadModelFromBuffer(handle, model.p, model.n), 0);
+    assert_int_equal(XGBoosterSerializeToBuffer(handle, &n, &bytes), 0);
+    b = must_open(bytes, n);
+    assert_true(booster_model(b)->from > 1 && booster_model(b)->bytes < n);
+    assert_int_equal(booster_margins(b, rows, ROWS, COLUMNS, within, &e), 0);
+    assert_memory_equal(whole, within, sizeof whole);
+    booster_free(&b);
+    XGBoosterFree(handle);
+    char *json = as_json(&model), *text;
+    assert_true(asprintf(&text, "{\"Config\":{\"a\":[1]}, \"Model\" : %s }", json) > 0);
+    b = must_open(text, strlen(text));
+    assert_int_equal(booster_margins(b, rows, ROWS, COLUMNS, within, &e), 0);
+    assert_memory_equal(whole, within, sizeof whole);
+    booster_free(&b);
+    assert_int_equal(booster_open(&b, "{\"Model\":[1]}", 13, &e), ERR_INVALID);
+    assert_non_null(strstr(e.text, "its Model is no object"));
+    free(text);
+    free(json);
+    buf_free(&model);
+}
+
 static void test_dart(void **state)
 {
     (void)state;
@@ -413,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_training_is_repeatable),
         cmocka_unit_test(test_training_refusals),
         cmocka_unit_test(test_json_and_vector_base_score),
+        cmocka_unit_test(test_serialized),
         cmocka_unit_test(test_dart),
         cmocka_unit_test(test_broken_models_are_refused),
         cmocka_unit_test(test_flipped_bytes_do_not_crash),
