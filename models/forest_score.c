@@ -91,13 +91,6 @@ static void linear_row(const struct forest *f, const float *row, float *out)
     }
 }
 
-static inline int32_t flat_step(const struct forest *f, const struct model_node *n, const float *row)
-{
-    float x = row[n->feature];
-    bool right = isnan(x) ? !n->default_left : n->set >= 0 ? model_set_has(&f->sets[n->set], x) : !(x < n->value);
-    return right ? n->right : n->left;
-}
-
 /* n rows, tree by tree: a tree's nodes are looked at by all of them while they are near. */
 static void flat_rows(const struct forest *f, const float *rows, size_t n, float *out)
 {
@@ -107,8 +100,9 @@ static void flat_rows(const struct forest *f, const float *rows, size_t n, float
         const struct model_node *nodes = f->nodes + f->flat_trees[t].first;
         for (size_t i = 0; i < n; i++) {
             const struct model_node *at = nodes;
+            const float *row = rows + i * f->features;
             while (at->left >= 0)
-                at = &nodes[flat_step(f, at, rows + i * f->features)];
+                at = &nodes[model_goes_right(f->sets, at, row[at->feature]) ? at->right : at->left];
             out[i * f->outputs + f->flat_trees[t].output] += at->value;
         }
     }

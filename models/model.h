@@ -101,11 +101,11 @@ static inline bool model_set_has(const struct model_set *s, float x)
     uint32_t c = (uint32_t)x;
     return c / 32 < s->count && (s->words[c / 32] >> (c % 32) & 1);
 }
-static inline bool model_goes_right(const struct model *m, const struct model_node *n, float x)
+static inline bool model_goes_right(const struct model_set *sets, const struct model_node *n, float x)
 {
     if (x != x)
         return !n->default_left;
-    return n->set >= 0 ? model_set_has(&m->sets[n->set], x) : !(x < n->value);
+    return n->set >= 0 ? model_set_has(&sets[n->set], x) : !(x < n->value);
 }
 
 #endif

@@ -24,3 +24,12 @@ int64_t clock_mono_ns(void)
 {
     return read_ns(CLOCK_MONOTONIC);
 }
+
+void clock_condition_init(pthread_cond_t *c)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}

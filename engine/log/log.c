@@ -254,11 +254,7 @@ int log_open(struct log_writer **out, const struct log_options *o, struct error 
     buf_init(&w->block, BLOCK_HEADER_BYTES + BLOCK_STORED_MAX);
     buf_init(&w->waiting.bytes, w->o.queue_max);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->work, &clock);
-    pthread_condattr_destroy(&clock);
+    clock_condition_init(&w->work);
     int code = pthread_create(&w->thread, NULL, run, w);
     if (code) {
         release(&w);

@@ -127,11 +127,7 @@ int loader_new(struct loader **out, uv_loop_t *loop, const struct loader_calls *
     l->calls = *calls;
     l->done.data = l;
     pthread_mutex_init(&l->lock, NULL);
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->changed, &clock);
-    pthread_condattr_destroy(&clock);
+    clock_condition_init(&l->changed);
     if (uv_async_init(loop, &l->done, on_done)) {
         loader_free(&l);
         return error_set(e, ERR_IO, "no event handle");

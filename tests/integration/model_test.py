@@ -6,6 +6,7 @@
     logged; the log replays to the byte
   * 100 swaps under load: no call fails, each swap takes effect, memory stays flat; a broken bundle changes nothing
   * two swaps while Redis hangs: the newest serves when it is back
+  * signals at bad moments: SIGHUP and SIGUSR1 while the server starts, SIGTERM while it loads
 
 SPDX-License-Identifier: Apache-2.0"""
 import csv
@@ -19,7 +20,7 @@ import subprocess
 import threading
 import time
 
-from harness import ROOT, TACT, WORK, Redis, Server, check, decisions, done, folder
+from harness import ROOT, TACT, WORK, Process, Redis, Server, check, decisions, done, folder
 
 POLICY = os.path.join(ROOT, "tools/examples/retail")
 NOW = 1736940000000  # 2025-01-15, afternoon in Tehran
@@ -270,4 +271,43 @@ while not any(newest in line for line in readies()) and time.monotonic() < end:
 check("of two models that were loaded while Redis hung the newest serves", newest in readies()[-1] and server.p.poll() is None,
       server.lines[-5:])
 check("it stops after that", server.stop() == 0)
+
+# ---- signals at bad moments ----
+# Models that take a while: sixteen bundles of 10,000 golden rows.
+heavy, slow = os.path.join(WORK, "heavy"), folder("slow")
+shutil.copytree(first, heavy)
+with open(golden, encoding="utf-8") as f:
+    head, *body = f.readlines()
+with open(os.path.join(heavy, "golden.csv"), "w", encoding="utf-8") as f:
+    f.write(head + "".join(body[i % len(body)] for i in range(10000)))
+for i in range(16):
+    os.symlink(heavy, os.path.join(slow, "m%d" % i))
+with open(os.path.join(slow, "models.yaml"), "w") as f:
+    f.write("models: [{champion: m0, shadows: [%s]}]\n" % ", ".join("m%d" % i for i in range(1, 16)))
+
+
+def catches(pid, number):
+    with open("/proc/%d/status" % pid) as f:
+        masks = dict(line.split(":") for line in f)
+    return int(masks["SigCgt"], 16) >> (number - 1) & 1
+
+
+data = folder("slow-data")
+starting = Process([TACT, "serve", "--policy", POLICY, "--model", slow, "--data", data, "--listen", "127.0.0.1:0"])
+while starting.p.poll() is None and not catches(starting.p.pid, signal.SIGUSR1):
+    time.sleep(0.001)
+early = not starting.lines
+for number in (signal.SIGHUP, signal.SIGUSR1):
+    starting.p.send_signal(number)
+starting.wait_line("ready ")
+check("it starts through SIGHUP and SIGUSR1", early and starting.p.poll() is None)
+starting.wait_line("ready ", start=starting.lines.index(starting.wait_line("ready ")) + 1)
+check("the SIGHUP that came early is obeyed", True)
+starting.p.send_signal(signal.SIGHUP)
+time.sleep(0.2)
+code = starting.stop()
+check("SIGTERM ends it in the middle of a load", code == 0 and any(line and "stopped during a load" in line for line in starting.lines),
+      (code, starting.lines[-5:]))
+out = tact("replay", "--verify", os.path.join(data, "log"))
+check("its log is whole", "0 damaged" in out or "damage" not in out, out)
 done()

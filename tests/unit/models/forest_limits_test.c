@@ -155,7 +155,7 @@ static float walked(const struct model *m, const float *row)
 {
     const struct model_node *n = m->trees[0].nodes;
     while (n->left >= 0)
-        n = &m->trees[0].nodes[model_goes_right(m, n, row[n->feature]) ? n->right : n->left];
+        n = &m->trees[0].nodes[model_goes_right(m->sets, n, row[n->feature]) ? n->right : n->left];
     return m->base[0] + n->value;
 }
 
