@@ -50,17 +50,21 @@ float binding_value(const struct bundle_feature *f, struct value v)
     }
 }
 
-static bool type_fits(const struct bundle_feature *f, struct expr_type t)
+/* What type a feature must have for the policy's values; NULL when it has it. */
+static const char *type_wanted(const struct bundle_feature *f, enum value_type policys)
 {
-    switch (f->type) {
-    case BUNDLE_NUMBER:
-        return t.kind == VALUE_INT || t.kind == VALUE_DOUBLE || t.kind == VALUE_DURATION;
-    case BUNDLE_BOOL:
-        return t.kind == VALUE_BOOL;
-    case BUNDLE_CATEGORY:
-        return t.kind == VALUE_STRING;
+    switch (policys) {
+    case VALUE_INT:
+    case VALUE_DOUBLE:
+    case VALUE_DURATION:
+        return f->type == BUNDLE_NUMBER ? NULL : "the policy's values are numbers (int, double or duration), so its type is: number";
+    case VALUE_BOOL:
+        return f->type == BUNDLE_BOOL ? NULL : "the policy's values are true or false, so its type is: bool";
+    case VALUE_STRING:
+        return f->type == BUNDLE_CATEGORY ? NULL : "the policy's values are strings, so its type is: category";
+    default:
+        return "the policy's values are no numbers, bools or strings";
     }
-    return false;
 }
 
 static void add_at(struct diags *d, const struct binding *b, enum diag_severity severity, int line,
@@ -69,6 +73,35 @@ static void add_at(struct diags *d, const struct binding *b, enum diag_severity 
     char file[4096];
     snprintf(file, sizeof file, "%s/bundle.yaml", bundle_folder(b->bundle));
     diag_add(d, severity, file, line, column, "%s", text);
+}
+
+/* How many there are, and the first few names of theirs, each once. */
+struct names_listed {
+    char text[LISTED_MAX * 80 + 40];
+    size_t n, count;
+    struct str listed[LISTED_MAX];
+    size_t listed_count, more;
+};
+
+static void list_name(struct names_listed *l, struct str name)
+{
+    l->count++;
+    for (size_t i = 0; i < l->listed_count; i++)
+        if (str_eq(l->listed[i], name))
+            return;
+    if (l->listed_count == LISTED_MAX) {
+        l->more++;
+        return;
+    }
+    l->listed[l->listed_count++] = name;
+    l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s%.*s", l->n ? ", " : "", name.n < 64 ? (int)name.n : 64, name.p);
+}
+
+static const char *listed_text(struct names_listed *l)
+{
+    if (l->more)
+        snprintf(l->text + l->n, sizeof l->text - l->n, " and %zu more", l->more);
+    return l->text;
 }
 
 static void complain(struct diags *d, const struct binding *b, const struct bundle_feature *f,
@@ -82,25 +115,68 @@ static void complain(struct diags *d, const struct binding *b, const struct bund
 
 /* ---- features ---- */
 
+/* Unknown when the action has no such attribute. */
+static struct value attribute_of(const struct policy_action *a, struct str name)
+{
+    for (size_t i = 0; i < a->attribute_count; i++)
+        if (str_eq(a->attributes[i].name, name))
+            return a->attributes[i].value;
+    return str_is(name, "id") ? value_string(a->word.name) : value_unknown(UNKNOWN_ABSENT);
+}
+
+static void complain_unknown(const struct binding *b, const struct bundle_feature *f, struct diags *d)
+{
+    const struct policy *p = b->policy;
+    for (size_t i = 0; i < p->action_count; i++)
+        if (attribute_of(&p->actions[i], f->name).type != VALUE_UNKNOWN) {
+            complain(d, b, f, "the policy has no feature of this name, but its actions have such an attribute: from: action",
+                     (struct str){0});
+            return;
+        }
+    struct suggest s;
+    suggest_init(&s, f->name);
+    for (size_t i = 0; i < p->feature_count; i++)
+        suggest_offer(&s, p->features[i].name);
+    complain(d, b, f, "the policy has no feature of this name", suggest_best(&s));
+}
+
+/* Actions whose word is no category, which is missing to the model. */
+static void warn_words(const struct binding *b, const struct bundle_feature *f, struct diags *d)
+{
+    const struct policy *p = b->policy;
+    struct names_listed l = {0};
+    for (size_t i = 0; i < p->action_count; i++) {
+        struct value v = attribute_of(&p->actions[i], f->name);
+        if (v.type == VALUE_STRING && bundle_category(f, value_str(v)) < 0 && (!b->mine || b->mine[i]))
+            list_name(&l, value_str(v));
+    }
+    if (!l.count)
+        return;
+    struct suggest s;
+    suggest_init(&s, l.listed[0]);
+    for (size_t i = 0; i < f->category_count; i++)
+        suggest_offer(&s, f->categories[i]);
+    struct str best = suggest_best(&s);
+    char text[sizeof l.text + BUNDLE_TEXT_MAX * 2 + 200];
+    snprintf(text, sizeof text, "feature %.*s: %zu of the policy's %zu actions have a value that is none of its categories, so missing to the model: "
+             "%s%s%.*s%s",
+             STR_ARG(f->name), l.count, p->action_count, listed_text(&l), best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "");
+    add_at(d, b, DIAG_WARNING, f->line, f->column, text);
+}
+
 /* A feature of the policy, which looks at the action if it is a pair's and does not if it is the customer's. */
 static void bind_feature(struct binding *b, const struct bundle_feature *f, size_t column, struct diags *d)
 {
     const struct policy *p = b->policy;
     long at = policy_feature_find(p, f->name);
     if (at < 0) {
-        struct suggest s;
-        suggest_init(&s, f->name);
-        for (size_t i = 0; i < p->feature_count; i++)
-            suggest_offer(&s, p->features[i].name);
-        complain(d, b, f, "the policy has no feature of this name", suggest_best(&s));
+        complain_unknown(b, f, d);
         return;
     }
     expr_id node = p->features[at].node;
-    if (!type_fits(f, expr_type_of(p->program, node))) {
-        static const char *const wanted[] = {"the policy's feature is no number (int, double or duration)",
-                                             "the policy's feature is no bool",
-                                             "the policy's feature is no string"};
-        complain(d, b, f, wanted[f->type], (struct str){0});
+    const char *wanted = type_wanted(f, expr_type_of(p->program, node).kind);
+    if (wanted) {
+        complain(d, b, f, wanted, (struct str){0});
         return;
     }
     bool varies = expr_varies(p->program, node), pair = f->from == BUNDLE_PAIR;
@@ -122,19 +198,20 @@ static void bind_action(struct binding *b, const struct bundle_feature *f, size_
 {
     const struct policy *p = b->policy;
     bool found = false;
+    const char *wanted = NULL;
     for (size_t i = 0; i < p->action_count; i++) {
-        const struct policy_action *a = &p->actions[i];
-        struct value v = value_unknown(UNKNOWN_ABSENT);
-        if (str_is(f->name, "id"))
-            v = value_string(a->word.name);
-        for (size_t k = 0; k < a->attribute_count; k++)
-            if (str_eq(a->attributes[k].name, f->name))
-                v = a->attributes[k].value;
+        struct value v = attribute_of(&p->actions[i], f->name);
+        if (v.type != VALUE_UNKNOWN && !wanted)
+            wanted = type_wanted(f, v.type);
         found = found || v.type != VALUE_UNKNOWN;
         b->action_rows[i * b->features + column] = binding_value(f, v);
     }
     if (!found)
         complain(d, b, f, "no action of the policy has this attribute", (struct str){0});
+    else if (wanted)
+        complain(d, b, f, wanted, (struct str){0});
+    else if (f->type == BUNDLE_CATEGORY && f != bundle_id_feature(b->spec))
+        warn_words(b, f, d);
     if (b->spec->kind == BUNDLE_S_LEARNER && f == bundle_id_feature(b->spec))
         b->silence_row[column] = (float)bundle_category(f, b->spec->silence);
 }
@@ -174,25 +251,17 @@ static long arm_of(const struct bundle_spec *s, struct str action)
 /* One line: the policy's actions that are scored by their starting propensity. */
 static void warn_unknown(const struct binding *b, struct diags *d)
 {
-    char text[LISTED_MAX * 80 + 200] = "";
-    size_t count = 0, n = 0;
-    for (size_t i = 0; i < b->policy->action_count; i++) {
-        struct str id = b->policy->actions[i].word.name;
-        if (b->arms[i] >= 0 || (b->mine && !b->mine[i]))
-            continue;
-        if (count++ < LISTED_MAX)
-            n += (size_t)snprintf(text + n, sizeof text - n, "%s%.*s", n ? ", " : "",
-                                  id.n < 64 ? (int)id.n : 64, id.p);
-    }
-    if (!count)
+    struct names_listed l = {0};
+    for (size_t i = 0; i < b->policy->action_count; i++)
+        if (b->arms[i] < 0 && (!b->mine || b->mine[i]))
+            list_name(&l, b->policy->actions[i].word.name);
+    if (!l.count)
         return;
-    char line[sizeof text + 200], more[40] = "";
-    if (count > LISTED_MAX)
-        snprintf(more, sizeof more, " and %zu more", count - LISTED_MAX);
+    char line[sizeof l.text + 200];
     snprintf(line, sizeof line,
              "the bundle does not know %zu of the policy's %zu actions, which count with their starting "
-             "propensity: %s%s",
-             count, b->policy->action_count, text, more);
+             "propensity: %s",
+             l.count, b->policy->action_count, listed_text(&l));
     const struct bundle_feature *id = bundle_has_arms(b->spec) ? NULL : bundle_id_feature(b->spec);
     add_at(d, b, DIAG_WARNING, id ? id->line : b->spec->arms[0].line,
            id ? id->column : b->spec->arms[0].column, line);

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUNDLE_MEMORY_MAX = 256 * 1024 * 1024, MIB = 1024 * 1024 };
+enum { BUNDLE_MEMORY_MAX = 256 * 1024 * 1024, MIB = 1024 * 1024, FINDINGS_MAX = 10 };
 
 struct part {
     const char *name; /* within the folder */
@@ -183,16 +183,19 @@ static bool check_features(const struct bundle *b, size_t arm, const struct mode
     return ok;
 }
 
-/* Compares a golden row with its margins by an arm's model; false after a finding. */
-static bool check_row(const struct bundle *b, size_t arm, size_t row, const float *margins, struct diags *d)
+/* Compares a golden row with its margins by an arm's model; how many differ. */
+static size_t check_row(const struct bundle *b, size_t arm, size_t row, const float *margins, size_t found, struct diags *d)
 {
     const struct golden *g = &b->golden;
     const char *what = g->predictions ? "prediction" : "margin";
-    bool arms = bundle_has_arms(&b->spec), ok = true;
+    bool arms = bundle_has_arms(&b->spec);
+    size_t wrong = 0;
     for (size_t k = arms ? arm : 0; k < (arms ? arm + 1 : g->width); k++) {
         size_t at = row * g->width + k;
         double expected = (double)g->expected[at], given = golden_given(g, &b->spec, margins, arms ? 0 : k, g->expected[at]);
         if (fabs(given - expected) <= GOLDEN_TOLERANCE * fmax(1, fabs(expected)))
+            continue;
+        if (found + wrong++ >= FINDINGS_MAX)
             continue;
         char name[BUNDLE_TEXT_MAX + 8] = "";
         if (arms)
@@ -201,25 +204,26 @@ static bool check_row(const struct bundle *b, size_t arm, size_t row, const floa
             snprintf(name, sizeof name, ".%zu", k);
         diag_add(d, DIAG_ERROR, b->csv.path, g->lines[at], g->columns[at],
                  "golden row %zu: %s%s is %.9g here, but the model gives %.9g", row + 1, what, name, expected, given);
-        ok = false;
     }
-    return ok;
+    return wrong;
 }
 
-/* Scores the golden rows by an arm's model and compares; every row that disagrees is a finding. */
+/* Scores the golden rows by an arm's model and compares; the first that disagree are findings, and how many more there are. */
 static bool check_golden(const struct bundle *b, size_t arm, struct arena *scratch, struct diags *d)
 {
     const struct golden *g = &b->golden;
     struct error e = {0};
-    bool ok = true;
+    size_t wrong = 0;
     float *margins = arena_alloc(scratch, g->n * b->spec.outputs * sizeof *margins);
     if (!margins || forest_rows(b->forests[arm], g->rows, g->n, scratch, margins, &e)) {
         diag_add(d, DIAG_ERROR, b->models[arm].path, 0, 0, "%s", margins ? e.text : "out of memory");
         return false;
     }
     for (size_t i = 0; i < g->n; i++)
-        ok = check_row(b, arm, i, margins + i * b->spec.outputs, d) && ok;
-    return ok;
+        wrong += check_row(b, arm, i, margins + i * b->spec.outputs, wrong, d);
+    if (wrong > FINDINGS_MAX)
+        diag_add(d, DIAG_ERROR, b->csv.path, 0, 0, "%zu more golden values are not %s's", wrong - FINDINGS_MAX, b->models[arm].name);
+    return wrong == 0;
 }
 
 /* Where each feature comes from, as the scorer knows it. */
@@ -311,14 +315,16 @@ int bundle_load(struct bundle **out, const char *folder, struct diags *d, struct
 {
     size_t errors = d->errors, before = d->count;
     int code = ERR_NOTFOUND;
-    struct stat status;
+    struct stat status = {0};
     struct bundle *b = calloc(1, sizeof *b);
     if (!b)
         return error_set(e, ERR_NOSPACE, "out of memory");
     arena_init(&b->arena, BUNDLE_MEMORY_MAX);
     b->folder = arena_strdup(&b->arena, folder);
     if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode)) {
-        diag_add(d, DIAG_ERROR, folder, 0, 0, "no such folder");
+        diag_add(d, DIAG_ERROR, folder, 0, 0,
+                 S_ISREG(status.st_mode) ? "a file, no bundle's folder; `tact model import` makes a bundle of a model's file"
+                                         : "no such folder");
         goto refused;
     }
     if (!b->folder || !read_texts(b, d))

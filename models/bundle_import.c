@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/bundle_import.h"
 
+enum { TEXTS_SHOWN = 10 };
+
 struct import {
     const struct bundle_import *from;
     struct arena *arena;
@@ -97,6 +99,47 @@ static struct yaml_node *categories(struct import *m, const struct yaml_node *at
     return list;
 }
 
+/* The first few, with commas. */
+static const char *some_texts(struct import *m, const struct model_categories *c)
+{
+    struct buf b;
+    buf_init(&b, 64 * 1024);
+    for (size_t i = 0; i < c->count && i < TEXTS_SHOWN; i++)
+        buf_printf(&b, "%s%.*s", i ? ", " : "", STR_ARG(c->texts[i]));
+    buf_printf(&b, "%s", c->count > TEXTS_SHOWN ? ", …" : "");
+    const char *out = buf_ok(&b) ? arena_str(m->arena, (struct str){(char *)b.p, b.n}).p : NULL;
+    buf_free(&b);
+    return out ? out : "";
+}
+
+/* A person may give codes other names, which the policy knows them by, but not the file's name of one code to another. */
+static void check_categories(struct import *m, const struct yaml_node *listed, size_t at)
+{
+    const struct model_categories *c = &m->from->model->categories[at];
+    for (size_t i = 0; listed->kind == YAML_SEQUENCE && i < listed->count && i < c->count; i++) {
+        const struct yaml_node *item = listed->items[i];
+        bool same = item->kind == YAML_SCALAR && str_eq(item->text, c->texts[i]);
+        for (size_t k = 0; item->kind == YAML_SCALAR && !same && k < c->count; k++)
+            if (str_eq(item->text, c->texts[k])) {
+                yaml_diag(m->d, DIAG_ERROR, item,
+                          "'%.*s' is code %zu here, but %s says code %zu; its order is %s: leave 'categories' out, or list them "
+                          "in this order",
+                          STR_ARG(item->text), i, m->from->file, k, some_texts(m, c));
+                return;
+            }
+    }
+}
+
+static void tell_uncategorized(struct import *m, const struct yaml_node *feature, size_t at)
+{
+    const struct yaml_node *name = yaml_get(feature, "name");
+    struct str text = name && name->kind == YAML_SCALAR ? name->text : str_from(arena_printf(m->arena, "%zu", at));
+    yaml_diag(m->d, DIAG_ERROR, feature,
+              "feature %.*s of %s is categorical, and the file does not say what its codes mean (those of XGBoost 3.1 and "
+              "later trained on a data frame do): list its categories, in the order of their codes",
+              STR_ARG(text), m->from->file);
+}
+
 /* What a person left out of a feature. */
 static void complete_feature(struct import *m, struct yaml_node *feature, size_t at)
 {
@@ -105,15 +148,14 @@ static void complete_feature(struct import *m, struct yaml_node *feature, size_t
     add_missing(m, feature, "type", text(m, feature, str_from(type_of(model, at))));
     const struct yaml_node *type = yaml_get(feature, "type");
     bool category = type && type->kind == YAML_SCALAR && str_is(type->text, "category");
-    if (!category || yaml_get(feature, "categories"))
-        return;
-    if (model->categories && model->categories[at].count)
+    const struct yaml_node *listed = yaml_get(feature, "categories");
+    bool known = model->categories && model->categories[at].count;
+    if (category && known && listed)
+        check_categories(m, listed, at);
+    else if (category && known)
         add(m, feature, "categories", categories(m, feature, &model->categories[at]));
-    else
-        yaml_diag(m->d, DIAG_ERROR, feature,
-                  "feature %zu of %s is categorical, and the file does not say what its codes mean (those of XGBoost 3.1 and "
-                  "later trained on a data frame do): list its categories, in the order of their codes",
-                  at + 1, m->from->file);
+    else if (category && !listed)
+        tell_uncategorized(m, feature, at);
 }
 
 static long find_name(const struct model *model, struct str name)
@@ -197,6 +239,26 @@ static void complete_features(struct import *m, struct yaml_node *root)
 
 /* ---- the rest ---- */
 
+/* What the file says too. */
+static void check_known(struct import *m, const struct yaml_node *root)
+{
+    const struct model *model = m->from->model;
+    const struct yaml_node *objective = yaml_get(root, "objective"), *outputs = yaml_get(root, "outputs"),
+                           *output = yaml_get(root, "output");
+    int64_t n;
+    if (objective && objective->kind == YAML_SCALAR && !str_eq(objective->text, model->objective))
+        yaml_diag(m->d, DIAG_ERROR, objective, "%s was trained for %.*s; leave 'objective' out, or say the same", m->from->file,
+                  STR_ARG(model->objective));
+    if (outputs && yaml_int(m->d, outputs, 1, MODEL_OUTPUTS_MAX, &n) && n != (int64_t)model->outputs)
+        yaml_diag(m->d, DIAG_ERROR, outputs, "%s has %zu output%s a row; leave 'outputs' out, or say the same", m->from->file,
+                  model->outputs, model->outputs == 1 ? "" : "s");
+    if (model->outputs > 1 && !output)
+        yaml_diag(m->d, DIAG_ERROR, root, "%s has %zu outputs a row (%.*s): say which one is the label, output: 0 to %zu",
+                  m->from->file, model->outputs, STR_ARG(model->objective), model->outputs - 1);
+    else if (model->outputs == 1 && output)
+        yaml_diag(m->d, DIAG_ERROR, output, "%s has one output a row; leave 'output' out", m->from->file);
+}
+
 static void complete_label(struct import *m, struct yaml_node *root)
 {
     static const char *const words[] = {"binary", "count", "money"};
@@ -239,6 +301,7 @@ bool bundle_import_spec(struct bundle_spec *out, struct yaml_node *root, const s
     add_missing(&m, root, "label", text(&m, root, from->name));
     if (from->model->outputs > 1)
         add_missing(&m, root, "outputs", whole(&m, root, from->model->outputs));
+    check_known(&m, root);
     complete_label(&m, root);
     complete_features(&m, root);
     if (m.full)

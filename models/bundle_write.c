@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/bundle_write.h"
+#include "base/folder.h"
 #include "models/booster.h"
 #include "models/bundle_arms.h"
 #include <errno.h>
@@ -220,10 +221,12 @@ int bundle_write_golden(const char *folder, const struct bundle_spec *spec, cons
                         .expected = golden->expected,
                         .predictions = golden->predictions,
                         .count = golden->n};
-    int rc = prepare(&w, spec, e);
+    int rc = folder_make(parent, e);
+    if (!rc)
+        rc = prepare(&w, spec, e);
     bool made = !rc && mkdtemp(fresh) != NULL;
     if (!rc && (!made || chmod(fresh, 0755) != 0))
-        rc = io_error(fresh, e);
+        rc = io_error(parent, e);
     if (!rc)
         rc = write_files(fresh, &w, e);
     if (!rc)

@@ -18,7 +18,9 @@ struct doc_reader {
 
 static bool bad(struct doc_reader *r, const char *what)
 {
-    error_set(r->e, ERR_INVALID, "not a model document: %s at byte %zu", what, (size_t)(r->p - r->start));
+    bool cut = r->p >= r->end || strstr(what, "past the end");
+    error_set(r->e, ERR_INVALID, "not a model document: %s at byte %zu%s", what, (size_t)(r->p - r->start),
+              cut ? "; is the file cut off or damaged?" : "");
     return false;
 }
 
@@ -531,6 +533,9 @@ static bool ubj_value(struct doc_reader *r, char type, struct doc_value *out)
 
 /* ---- both ---- */
 
+#define DUMP                                                                                                 \
+    "which lacks the objective and the base score and cannot be loaded again, by XGBoost neither; write the Booster itself in "  \
+    "Python, with booster.save_model(\"model.ubj\")"
 #define RESAVE                                                                                               \
     "load it in Python with the XGBoost that wrote it and write it with booster.save_model(\"model.ubj\")"
 
@@ -570,14 +575,16 @@ static const char *foreign_format(struct str b)
         "XGBoost's old binary format, which 3.1 and later no longer read; load it in Python with XGBoost 1.7 to 3.0 and write it "
         "with booster.save_model(\"model.ubj\")";
     struct str s = b;
+    if (!b.n)
+        return "the file is empty";
     if (is_old_binary(b))
         return old;
     while (s.n && memchr(" \t\r\n", s.p[0], 4))
         s = (struct str){s.p + 1, s.n - 1};
     if (s.n && s.p[0] == '[')
-        return "a JSON dump (dump_model): it lacks the objective and the base score; " RESAVE;
+        return "a JSON dump (dump_model), " DUMP;
     if (str_starts(s, STR("booster[")) || str_starts(s, STR("0:[")) || str_starts(s, STR("digraph")))
-        return "a text dump (dump_model): it lacks the objective and the base score; " RESAVE;
+        return "a text dump (dump_model), " DUMP;
     if (b.n > 1 && b.p[0] == '\x80' && b.p[1] <= 5)
         return "a Python pickle; " RESAVE;
     if (s.n && s.p[0] == '{')

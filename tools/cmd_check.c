@@ -79,7 +79,7 @@ static int check(const char *folder, const char *model, bool json, const struct 
     else if (s)
         failed = run_tests(s, json);
     if (!s && !json)
-        printf("%s: %zu error%s, %zu warning%s\n", folder, diags.errors, diags.errors == 1 ? "" : "s",
+        printf("%s%s%s: %zu error%s, %zu warning%s\n", folder, model ? " with " : "", model ? model : "", diags.errors, diags.errors == 1 ? "" : "s",
                diags.warnings, diags.warnings == 1 ? "" : "s");
     if (s && !json)
         printf("%s: %zu actions, %zu features, %zu suppressions, %zu limits; %zu warning%s; %zu of %zu tests "
@@ -87,6 +87,8 @@ static int check(const char *folder, const char *model, bool json, const struct 
                folder, s->policy->action_count, s->policy->feature_count, s->policy->suppression_count,
                s->policy->limit_count, diags.warnings, diags.warnings == 1 ? "" : "s",
                s->policy->test_count - failed, s->policy->test_count);
+    if (s && failed && model && !json)
+        printf("the tests ran with the scores of %s; a server takes policy and model all the same\n", model);
     int code = s && !failed && !e.code ? EXIT_OK : EXIT_FAILED;
     snapshot_release(&s);
     names_free(&names);

@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/model_import.h"
 #include "base/rng.h"
+#include "models/booster.h"
 #include "models/bundle_import.h"
 #include "models/bundle_write.h"
 #include "models/forest_score.h"
@@ -46,14 +47,13 @@ struct options {
 
 struct import {
     const struct options *o;
-    struct arena keep, scratch, arena;
+    struct arena keep, arena;
     struct diags diags;
     struct buf bytes;
     struct model model;
     struct bundle_spec spec;
     struct model_rows rows;
     struct golden golden;
-    struct forest *forest;
     const char *golden_from;
     size_t golden_given; /* rows, of which golden has those that are kept */
     double largest; /* difference of a golden row, in parts of what is allowed */
@@ -75,15 +75,26 @@ static int read_file(const char *path, struct buf *out, struct error *e)
     return rc || buf_ok(out) ? rc : error_set(e, ERR_NOSPACE, "%s is larger than %d MiB", path, MODEL_FILE_MAX >> 20);
 }
 
+/* From the bytes at hand. */
+static int parse_model(struct import *m, enum model_rounds rounds, struct model *out, struct arena *keep, struct error *e)
+{
+    struct arena scratch;
+    arena_init(&scratch, MODEL_MEMORY_MAX);
+    int rc = model_read(out, (struct str){(char *)m->bytes.p, m->bytes.n}, rounds, keep, &scratch, e);
+    arena_free(&scratch);
+    return rc ? error_prefix(e, "%s", m->o->model) : 0;
+}
+
+static enum model_rounds told_rounds(const struct options *o)
+{
+    return o->trees && strcmp(o->trees, "all") == 0 ? MODEL_ALL : MODEL_BEST;
+}
+
 static int read_model(struct import *m, struct error *e)
 {
-    enum model_rounds rounds = m->o->trees && strcmp(m->o->trees, "all") == 0 ? MODEL_ALL : MODEL_BEST;
     buf_init(&m->bytes, (size_t)MODEL_FILE_MAX + (2 << 20));
     int rc = read_file(m->o->model, &m->bytes, e);
-    if (!rc)
-        rc = model_read(&m->model, (struct str){(char *)m->bytes.p, m->bytes.n}, rounds, &m->keep, &m->scratch, e);
-    arena_free(&m->scratch);
-    return rc ? error_prefix(e, "%s", m->o->model) : 0;
+    return rc ? rc : parse_model(m, told_rounds(m->o), &m->model, &m->keep, e);
 }
 
 /* The file's name without folder and ending. */
@@ -110,11 +121,14 @@ static int make_spec(struct import *m, struct error *e)
                    : error_set(e, ERR_INVALID, "%s does not say enough for a bundle; write the rest down and give it as --features FILE",
                                m->o->model);
     if (m->o->trees)
-        m->spec.rounds = strcmp(m->o->trees, "all") == 0 ? MODEL_ALL : MODEL_BEST;
+        m->spec.rounds = told_rounds(m->o);
     if (m->spec.feature_count != m->model.features)
         return error_set(e, ERR_INVALID, "%s lists %zu features, the model has %zu", m->o->features, m->spec.feature_count,
                          m->model.features);
-    return 0;
+    if (m->spec.rounds == told_rounds(m->o))
+        return 0;
+    arena_reset(&m->keep); /* the description says other rounds */
+    return parse_model(m, m->spec.rounds, &m->model, &m->keep, e);
 }
 
 /* ---- golden rows ---- */
@@ -154,11 +168,36 @@ static int draw_rows(struct import *m, struct error *e)
     return 0;
 }
 
+/* A file of rows alone is scored by libxgboost; but where there is another column, something was meant to be compared. */
+static int nothing_to_compare(struct import *m, struct error *e)
+{
+    struct str other = m->rows.other;
+    struct suggest s;
+    suggest_init(&s, other);
+    size_t margins = golden_width(&m->spec, false);
+    const char *first = golden_column(&m->spec, false, 0, &m->arena),
+               *last = golden_column(&m->spec, false, margins - 1, &m->arena),
+               *prediction = golden_column(&m->spec, true, 0, &m->arena);
+    suggest_offer(&s, str_from(prediction));
+    suggest_offer(&s, str_from(first));
+    struct str best = suggest_best(&s);
+    char hint[64] = "";
+    if (best.n)
+        snprintf(hint, sizeof hint, "; did you mean %.*s?", (int)best.n < 40 ? (int)best.n : 40, best.p);
+    return error_set(e, ERR_INVALID,
+                     "%s has no column %s (booster.predict%s) or %s%s%s (output_margin=True) to compare with, but '%.*s'%s; rows "
+                     "alone have the features' columns only",
+                     m->o->golden, prediction, m->spec.outputs > 1 ? ", of the output that is the label" : "", first,
+                     margins > 1 ? " to " : "", margins > 1 ? last : "", other.n < 64 ? (int)other.n : 64, other.p, hint);
+}
+
 static int take_rows(struct import *m, struct error *e)
 {
     if (!m->o->golden)
         return draw_rows(m, e);
     int rc = model_rows_read(&m->rows, m->o->golden, &m->spec, GOLDEN_MOST, &m->diags, e);
+    if (!rc && !m->rows.golden.expected && m->rows.other.n)
+        return nothing_to_compare(m, e);
     m->golden = m->rows.golden;
     m->golden_given = m->rows.frame.rows;
     m->golden_from = !m->golden.expected ? "libxgboost's margins of the given rows"
@@ -168,34 +207,110 @@ static int take_rows(struct import *m, struct error *e)
     return rc;
 }
 
-/* Told here, where the rows' place is known; the bundle's own check would know its copy's only. */
-static int compare_rows(struct import *m, struct error *e)
+/* What nobody expects is what libxgboost gives. */
+static int library_margins(struct import *m, struct error *e)
+{
+    struct golden *g = &m->golden;
+    struct booster *b = NULL;
+    g->width = m->spec.outputs;
+    g->expected = arena_alloc(&m->arena, g->n * g->width * sizeof *g->expected);
+    int rc = g->expected ? booster_open_rounds(&b, m->bytes.p, m->bytes.n, m->spec.rounds, e) : error_set(e, ERR_NOSPACE, "out of memory");
+    if (!rc)
+        rc = booster_margins(b, g->rows, g->n, g->features, g->expected, e);
+    booster_free(&b);
+    if (!rc)
+        return 0;
+    char library[24];
+    booster_library(library);
+    return error_prefix(e, "the XGBoost %s that is installed here cannot score %s, so say what it gives: --golden CSV with a column "
+                        "%s", library, m->o->model, golden_column(&m->spec, true, 0, &m->arena));
+}
+
+/* Whole rows through a model; NULL with the error set. */
+static float *margins_of(struct import *m, const struct model *model, struct error *e)
 {
     const struct golden *g = &m->golden;
-    size_t outputs = m->model.outputs, wrong = 0;
-    float *margins = arena_alloc(&m->arena, g->n * outputs * sizeof *margins);
-    int rc = margins ? forest_compile(&m->forest, &m->model, &(struct forest_options){0}, e)
-                     : error_set(e, ERR_NOSPACE, "out of memory");
+    struct forest *f = NULL;
+    float *margins = arena_alloc(&m->arena, g->n * model->outputs * sizeof *margins);
+    int rc = margins ? forest_compile(&f, model, &(struct forest_options){0}, e) : error_set(e, ERR_NOSPACE, "out of memory");
     if (!rc)
-        rc = forest_rows(m->forest, g->rows, g->n, &m->arena, margins, e);
-    for (size_t i = 0; i < g->n && !rc && g->expected; i++)
+        rc = forest_rows(f, g->rows, g->n, &m->arena, margins, e);
+    forest_free(&f);
+    return rc ? NULL : margins;
+}
+
+/* How many expected values are not those. Findings are told here, where the rows' place is known; the bundle's own check would know
+ * its copy's only. */
+static size_t count_wrong(struct import *m, const float *margins, bool tell)
+{
+    const struct golden *g = &m->golden;
+    size_t wrong = 0;
+    for (size_t i = 0; i < g->n; i++)
         for (size_t k = 0; k < g->width; k++) {
             double expected = (double)g->expected[i * g->width + k];
-            double given = golden_given(g, &m->spec, margins + i * outputs, k, g->expected[i * g->width + k]);
+            double given = golden_given(g, &m->spec, margins + i * m->spec.outputs, k, g->expected[i * g->width + k]);
             double off = fabs(given - expected) / fmax(1, fabs(expected));
-            m->largest = fmax(m->largest, off);
-            if (!(off > GOLDEN_TOLERANCE) || wrong++ >= FINDINGS_SHOWN)
+            if (tell)
+                m->largest = fmax(m->largest, off);
+            if (!(off > GOLDEN_TOLERANCE) || wrong++ >= FINDINGS_SHOWN || !tell)
                 continue;
-            diag_add(&m->diags, DIAG_ERROR, m->o->golden, (int)m->rows.frame.lines[i], 0,
+            diag_add(&m->diags, DIAG_ERROR, m->o->golden ? m->o->golden : m->o->model, m->o->golden ? (int)m->rows.frame.lines[i] : 0, 0,
                      "%s is %.9g here, but the model gives %.9g", golden_column(&m->spec, g->predictions, k, &m->arena),
                      expected, given);
         }
-    if (!rc && wrong)
-        rc = error_set(e, ERR_INVALID,
-                       "%zu of %zu golden values are not the model's; are they of another model, of other rounds (--trees), "
-                       "or of other rows?",
-                       wrong, g->n * g->width);
-    return rc;
+    return wrong;
+}
+
+/* Whether they are the margins or predictions of the rounds that do not count here. */
+static bool of_other_rounds(struct import *m)
+{
+    struct error ignored = {0};
+    struct model other;
+    struct arena keep;
+    if (m->model.best_iteration < 0 || (size_t)m->model.best_iteration + 1 == m->model.rounds_in_file)
+        return false;
+    arena_init(&keep, MODEL_MEMORY_MAX);
+    enum model_rounds rounds = m->spec.rounds == MODEL_ALL ? MODEL_BEST : MODEL_ALL;
+    const float *margins =
+        parse_model(m, rounds, &other, &keep, &ignored) ? NULL : margins_of(m, &other, &ignored);
+    bool found = margins && count_wrong(m, margins, false) == 0;
+    arena_free(&keep);
+    return found;
+}
+
+static bool only_classes(const struct golden *g)
+{
+    for (size_t i = 0; i < g->n * g->width; i++)
+        if (g->expected[i] != 0 && g->expected[i] != 1)
+            return false;
+    return g->predictions;
+}
+
+static int refuse_rows(struct import *m, size_t wrong, struct error *e)
+{
+    char why[200];
+    if (of_other_rounds(m) && m->spec.rounds == MODEL_BEST)
+        snprintf(why, sizeof why,
+                 "they are those of all %zu rounds: say --trees all, or predict with iteration_range=(0, %ld), for the best one "
+                 "is %ld",
+                 m->model.rounds_in_file, m->model.best_iteration + 1, m->model.best_iteration);
+    else if (of_other_rounds(m))
+        snprintf(why, sizeof why, "they are those of the rounds up to best_iteration, %ld: say --trees best",
+                 m->model.best_iteration);
+    else if (only_classes(&m->golden))
+        snprintf(why, sizeof why, "all are 0 or 1, as classes are: give the chances (predict_proba of scikit-learn's interface)");
+    else
+        snprintf(why, sizeof why, "are they of another model, or of other rows?");
+    return error_set(e, ERR_INVALID, "%zu of %zu golden values are not the model's; %s", wrong, m->golden.n * m->golden.width, why);
+}
+
+static int compare_rows(struct import *m, struct error *e)
+{
+    const float *margins = margins_of(m, &m->model, e);
+    if (!margins)
+        return e->code;
+    size_t wrong = count_wrong(m, margins, true);
+    return wrong ? refuse_rows(m, wrong, e) : 0;
 }
 
 static int import(struct import *m, struct error *e)
@@ -205,6 +320,8 @@ static int import(struct import *m, struct error *e)
         rc = make_spec(m, e);
     if (!rc)
         rc = take_rows(m, e);
+    if (!rc && !m->golden.expected)
+        rc = library_margins(m, e);
     if (!rc)
         rc = compare_rows(m, e);
     if (!rc)
@@ -246,8 +363,7 @@ static void report(const struct import *m)
         printf(" of %zu, the first ones (at most %d, and %d MiB, are kept)", m->golden_given, GOLDEN_MOST,
                GOLDEN_FILE_MAX >> 20);
     printf(", %s", m->golden_from);
-    if (m->golden.expected)
-        printf("; the largest difference is %.2g (allowed: %.0e)", m->largest, GOLDEN_TOLERANCE);
+    printf("; the largest difference is %.2g (allowed: %.0e)", m->largest, GOLDEN_TOLERANCE);
     printf("\n");
 }
 
@@ -255,6 +371,9 @@ void model_print_rounds(const struct model *m, FILE *out)
 {
     if (m->linear)
         fprintf(out, "  linear       %zu weights\n", (m->features + 1) * m->outputs);
+    else if (m->tree_count == m->trees_in_file && m->best_iteration >= 0 && (size_t)m->best_iteration + 1 < m->rounds_in_file)
+        fprintf(out, "  trees        %zu, depth %zu%s: all, also those after best_iteration %ld\n", m->tree_count, m->depth,
+                m->dart ? ", DART" : "", m->best_iteration);
     else if (m->tree_count == m->trees_in_file)
         fprintf(out, "  trees        %zu, depth %zu%s%s\n", m->tree_count, m->depth, m->dart ? ", DART" : "",
                 m->best_iteration >= 0 ? ", the last round being the best" : "");
@@ -288,7 +407,6 @@ static int run(int argc, char **argv)
     struct import m = {.o = &o};
     struct error e = {0};
     arena_init(&m.keep, MODEL_MEMORY_MAX);
-    arena_init(&m.scratch, MODEL_MEMORY_MAX);
     arena_init(&m.arena, TEXT_MEMORY);
     diags_init(&m.diags, &m.arena);
     rc = import(&m, &e);
@@ -299,7 +417,6 @@ static int run(int argc, char **argv)
         report_json(&m);
     else
         report(&m);
-    forest_free(&m.forest);
     model_rows_free(&m.rows);
     buf_free(&m.bytes);
     arena_free(&m.keep);

@@ -38,13 +38,69 @@ static size_t expected_columns(struct model_rows *r, const struct bundle_spec *s
     return 0;
 }
 
-static void want_features(struct frame_want *wants, const struct bundle_spec *spec)
+/* Nothing says what such a column is for. */
+static struct str other_column(const struct bundle_spec *spec, const char *const *expected, size_t width, const struct str *names,
+                               size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < spec->feature_count && !known; k++)
+            known = str_eq(spec->features[k].name, names[i]);
+        for (size_t k = 0; k < width && !known; k++)
+            known = str_is(names[i], expected[k]);
+        if (!known)
+            return names[i];
+    }
+    return (struct str){0};
+}
+
+/* As Python, R and SQL write a missing value; those that are no category of the feature. */
+static bool missing_words(struct model_rows *r, const struct bundle_feature *f, struct frame_want *want)
+{
+    static const struct str words[] = {STR("NaN"), STR("nan"), STR("<NA>"), STR("NA"), STR("None"), STR("null"), STR("NULL")};
+    struct str *kept = arena_alloc(&r->arena, sizeof words);
+    for (size_t i = 0; kept && i < sizeof words / sizeof *words; i++)
+        if (f->type != BUNDLE_CATEGORY || bundle_category(f, words[i]) < 0)
+            kept[want->missing_count++] = words[i];
+    want->missing = kept;
+    return kept;
+}
+
+static bool want_features(struct model_rows *r, struct frame_want *wants, const struct bundle_spec *spec)
 {
     static const enum frame_type types[] = {
         [BUNDLE_NUMBER] = FRAME_FLOAT, [BUNDLE_BOOL] = FRAME_BOOL, [BUNDLE_CATEGORY] = FRAME_CATEGORY};
-    for (size_t i = 0; i < spec->feature_count; i++)
-        wants[i] = (struct frame_want){
-            .column = spec->features[i].name, .type = types[spec->features[i].type], .what = "a feature"};
+    for (size_t i = 0; i < spec->feature_count; i++) {
+        const struct bundle_feature *f = &spec->features[i];
+        wants[i] = (struct frame_want){.column = f->name, .type = types[f->type], .what = "a feature"};
+        if (!missing_words(r, f, &wants[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool is_number(struct str s)
+{
+    bool digits = s.n > 0;
+    for (size_t i = 0; i < s.n && digits; i++)
+        digits = (s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '.';
+    return digits;
+}
+
+static void tell_category(const struct model_rows *r, const struct bundle_feature *f, struct str word, int line, struct diags *d)
+{
+    struct suggest s;
+    suggest_init(&s, word);
+    for (size_t i = 0; i < f->category_count; i++)
+        suggest_offer(&s, f->categories[i]);
+    struct str best = suggest_best(&s), first = f->category_count ? f->categories[0] : (struct str){0};
+    if (best.n)
+        diag_add(d, DIAG_ERROR, r->frame.name, line, 0, "column %.*s: '%.*s' is not among the bundle's %zu categories of it; did you "
+                 "mean %.*s?", STR_ARG(f->name), STR_ARG(word), f->category_count, STR_ARG(best));
+    else
+        diag_add(d, DIAG_ERROR, r->frame.name, line, 0,
+                 "column %.*s: '%.*s' is not among the bundle's %zu categories of it ('%.*s' is)%s", STR_ARG(f->name), STR_ARG(word),
+                 f->category_count, STR_ARG(first), is_number(word) ? "; a category stands by its name, not by its code" : "");
 }
 
 /* The bundle's code of each of the column's categories; false after a finding. */
@@ -60,9 +116,7 @@ static bool category_codes(const struct model_rows *r, const struct frame_column
         ok = false;
         for (size_t i = 0; i < r->frame.rows; i++)
             if (c->codes[i] == k) {
-                diag_add(d, DIAG_ERROR, r->frame.name, (int)r->frame.lines[i], 0,
-                         "column %.*s: '%.*s' is not among the bundle's categories of it", STR_ARG(f->name),
-                         STR_ARG(c->categories[k]));
+                tell_category(r, f, c->categories[k], (int)r->frame.lines[i], d);
                 break;
             }
     }
@@ -117,11 +171,14 @@ int model_rows_read(struct model_rows *r, const char *path, const struct bundle_
     int rc = columns && wants ? frame_header(path, 0, &r->arena, &names, &count, NULL, e) : full(e);
     if (!rc) {
         size_t expected = expected_columns(r, spec, names, count, columns);
-        want_features(wants, spec);
+        r->other = other_column(spec, columns, expected, names, count);
+        if (!want_features(r, wants, spec))
+            rc = full(e);
         for (size_t k = 0; k < expected; k++)
             wants[spec->feature_count + k] = (struct frame_want){
                 .column = str_from(columns[k]), .type = FRAME_FLOAT, .required = true, .what = "what is expected"};
-        rc = frame_read(&r->frame, path, wants, spec->feature_count + expected, &(struct frame_options){0}, d, e);
+        if (!rc)
+            rc = frame_read(&r->frame, path, wants, spec->feature_count + expected, &(struct frame_options){0}, d, e);
         if (!rc)
             rc = put_rows(r, spec, rows_max, expected, d, e);
     }

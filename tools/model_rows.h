@@ -10,6 +10,7 @@ struct model_rows {
     struct arena arena;
     struct frame frame;
     struct golden golden; /* rows; expected is NULL when the file has no such columns */
+    struct str other;     /* the first column that is neither a feature nor expected; empty: none */
 };
 
 /* Columns margin (margin.0, …; margin.<arm>) or prediction are taken for expected values. Findings go to diags; the error sums

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/serve.h"
 #include "base/clock.h"
+#include "base/folder.h"
 #include "base/logging.h"
 #include "server/activate.h"
 #include "server/loader.h"
@@ -14,7 +15,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500, WATCH_TICKS = 4 };
@@ -57,8 +57,8 @@ static struct snapshot *load(const struct serve *s, struct error *e)
     struct snapshot *snapshot = snapshot_load(s->options->policy, s->options->model, s->zones, &diags);
     diags_print(&diags, stderr);
     if (!snapshot)
-        error_set(e, ERR_INVALID, "%s: %zu mistakes in the policy or model; see above", s->options->policy,
-                  diags.errors);
+        error_set(e, ERR_INVALID, "%zu mistake%s in policy %s%s%s; see above", diags.errors, diags.errors == 1 ? "" : "s",
+                  s->options->policy, s->options->model ? " or model " : "", s->options->model ? s->options->model : "");
     else if (activate_archive(snapshot, s->log_folder, e))
         snapshot_release(&snapshot);
     arena_free(&arena);
@@ -255,26 +255,11 @@ static int64_t mono_us(void *ctx)
     return clock_mono_us();
 }
 
-static int make_folder(const char *path, struct error *e)
-{
-    char copy[4096];
-    snprintf(copy, sizeof copy, "%s", path);
-    for (char *p = copy + 1; *p; p++)
-        if (*p == '/') {
-            *p = 0;
-            (void)mkdir(copy, 0755);
-            *p = '/';
-        }
-    if (mkdir(copy, 0755) && errno != EEXIST)
-        return error_set(e, ERR_IO, "%s: cannot make the folder: %s", path, strerror(errno));
-    return 0;
-}
-
 static int start_log(struct serve *s, struct error *e)
 {
     const struct serve_options *o = s->options;
     snprintf(s->log_folder, sizeof s->log_folder, "%s%s", o->log ? o->log : o->data, o->log ? "" : "/log");
-    int rc = make_folder(s->log_folder, e);
+    int rc = folder_make(s->log_folder, e);
     struct log_options lo = {.folder = s->log_folder,
                              .server = s->name,
                              .sync = !o->ack_batched,
@@ -293,7 +278,7 @@ static int start_store(struct serve *s, struct error *e)
     if (!url) {
         snprintf(s->redis_folder, sizeof s->redis_folder, "%s/redis", o->data);
         struct redis_embedded_options ro = {.sync_always = o->redis_sync_always};
-        int rc = make_folder(o->data, e);
+        int rc = folder_make(o->data, e);
         if (!rc)
             rc = redis_embedded_start(&s->embedded, s->redis_folder, &ro, e);
         if (rc)

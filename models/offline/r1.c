@@ -1,20 +1,13 @@
 /* Workload R1 as a folder; see r1.h. SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/r1.h"
+#include "base/folder.h"
 #include "models/offline/r1_model.h"
 #include "models/offline/r1_people.h"
 #include "models/offline/r1_policy.h"
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { PATH_ROOM = 4096, PROGRESS_EACH = 1000 };
-
-static int make_folder(const char *path, struct error *e)
-{
-    if (mkdir(path, 0755) == 0 || errno == EEXIST)
-        return 0;
-    return error_set(e, ERR_IO, "cannot make %s: %s", path, strerror(errno));
-}
 
 struct target {
     char path[PATH_ROOM];
@@ -62,7 +55,7 @@ static int write_policy(const char *out, struct error *e)
 {
     char folder[PATH_ROOM];
     snprintf(folder, sizeof folder, "%s/policy", out);
-    int rc = make_folder(folder, e);
+    int rc = folder_make(folder, e);
     if (!rc)
         rc = write_one(folder, "customer.yaml", r1_policy_customer, e);
     if (!rc)
@@ -77,7 +70,7 @@ static int write_bundle(const char *out, struct error *e)
     char folder[PATH_ROOM];
     snprintf(folder, sizeof folder, "%s/bundle", out);
     struct r1_model *m = r1_model_new();
-    int rc = m ? make_folder(folder, e) : error_set(e, ERR_NOSPACE, "out of memory");
+    int rc = m ? folder_make(folder, e) : error_set(e, ERR_NOSPACE, "out of memory");
     if (!rc)
         rc = write_model(folder, "model.json", m, r1_model_json, e);
     if (!rc)
@@ -116,7 +109,7 @@ static int write_requests(const struct r1_options *o, struct error *e)
 int r1_write(const struct r1_options *o, struct error *e)
 {
     ASSERT(o->customers > 0 && o->customers <= R1_CUSTOMERS_MAX);
-    int rc = make_folder(o->out, e);
+    int rc = folder_make(o->out, e);
     if (!rc && !o->requests_only)
         rc = write_policy(o->out, e);
     if (!rc && !o->requests_only)

@@ -82,19 +82,23 @@ int train_bundle_write(const char *folder, const struct train_result *r, const s
     return rc;
 }
 
-/* The folder that it would be made in takes new ones. */
-static int check_parent(const char *folder, struct error *e)
+/* The nearest folder above it that is there takes new ones. */
+static int check_above(const char *folder, struct error *e)
 {
-    char parent[PATH_ROOM];
-    size_t n = strlen(folder);
-    while (n > 1 && folder[n - 1] == '/')
-        n--;
-    while (n > 0 && folder[n - 1] != '/')
-        n--;
-    if (snprintf(parent, sizeof parent, "%.*s", (int)n, folder) >= (int)sizeof parent)
+    char above[PATH_ROOM];
+    struct stat info;
+    if (snprintf(above, sizeof above, "%s", folder) >= (int)sizeof above)
         return error_set(e, ERR_INVALID, "the folder's name is too long");
-    if (access(n ? parent : ".", W_OK | X_OK) != 0)
-        return error_set(e, ERR_IO, "%s cannot be made: %s: %s", folder, n ? parent : ".", strerror(errno));
+    do {
+        size_t n = strlen(above);
+        while (n > 1 && above[n - 1] == '/')
+            n--;
+        while (n > 0 && above[n - 1] != '/')
+            n--;
+        strcpy(above + n, n ? "" : ".");
+    } while (stat(above, &info) != 0 && errno == ENOENT && strcmp(above, ".") != 0);
+    if (access(above, W_OK | X_OK) != 0)
+        return error_set(e, ERR_IO, "%s cannot be made: %s: %s", folder, above, strerror(errno));
     return 0;
 }
 
@@ -104,8 +108,8 @@ int train_bundle_free_place(const char *folder, struct error *e)
     if (!*folder)
         return error_set(e, ERR_INVALID, "the folder's name is empty");
     if (stat(folder, &info) != 0)
-        return errno == ENOENT ? check_parent(folder, e)
-                               : error_set(e, ERR_IO, "%s: %s", folder, strerror(errno));
+        return errno == ENOENT ? check_above(folder, e)
+                               : error_set(e, ERR_IO, "%s cannot be made: %s", folder, strerror(errno));
     if (!S_ISDIR(info.st_mode))
         return error_set(e, ERR_EXISTS, "%s exists already and is no folder", folder);
     DIR *dir = opendir(folder);

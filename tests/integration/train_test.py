@@ -48,15 +48,17 @@ check("the same bytes again", filecmp.cmpfiles(os.path.join(FOLDER, "one"), os.p
 p = train("two")
 check("nothing is overwritten", p.returncode == 1 and "exists already and is not empty" in p.stderr, p.stderr)
 
-p = train("nowhere/at/all")
-check("where a bundle cannot be made is told before training", p.returncode == 1 and "cannot be made" in p.stderr and "nowhere/at" in p.stderr,
-      p.stderr)
+p = train("one/bundle.yaml/at/all")
+check("where a bundle cannot be made is told before training", p.returncode == 1 and "cannot be made" in p.stderr and
+      "one/bundle.yaml" in p.stderr, p.stderr)
+p = train("new/at/all")
+check("folders above it are made", p.returncode == 0 and os.path.exists(os.path.join(FOLDER, "new/at/all/bundle.yaml")), p.stderr)
 
 p = train("three", changed("renamed.yaml", "name: views_7d", "name: view_7d, column: views_7d"), "--policy", POLICY)
 check("a feature that the policy lacks stands at its line", p.returncode == 1 and "renamed.yaml:" in p.stderr and
       ": error: feature view_7d: the policy has no feature of this name; did you mean views_7d?" in p.stderr, p.stderr[-1000:])
 p = train("three", changed("typed.yaml", "name: did_not_fit, type: bool", "name: did_not_fit, type: category"), "--policy", POLICY)
-check("so does one of another type", p.returncode == 1 and "error: feature did_not_fit: the policy's feature is no string" in p.stderr,
+check("so does one of another type", p.returncode == 1 and "error: feature did_not_fit: the policy's values are" in p.stderr,
       p.stderr[-1000:])
 p = train("three", changed("action.yaml", "action: {column: action}", "action: {column: last_category, silence: [\"\"]}"), "--policy", POLICY)
 check("an action that the policy lacks is named", p.returncode == 1 and "has no action fashion" in p.stderr, p.stderr[-1000:])

@@ -428,6 +428,7 @@ static void the_baseline_is_in_the_answer(void **state)
 
 static void refused_features(void **state)
 {
+    static struct str kinds[] = {STR("shirt"), STR("dress")};
     static const struct {
         struct bundle_feature feature;
         const char *finding;
@@ -443,8 +444,12 @@ static void refused_features(void **state)
          "bundle.yaml:10:5: error: feature lked: the policy has no feature of this name; did you mean "
          "liked?\n"},
         {{.name = STR("liked"), .from = BUNDLE_PAIR, .type = BUNDLE_NUMBER},
-         "bundle.yaml:10:5: error: feature liked: the policy's feature is no number (int, double or "
-         "duration)\n"},
+         "bundle.yaml:10:5: error: feature liked: the policy's values are true or false, so its type is: bool\n"},
+        {{.name = STR("category"), .from = BUNDLE_CUSTOMER, .type = BUNDLE_CATEGORY, .categories = kinds, .category_count = 2},
+         "bundle.yaml:10:5: error: feature category: the policy has no feature of this name, but its actions have such an attribute: "
+         "from: action\n"},
+        {{.name = STR("category"), .from = BUNDLE_ACTION, .type = BUNDLE_NUMBER},
+         "bundle.yaml:10:5: error: feature category: the policy's values are strings, so its type is: category\n"},
         {{.name = STR("colour"), .from = BUNDLE_ACTION, .type = BUNDLE_NUMBER},
          "bundle.yaml:10:5: error: feature colour: no action of the policy has this attribute\n"},
     };
@@ -465,6 +470,28 @@ static void refused_features(void **state)
         unload(&b);
         buf_free(&bytes);
     }
+}
+
+static void words_that_are_no_category(void **state)
+{
+    struct fixture *f = *state;
+    struct bound b;
+    struct buf bytes;
+    struct bundle_arm arm = {0};
+    struct str words[] = {STR("shirt"), STR("dresss")};
+    struct bundle_feature feature = {
+        .name = STR("category"), .from = BUNDLE_ACTION, .type = BUNDLE_CATEGORY, .categories = words, .category_count = 2};
+    struct bundle_spec spec = spec_of(BUNDLE_PROPENSITY, "binary:logistic", BUNDLE_BINARY, &arm, 1, &feature, 1);
+    const struct stump stump = {0, 0, 0, 1, true};
+    use_policy(f, policy_text);
+    model(&bytes, "binary:logistic", "5E-1", 1, &stump, 1);
+    load_bundle(f, &b, &spec, &bytes);
+    assert_non_null(b.binding);
+    assert_string_equal(findings(&b),
+                        "bundle.yaml:10:5: warning: feature category: 2 of the policy's 3 actions have a value that is none of its "
+                        "categories, so missing to the model: dress, card; did you mean dresss?\n");
+    unload(&b);
+    buf_free(&bytes);
 }
 
 static void many_unknown_actions_are_one_line(void **state)
@@ -519,6 +546,7 @@ int main(void)
         TEST(a_score_that_is_not_finite_is_none),
         TEST(the_baseline_is_in_the_answer),
         TEST(refused_features),
+        TEST(words_that_are_no_category),
         TEST(many_unknown_actions_are_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,7 +258,15 @@ static void what_is_listed_stays(void **state)
         assert_int_equal(s.features[i].line, lines[i]);
         assert_int_equal(s.features[i].column, columns[i]);
     }
-    /* A person's categories and types go before the file's. */
+    /* A person's categories and types go before the file's, but a code of the file does not get another one's name. */
+    assert_told("features:\n  - {name: city, categories: [Rome, Paris]}\n",
+                "2:31: 'Rome' is code 0 here, but m.json says code 1; its order is Paris, Rome: leave 'categories' out, or list them "
+                "in this order");
+    assert_told("features:\n  - {name: city, categories: [x, Paris, Rome]}\n",
+                "2:34: 'Paris' is code 1 here, but m.json says code 0; its order is Paris, Rome: leave 'categories' out, or list them "
+                "in this order");
+    s = imported("features:\n  - {name: city, categories: [Paris, Roma]}\n");
+    assert_true(str_is(s.features[2].categories[1], "Roma"));
     s = imported("features:\n  - {name: city, categories: [c0, c1, c2]}\n"
                  "  - {name: member, type: category, categories: [\"no\", \"yes\"]}\n");
     assert_feature(&s.features[2], "city", BUNDLE_CATEGORY, 3);
@@ -405,7 +413,10 @@ static void several_outputs(void **state)
     assert_true(s.outputs == 5 && s.output == 4);
     s = imported("outputs: 5\noutput: 0\n");
     assert_true(s.outputs == 5 && s.output == 0);
-    assert_told("", "1:1: 'outputs' and 'output' go together");
+    assert_told("", "1:1: m.json has 5 outputs a row (multi:softprob): say which one is the label, output: 0 to 4");
+    assert_told("outputs: 6\noutput: 0\n", "1:10: m.json has 5 outputs a row; leave 'outputs' out, or say the same");
+    assert_told("objective: multi:softmax\noutput: 0\n",
+                "1:12: m.json was trained for multi:softprob; leave 'objective' out, or say the same");
     assert_told("output: 5\n", "1:9: expected a whole number from 0 to 4, got '5'");
     assert_told("output: -1\n", "1:9: expected a whole number from 0 to 4, got '-1'");
     assert_told("output: 1\ncalibration: {platt: {a: 1, b: 0}}\n",
@@ -414,9 +425,11 @@ static void several_outputs(void **state)
     make_model("reg:squarederror", FEATURES, &(struct parts){NAMES, TYPES, CATS, NULL, "2"});
     s = imported("output: 1\nlabel_type: money\n");
     assert_true(s.outputs == 2 && s.output == 1);
-    assert_told("label_type: money\n", "1:1: 'outputs' and 'output' go together");
+    assert_told("label_type: money\n", "1:1: m.json has 2 outputs a row (reg:squarederror): say which one is the label, output: 0 to 1");
     make_model("binary:logistic", FEATURES, &whole);
-    assert_told("output: 0\n", "1:9: 'outputs' and 'output' go together");
+    assert_told("output: 0\n", "1:9: m.json has one output a row; leave 'output' out");
+    assert_told("outputs: 1024\noutput: 1023\n", "1:10: m.json has 1 output a row; leave 'outputs' out, or say the same\n"
+                                                 "2:9: m.json has one output a row; leave 'output' out");
 }
 
 /* ---- findings ---- */
@@ -460,8 +473,8 @@ static void findings_about_the_whole(void **state)
     }
 }
 
-#define DEMANDED(number)                                                                                     \
-    "feature " number " of m.json is categorical, and the file does not say what its codes mean (those of "  \
+#define DEMANDED(name)                                                                                       \
+    "feature " name " of m.json is categorical, and the file does not say what its codes mean (those of "  \
     "XGBoost 3.1 and later trained on a data frame do): list its categories, in the order of their codes"
 
 static void findings_about_features(void **state)
@@ -471,11 +484,11 @@ static void findings_about_features(void **state)
     static const struct {
         const char *yaml, *findings;
     } all[] = {
-        {"", "1:1: " DEMANDED("3")},
-        {"label: x\nfeatures:\n  - {name: spend}\n", "3:3: " DEMANDED("3")},
-        {"features:\n  - {name: spend}\n  - {name: city, from: action}\n", "3:5: " DEMANDED("3")},
-        {"features: [{name: city, categories: [x]}, {name: visits, type: category}]\n", "1:43: " DEMANDED("4")},
-        {"features: [{name: member, type: category}]\n", "1:12: " DEMANDED("2") "\n1:11: " DEMANDED("3")},
+        {"", "1:1: " DEMANDED("city")},
+        {"label: x\nfeatures:\n  - {name: spend}\n", "3:3: " DEMANDED("city")},
+        {"features:\n  - {name: spend}\n  - {name: city, from: action}\n", "3:5: " DEMANDED("city")},
+        {"features: [{name: city, categories: [x]}, {name: visits, type: category}]\n", "1:43: " DEMANDED("visits")},
+        {"features: [{name: member, type: category}]\n", "1:12: " DEMANDED("member") "\n1:11: " DEMANDED("city")},
         {"features:\n  - {name: cty}\n", "2:12: m.json has no feature 'cty'; did you mean city?"},
         {"features:\n  - {name: colour}\n", "2:12: m.json has no feature 'colour'"},
         {"features:\n  - name: Spend\n  - name: \"visit\"\n",
@@ -574,7 +587,7 @@ static void category_names_beyond_ascii(void **state)
         make_model("binary:logistic", 3, &(struct parts){"\"a\",\"b\",\"d\"", "\"c\",\"c\",\"c\"", cats, NULL, NULL});
         assert_non_null(model.categories);
         assert_int_equal(model.categories[0].count, 0);
-        assert_told("", "1:1: " DEMANDED("1")); /* of that one only */
+        assert_told("", "1:1: " DEMANDED("a")); /* of that one only */
         struct bundle_spec s = imported("features: [{name: a, categories: [\xC3\xB6, ok, \xD8\xB3]}]\n");
         assert_feature(&s.features[0], "a", BUNDLE_CATEGORY, 3);
         assert_true(str_is(s.features[0].categories[0], "\xC3\xB6") && str_is(s.features[0].categories[2], "\xD8\xB3"));

@@ -248,8 +248,11 @@ static void test_write_refusals(void **state)
     (void)state;
     struct error e = {0};
     assert_int_equal(bundle_write(folder, &spec, model_bytes(), rows, NULL, GOLDEN, &e), ERR_EXISTS);
-    char *inside = arena_printf(&arena, "%s/none/b", top);
+    char *inside = arena_printf(&arena, "%s/bundle.yaml/b", folder);
     assert_int_equal(bundle_write(inside, &spec, model_bytes(), rows, NULL, GOLDEN, &e), ERR_IO);
+    assert_non_null(strstr(e.text, "cannot make the folder"));
+    inside = arena_printf(&arena, "%s/made/with/it", top); /* with what is above it */
+    assert_int_equal(bundle_write(inside, &spec, model_bytes(), rows, NULL, GOLDEN, &e), 0);
     char *fresh = arena_printf(&arena, "%s/fresh", top);
     assert_int_equal(bundle_write(fresh, &spec, model_bytes(), rows, NULL, 0, &e), ERR_INVALID);
     assert_non_null(strstr(e.text, "no golden rows"));
@@ -329,7 +332,7 @@ static void test_flipped_byte_in_the_model(void **state)
     write_file("model.ubj", bytes, n - 1);
     assert_refused(
         ERR_INVALID,
-        arena_printf(&arena, "/model.ubj:0:0: not a model document: bad length at byte %zu\n", n - 1));
+        arena_printf(&arena, "/model.ubj:0:0: not a model document: bad length at byte %zu; is the file cut off or damaged?\n", n - 1));
 }
 
 static void test_golden_mismatch(void **state)
