@@ -32,6 +32,13 @@ struct reading {
     struct diags *d;
 };
 
+const char *lineup_role_name(enum lineup_role role)
+{
+    static const char *const names[] = {
+        [LINEUP_CHAMPION] = "champion", [LINEUP_CHALLENGER] = "challenger", [LINEUP_SHADOW] = "shadow"};
+    return names[role];
+}
+
 /* ---- bundles ---- */
 
 static const struct bundle *load_bundle(struct reading *r, const struct yaml_node *n, struct str name)

@@ -26,6 +26,7 @@ enum { LINEUP_ENTRIES_MAX = 32, LINEUP_MEMBERS_MAX = 16, LINEUP_NAMES_MAX = 1024
 #define LINEUP_FILE "models.yaml"
 
 enum lineup_role { LINEUP_CHAMPION, LINEUP_CHALLENGER, LINEUP_SHADOW };
+const char *lineup_role_name(enum lineup_role role); /* "champion" */
 
 struct lineup_member {
     struct str name; /* the bundle's folder */

@@ -216,6 +216,26 @@ static void suppression(const Tact__V1__Suppression *s, int32_t offset_s, FILE *
 
 /* ---- all of it ---- */
 
+/* Only with candidates, as who asks for reasons wants it; "by cart_v4 for carts (a challenger), all_v7 for all". */
+static void models(const Tact__V1__Decision *d, FILE *out)
+{
+    if (!d->model_id[0] || !d->n_candidates)
+        return;
+    fputs("  scored by ", out);
+    if (!d->n_models) {
+        fputs("model ", out);
+        word(d->model_id, out);
+    }
+    for (size_t i = 0; i < d->n_models; i++) {
+        fputs(i ? ", " : "", out);
+        word(d->models[i]->bundle, out);
+        fputs(" for ", out);
+        word(d->models[i]->entry, out);
+        fputs(d->models[i]->challenger ? " (a challenger)" : "", out);
+    }
+    fputc('\n', out);
+}
+
 static void candidate(const Tact__V1__Candidate *c, FILE *out)
 {
     fputs("    ", out);
@@ -256,6 +276,7 @@ void answer_print(const Tact__V1__DecideResponse *m, int32_t offset_s, FILE *out
         enum_text(&tact__v1__state_tier__descriptor, (int)d->state_tier, out);
     }
     fputs(m->meta && m->meta->recorded ? ", recorded before under this request id\n" : "\n", out);
+    models(d, out);
     for (size_t i = 0; i < d->n_candidates; i++)
         candidate(d->candidates[i], out);
 }

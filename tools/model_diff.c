@@ -4,6 +4,7 @@
 #include "models/bundle.h"
 #include "models/forest_score.h"
 #include "tools/cmd_model.h"
+#include "tools/model_lineup.h"
 #include "tools/model_rows.h"
 #include <jansson.h>
 #include <math.h>
@@ -47,7 +48,7 @@ struct scored {
 
 static int load(struct scored *s, const char *folder, struct diags *d, struct error *e)
 {
-    return bundle_load(&s->bundle, folder, d, e);
+    return model_is_lineup(folder) ? model_refuse_lineup(folder, e) : bundle_load(&s->bundle, folder, d, e);
 }
 
 static int score(struct scored *s, struct arena *arena, struct error *e)

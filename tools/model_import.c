@@ -33,9 +33,13 @@ const struct command command_model_import = {
         "does not know: which features come from the action or the pair (all others are the customer's), what the codes of\n"
         "categories mean, the label. Its form is that of bundle.yaml; what can be known may be left out.\n"
         "--golden is a CSV file of rows with a column `prediction` (what booster.predict gives) or `margin`\n"
-        "(output_margin=True): the bundle is made only if Tact gives the same. Of many rows the first are kept: at most\n"
-        "1000, and 8 MiB of them. In Python:\n\n"
+        "(output_margin=True; margin.0, margin.1 … of several outputs): the bundle is made only if Tact gives the same. Rows\n"
+        "without such a column are scored by libxgboost. Categories stand by name; an empty cell, NaN, NA, None or null is\n"
+        "missing. Of many rows the first are kept: at most 1000, and 8 MiB of them. In Python:\n\n"
         "  X.assign(prediction=booster.predict(xgboost.DMatrix(X))).head(1000).to_csv(\"golden.csv\", index=False)\n\n"
+        "with early stopping predict(…, iteration_range=(0, booster.best_iteration + 1)), with categories DMatrix(X,\n"
+        "enable_categorical=True), of several classes predict(…)[:, output], of scikit-learn's interface\n"
+        "predict_proba(X)[:, 1].\n\n"
         "  tact model import model.ubj --features features.yaml --golden golden.csv --out bundles/clicks_v3",
     .run = run,
 };
@@ -183,7 +187,7 @@ static int nothing_to_compare(struct import *m, struct error *e)
     struct str best = suggest_best(&s);
     char hint[64] = "";
     if (best.n)
-        snprintf(hint, sizeof hint, "; did you mean %.*s?", (int)best.n < 40 ? (int)best.n : 40, best.p);
+        snprintf(hint, sizeof hint, " (did you mean %.*s?)", (int)best.n < 40 ? (int)best.n : 40, best.p);
     return error_set(e, ERR_INVALID,
                      "%s has no column %s (booster.predict%s) or %s%s%s (output_margin=True) to compare with, but '%.*s'%s; rows "
                      "alone have the features' columns only",

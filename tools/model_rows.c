@@ -57,7 +57,7 @@ static struct str other_column(const struct bundle_spec *spec, const char *const
 /* As Python, R and SQL write a missing value; those that are no category of the feature. */
 static bool missing_words(struct model_rows *r, const struct bundle_feature *f, struct frame_want *want)
 {
-    static const struct str words[] = {STR("NaN"), STR("nan"), STR("<NA>"), STR("NA"), STR("None"), STR("null"), STR("NULL")};
+    static const struct str words[] = {STR("NaN"), STR("nan"), STR("<NA>"), STR("NA"), STR("None"), STR("null"), STR("NULL"), STR("N/A")};
     struct str *kept = arena_alloc(&r->arena, sizeof words);
     for (size_t i = 0; kept && i < sizeof words / sizeof *words; i++)
         if (f->type != BUNDLE_CATEGORY || bundle_category(f, words[i]) < 0)

@@ -5,6 +5,7 @@
 #include "models/forest_score.h"
 #include "tools/cmd_model.h"
 #include "tools/model_import.h"
+#include "tools/model_lineup.h"
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -21,7 +22,7 @@ const struct command command_model_show = {
     .brief = "what a bundle, or a model's file, is",
     .arguments = "BUNDLE",
     .details = "Prints name, objective, trees, features with the number of nodes that ask for each, golden rows and what the\n"
-               "compiled model needs. BUNDLE may also be a model's file as XGBoost saved it.\n\n"
+               "compiled model needs. BUNDLE may also be a model's file as XGBoost saved it, or a line-up.\n\n"
                "  tact model show bundles/clicks_v3\n"
                "  tact model show model.ubj --json",
     .run = run_show,
@@ -33,7 +34,8 @@ const struct command command_model_check = {
     .arguments = "BUNDLE",
     .details = "Loads the bundle as a server does: its golden rows must come out to 1e-5. With --policy it is bound to a policy:\n"
                "features that the policy lacks are errors, by name; named too are the policy's features that the model does not\n"
-               "use, and the model's features that no tree asks for. Exit code 1 when a server would refuse it.\n\n"
+               "use, and the model's features that no tree asks for. BUNDLE may also be a line-up. Exit code 1 when a server\n"
+               "would refuse it.\n\n"
                "  tact model check bundles/clicks_v3 --policy tools/examples/retail",
     .run = run_check,
 };
@@ -101,6 +103,7 @@ static int read_file(struct shown *s, const char *path, struct error *e)
     return rc ? error_prefix(e, "%s", path) : 0;
 }
 
+/* A bundle's folder, or a model's file. */
 static int read_shown(struct shown *s, const char *path, struct error *e)
 {
     struct stat status;
@@ -139,6 +142,19 @@ static struct str feature_name(const struct shown *s, size_t i)
     return s->models->feature_names ? s->models->feature_names[i] : (struct str){0};
 }
 
+static const char *type_name(enum bundle_type type)
+{
+    static const char *const names[] = {[BUNDLE_NUMBER] = "number", [BUNDLE_BOOL] = "bool", [BUNDLE_CATEGORY] = "category"};
+    return names[type];
+}
+
+static void print_feature(const struct bundle_feature *f)
+{
+    char type[40];
+    snprintf(type, sizeof type, f->type == BUNDLE_CATEGORY ? "%s of %zu" : "%s", type_name(f->type), f->category_count);
+    printf(" %-8s  %-14s", from_name(f->from), type);
+}
+
 static void print_features(const struct shown *s, size_t most)
 {
     const struct bundle_spec *spec = s->bundle ? bundle_spec(s->bundle) : NULL;
@@ -150,7 +166,7 @@ static void print_features(const struct shown *s, size_t most)
         }
         printf("    %4zu  %-32.*s", i, STR_ARG(name));
         if (spec)
-            printf(" %-8s", from_name(spec->features[i].from));
+            print_feature(&spec->features[i]);
         printf(" %8" PRIu64 " %s\n", s->splits[i], s->models->linear ? "weights" : "nodes");
     }
 }
@@ -159,8 +175,6 @@ static void print_model(const struct model *m)
 {
     printf("  written by   XGBoost %d.%d.%d, %.*s\n", m->version[0], m->version[1], m->version[2], STR_ARG(m->booster));
     model_print_rounds(m, stdout);
-    if (m->outputs > 1)
-        printf("  outputs      %zu\n", m->outputs);
     printf("  base score   %.9g, as a margin %.9g%s\n", (double)m->base_score[0], (double)m->base[0],
            m->outputs > 1 ? " (of the first output)" : "");
 }
@@ -181,6 +195,8 @@ static void print_bundle(const struct shown *s)
             printf("  arm          %.*s (%s)\n", STR_ARG(spec->arms[i].arm), bundle_file(s->bundle, i));
         print_model(&s->models[i]);
     }
+    if (spec->outputs > 1)
+        printf("  outputs      %zu, of which %zu is the label\n", spec->outputs, spec->output);
     const struct golden *g = bundle_golden(s->bundle);
     printf("  golden rows  %zu, %s\n", g->n, g->predictions ? "predictions" : "margins");
     printf("  compiled     %.1f KB%s, %s instructions\n", (double)bytes / 1e3,
@@ -193,13 +209,25 @@ static json_t *json_of(struct str s)
     return json_stringn(s.p ? s.p : "", s.n);
 }
 
+static void add_feature(json_t *o, const struct bundle_feature *f)
+{
+    json_object_set_new(o, "from", json_string(from_name(f->from)));
+    json_object_set_new(o, "type", json_string(type_name(f->type)));
+    if (f->type != BUNDLE_CATEGORY)
+        return;
+    json_t *list = json_array();
+    for (size_t i = 0; i < f->category_count; i++)
+        json_array_append_new(list, json_of(f->categories[i]));
+    json_object_set_new(o, "categories", list);
+}
+
 static json_t *features_json(const struct shown *s)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < s->models->features; i++) {
         json_t *f = json_pack("{s:o, s:I}", "name", json_of(feature_name(s, i)), "nodes", (json_int_t)s->splits[i]);
         if (s->bundle)
-            json_object_set_new(f, "from", json_string(from_name(bundle_spec(s->bundle)->features[i].from)));
+            add_feature(f, &bundle_spec(s->bundle)->features[i]);
         json_array_append_new(list, f);
     }
     return list;
@@ -221,12 +249,29 @@ static void print_json(const struct shown *s, const char *path)
         json_object_set_new(o, "id", json_string(id));
         json_object_set_new(o, "name", json_of(spec->name));
         json_object_set_new(o, "version", json_of(spec->version));
+        json_object_set_new(o, "label", json_of(spec->label));
+        json_object_set_new(o, "output", json_integer((json_int_t)spec->output));
         json_object_set_new(o, "golden_rows", json_integer((json_int_t)bundle_golden(s->bundle)->n));
     }
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
     printf("%s\n", text ? text : "{}");
     free(text);
     json_decref(o);
+}
+
+static int run_lineup(const char *action, const char *path, bool json, const char *policy)
+{
+    struct arena arena;
+    struct diags diags;
+    struct error e = {0};
+    arena_init(&arena, MEMORY_MAX);
+    diags_init(&diags, &arena);
+    int rc = strcmp(action, "show") == 0 ? model_show_lineup(path, json, &diags, &e) : model_check_lineup(path, policy, &diags, &e);
+    diags_print(&diags, stderr);
+    if (rc)
+        fprintf(stderr, "tact model %s: %s\n", action, e.text);
+    arena_free(&arena);
+    return rc ? EXIT_FAILED : EXIT_OK;
 }
 
 static int run_show(int argc, char **argv)
@@ -242,6 +287,8 @@ static int run_show(int argc, char **argv)
     int rc = options_parse(&command_model_show, defs, argc, argv, &path, 1, 1, &count);
     if (rc >= 0)
         return rc;
+    if (model_is_lineup(path))
+        return run_lineup("show", path, json, NULL);
     struct shown s;
     struct error e = {0};
     rc = read_shown(&s, path, &e);
@@ -256,6 +303,8 @@ static int run_show(int argc, char **argv)
         } else {
             printf("%s: %.*s\n", path, STR_ARG(s.models->objective));
             print_model(s.models);
+            if (s.models->outputs > 1)
+                printf("  outputs      %zu\n", s.models->outputs);
         }
         printf("  features     %zu\n", s.models->features);
         print_features(&s, all ? SIZE_MAX : SHOWN_MAX);
@@ -332,6 +381,8 @@ static int run_check(int argc, char **argv)
     int rc = options_parse(&command_model_check, defs, argc, argv, &path, 1, 1, &count);
     if (rc >= 0)
         return rc;
+    if (model_is_lineup(path))
+        return run_lineup("check", path, false, policy);
     struct shown s;
     struct error e = {0};
     rc = read_shown(&s, path, &e);

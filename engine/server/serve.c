@@ -48,6 +48,22 @@ struct serve {
 
 /* ---- loading ---- */
 
+/* A line each, by which an id in a decision or in the log finds its bundle. */
+static void tell_models(const struct lineup *l)
+{
+    for (size_t i = 0; l && i < lineup_count(l); i++) {
+        const struct lineup_entry *entry = lineup_entry(l, i);
+        for (size_t k = 0; k < entry->member_count; k++) {
+            const struct lineup_member *m = &entry->members[k];
+            const struct bundle_spec *spec = bundle_spec(m->bundle);
+            char id[ID128_TEXT];
+            id128_text(bundle_id(m->bundle), id);
+            logging(LEVEL_INFO, "model loaded", "entry=\"%.*s\" role=%s name=\"%.*s\" version=\"%.*s\" id=%s folder=\"%s\"",
+                    STR_ARG(entry->name), lineup_role_name(m->role), STR_ARG(spec->name), STR_ARG(spec->version), id, bundle_folder(m->bundle));
+        }
+    }
+}
+
 static struct snapshot *load(const struct serve *s, struct error *e)
 {
     struct arena arena;
@@ -63,6 +79,7 @@ static struct snapshot *load(const struct serve *s, struct error *e)
         snapshot_release(&snapshot);
     arena_free(&arena);
     if (snapshot) {
+        tell_models(snapshot->lineup);
         snapshot->retire = loader_retire;
         snapshot->retire_user = s->loader;
     }

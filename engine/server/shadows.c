@@ -8,6 +8,8 @@ enum {
     DECISION_FORMS = 6        /* the record and the answer hold its bytes, and the answer unpacks it: at most so many times them */
 };
 
+enum { ENTRY_WORD = sizeof ((struct shadow_stats *)0)->entry };
+
 struct shadow_of {
     const struct lineup_binding *binding;
     size_t at;
@@ -34,19 +36,41 @@ static struct shadow_stats *place_for_new(struct worker_stats *stats)
     return oldest;
 }
 
-/* The counts of a shadow, by its bundle; NULL when too many of them serve. */
+/* An entry's name as part of a word. */
+static void entry_word(char out[ENTRY_WORD], struct str entry)
+{
+    size_t n = entry.n < ENTRY_WORD - 1 ? entry.n : ENTRY_WORD - 1;
+    for (size_t i = 0; i < n; i++) {
+        char c = entry.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+        out[i] = plain ? c : '_';
+    }
+    out[n] = 0;
+}
+
+static bool is_of(const struct shadow_stats *c, const struct lineup_shadow *s)
+{
+    char entry[ENTRY_WORD];
+    if (strcmp(c->id, s->bundle_id) != 0)
+        return false;
+    entry_word(entry, s->entry);
+    return strcmp(c->entry, entry) == 0;
+}
+
+/* The counts of a shadow, by its bundle and entry; NULL when too many of them serve. */
 static struct shadow_stats *stats_of(struct op *op, const struct lineup_shadow *s)
 {
     struct worker_stats *stats = worker_stats_of(op->worker);
     struct shadow_stats *c = NULL;
     stats->shadow_uses++;
     for (size_t i = 0; i < WORKER_SHADOWS_MAX && !c; i++)
-        if (strcmp(stats->shadows[i].id, s->bundle_id) == 0)
+        if (is_of(&stats->shadows[i], s))
             c = &stats->shadows[i];
     if (!c && (c = place_for_new(stats))) {
         *c = (struct shadow_stats){.serves = op->snapshot == worker_snapshot(op->worker)};
         snprintf(c->id, sizeof c->id, "%s", s->bundle_id);
         snprintf(c->name, sizeof c->name, "%.*s", STR_ARG(s->bundle));
+        entry_word(c->entry, s->entry);
     }
     if (c)
         c->used = stats->shadow_uses;
@@ -62,8 +86,10 @@ void shadows_serve(struct worker *w)
     for (size_t i = 0; i < WORKER_SHADOWS_MAX; i++) {
         struct shadow_stats *c = &worker_stats_of(w)->shadows[i];
         c->serves = false;
-        for (size_t k = 0; k < count && !c->serves; k++)
-            c->serves = strcmp(c->id, lineup_shadow(s->binding, k).bundle_id) == 0;
+        for (size_t k = 0; k < count && !c->serves; k++) {
+            struct lineup_shadow shadow = lineup_shadow(s->binding, k);
+            c->serves = is_of(c, &shadow);
+        }
     }
 }
 

@@ -39,9 +39,10 @@ void stats_print(const struct worker *w, FILE *out)
         fprintf(out, " %s=%" PRIu64 " %s_failed=%" PRIu64, kinds[k], s->ops[k], kinds[k], s->failed[k]);
     for (size_t i = 0; i < WORKER_SHADOWS_MAX && s->shadows[i].id[0]; i++) {
         const struct shadow_stats *c = &s->shadows[i];
-        fprintf(out, " shadow_%s=%" PRIu64 " shadow_%s_failed=%" PRIu64 " shadow_%s_differ=%" PRIu64, c->name, c->decisions,
-                c->name, c->failed, c->name, c->differ);
-        fprintf(out, " shadow_%s_mean_abs=%.3g", c->name, c->candidates ? c->sum_abs / (double)c->candidates : 0);
+        fprintf(out, " shadow_%s_%s=%" PRIu64, c->entry, c->name, c->decisions);
+        fprintf(out, " shadow_%s_%s_failed=%" PRIu64, c->entry, c->name, c->failed);
+        fprintf(out, " shadow_%s_%s_differ=%" PRIu64, c->entry, c->name, c->differ);
+        fprintf(out, " shadow_%s_%s_mean_abs=%.3g", c->entry, c->name, c->candidates ? c->sum_abs / (double)c->candidates : 0);
     }
     if (s->shadows_uncounted)
         fprintf(out, " shadows_uncounted=%" PRIu64, s->shadows_uncounted);

@@ -23,7 +23,7 @@ enum {
     WORKER_RERUNS_MAX = 64,      /* times a call runs again because the customer changed; then ABORTED */
     WORKER_ARENA_MAX = 16 << 20, /* memory of one call */
     WORKER_TURN_BUCKETS = 4096,
-    WORKER_SHADOWS_MAX = 16, /* bundles that are counted as shadows */
+    WORKER_SHADOWS_MAX = 32, /* bundles of entries that are counted as shadows */
     WORKER_TIME_DEFAULT_MS = 2000 /* a call without a deadline */
 };
 #define WORKER_RECORD_TTL_MS INT64_C(86400000) /* how long a recorded decision answers repeats */
@@ -63,6 +63,7 @@ struct worker_config {
 /* What a shadow model of the line-up would have done. */
 struct shadow_stats {
     char id[ID128_TEXT], name[64];        /* of its bundle */
+    char entry[64];                       /* which it shadows; cut, and what is no letter, digit, . _ - is _ */
     uint64_t decisions, differ, failed;   /* differ: another best action, or silence instead of one */
     uint64_t candidates;
     double sum_abs;                       /* of differences of propensities */

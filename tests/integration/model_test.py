@@ -152,8 +152,8 @@ check("another server gives each customer the same model",
       all(decide(again.client, c).models[0].bundle == b for c, b in list(used.items())[:100]))
 again.stop()
 stats = server.stats()
-check("the shadow is counted", stats["shadow_shadow"] == stats["decisions_ok"] and 0 < stats["shadow_shadow_differ"] <= stats["shadow_shadow"] and
-      stats["shadow_shadow_mean_abs"] > 0 and stats["shadow_shadow_failed"] == 0, stats)
+check("the shadow is counted", stats["shadow_offers_shadow"] == stats["decisions_ok"] and 0 < stats["shadow_offers_shadow_differ"] <= stats["shadow_offers_shadow"] and
+      stats["shadow_offers_shadow_mean_abs"] > 0 and stats["shadow_offers_shadow_failed"] == 0, stats)
 check("it stops", server.stop() == 0)
 kept = os.path.join(data, "log", "model")
 kept = os.path.join(kept, *os.listdir(kept))

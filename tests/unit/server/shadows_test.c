@@ -114,8 +114,12 @@ static void many_actions_and_shadows(void **state)
     decide_once("e1");
     assert_int_equal(world.records, 1);
     const struct shadow_stats *c = worker_stats(world.servers[0].worker)->shadows; /* copies are one bundle */
-    assert_int_equal(c->decisions, GROUPS * SHADOWS);
-    assert_int_equal(c->failed, 0);
+    for (int i = 0; i < GROUPS; i++) {
+        assert_string_equal(c[i].entry, arena_printf(&arena, "g%d", i));
+        assert_int_equal(c[i].decisions, SHADOWS);
+        assert_int_equal(c[i].failed, 0);
+    }
+    assert_int_equal(c[GROUPS].id[0], 0);
     sim_world_stop(&world);
 }
 
@@ -164,12 +168,20 @@ static void a_record_fits_with_shadows_if_it_does_without(void **state)
         m.decision = (ProtobufCBinaryData){op.decide.bytes.n, (uint8_t *)op.decide.bytes.p};
         m.state = (ProtobufCBinaryData){op.blob.n, op.blob.p};
         op.arena.limit = used + op.decide.bytes.n + op.blob.n + 4096 + (size_t)(i * i) * 1024;
-        uint64_t decisions = c->decisions, failed = c->failed;
+        uint64_t decisions = 0, failed = 0;
+        for (int k = 0; k < ENTRIES; k++) {
+            decisions += c[k].decisions;
+            failed += c[k].failed;
+        }
         shadows_record(&op, &m);
         if (op_pack(&op, &m.base, &bytes, &e))
             fail_msg("%d: %s", i, e.text);
-        assert_int_equal(c->decisions - decisions, m.n_shadows);
-        assert_int_equal(c->failed - failed, ENTRIES * SHADOWS - m.n_shadows);
+        for (int k = 0; k < ENTRIES; k++) {
+            decisions -= c[k].decisions;
+            failed -= c[k].failed;
+        }
+        assert_int_equal(-decisions, m.n_shadows);
+        assert_int_equal(-failed, ENTRIES * SHADOWS - m.n_shadows);
         some += m.n_shadows == ENTRIES * SHADOWS;
         none += m.n_shadows == 0;
         arena_rewind(&op.arena, mark);
@@ -220,6 +232,16 @@ static void counts_of_what_serves(void **state)
     decide_once("z");
     assert_int_equal(counts_of(oldest)->decisions, 3);
     assert_int_equal(counts_of("c")->decisions, 1);
+    assert_string_equal(counts_of("c")->entry, "all");
+    serve("models: [{name: the carts, champion: a, shadows: [c]}]\n"); /* another entry's are others */
+    decide_once("zz");
+    assert_int_equal(worker_stats(world.servers[0].worker)->shadows_uncounted, 0);
+    const struct shadow_stats *s = worker_stats(world.servers[0].worker)->shadows;
+    size_t found = 0;
+    for (size_t i = 0; i < WORKER_SHADOWS_MAX; i++)
+        if (strcmp(s[i].entry, "the_carts") == 0 && strcmp(s[i].name, "c") == 0)
+            found += s[i].decisions;
+    assert_int_equal(found, 1);
     sim_world_stop(&world);
 }
 
