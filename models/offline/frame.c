@@ -361,7 +361,7 @@ int frame_header(const char *path, char separator, struct arena *arena, struct s
     e = e ? e : &own;
     if (strcmp(path, "-") == 0 ||
         (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)))
-        return error_set(e, ERR_INVALID, "%s: a header read ahead needs a file, not a pipe",
+        return error_set(e, ERR_INVALID, "%s: the columns are looked at first, so this must be a file, no pipe",
                          strcmp(path, "-") == 0 ? "standard input" : path);
     int rc = frame_input_open(&in, path, NULL, NULL, e);
     if (rc == ERR_INVALID)

@@ -195,8 +195,11 @@ static void print_data(const struct train_result *r, FILE *out)
         const struct train_arm *arm = &d->arms[a];
         add(&l, "  ");
         add_name(&l, arm->name, width);
-        add(&l, "  %10zu  %10zu  %10zu  %11.4f", arm->rows[SIDE_TRAIN], arm->rows[SIDE_ASIDE],
-            arm->rows[SIDE_TEST], arm->p);
+        add(&l, "  %10zu  %10zu  %10zu", arm->rows[SIDE_TRAIN], arm->rows[SIDE_ASIDE], arm->rows[SIDE_TEST]);
+        if (isnan(arm->p)) /* of no row */
+            add(&l, "  %11s", "none");
+        else
+            add(&l, "  %11.4f", arm->p);
         put_line(&l, out);
     }
 }

@@ -601,7 +601,7 @@ static void test_header(void **state)
     assert_int_equal(frame_header(path, 0, &arena, &names, &count, &found, &e), ERR_NOTFOUND);
     free(path);
     assert_int_equal(frame_header("-", 0, &arena, &names, &count, &found, &e), ERR_INVALID);
-    assert_string_equal(e.text, "standard input: a header read ahead needs a file, not a pipe");
+    assert_string_equal(e.text, "standard input: the columns are looked at first, so this must be a file, no pipe");
     path = path_in(*state, "pipe");
     assert_int_equal(mkfifo(path, 0600), 0);
     assert_int_equal(frame_header(path, 0, &arena, &names, &count, &found, &e),
