@@ -94,7 +94,8 @@ static void list_name(struct names_listed *l, struct str name)
         return;
     }
     l->listed[l->listed_count++] = name;
-    l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s%.*s", l->n ? ", " : "", name.n < 64 ? (int)name.n : 64, name.p);
+    l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s%.*s", l->n ? ", " : "",
+                             name.n < 64 ? (int)name.n : 64, name.p);
 }
 
 static const char *listed_text(struct names_listed *l)
@@ -158,9 +159,11 @@ static void warn_words(const struct binding *b, const struct bundle_feature *f, 
         suggest_offer(&s, f->categories[i]);
     struct str best = suggest_best(&s);
     char text[sizeof l.text + BUNDLE_TEXT_MAX * 2 + 200];
-    snprintf(text, sizeof text, "feature %.*s: %zu of the policy's %zu actions have a value that is none of its categories, so missing to the model: "
-             "%s%s%.*s%s",
-             STR_ARG(f->name), l.count, p->action_count, listed_text(&l), best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "");
+    snprintf(text, sizeof text,
+             "feature %.*s: %zu of the policy's %zu actions have a value that is none of its categories, so missing to the "
+             "model: %s%s%.*s%s",
+             STR_ARG(f->name), l.count, p->action_count, listed_text(&l), best.n ? "; did you mean " : "", STR_ARG(best),
+             best.n ? "?" : "");
     add_at(d, b, DIAG_WARNING, f->line, f->column, text);
 }
 

@@ -222,7 +222,8 @@ static bool check_golden(const struct bundle *b, size_t arm, struct arena *scrat
     for (size_t i = 0; i < g->n; i++)
         wrong += check_row(b, arm, i, margins + i * b->spec.outputs, wrong, d);
     if (wrong > FINDINGS_MAX)
-        diag_add(d, DIAG_ERROR, b->csv.path, 0, 0, "%zu more golden values are not %s's", wrong - FINDINGS_MAX, b->models[arm].name);
+        diag_add(d, DIAG_ERROR, b->csv.path, 0, 0, "%zu more golden values are not %s's", wrong - FINDINGS_MAX,
+                 b->models[arm].name);
     return wrong == 0;
 }
 

@@ -18,14 +18,17 @@ const struct yaml_node *bundle_need(struct diags *d, const struct yaml_node *map
 }
 
 /* Text of 1 to BUNDLE_TEXT_MAX bytes on one line. */
+bool bundle_text_ok(struct str s)
+{
+    bool plain = s.n > 0 && s.n <= BUNDLE_TEXT_MAX;
+    for (size_t i = 0; plain && i < s.n; i++)
+        plain = (unsigned char)s.p[i] >= 0x20 && s.p[i] != 0x7F;
+    return plain;
+}
+
 void bundle_text_read(struct diags *d, const struct yaml_node *n, struct str *out)
 {
-    if (!n || !yaml_string(d, n, out))
-        return;
-    bool plain = out->n > 0 && out->n <= BUNDLE_TEXT_MAX;
-    for (size_t i = 0; plain && i < out->n; i++)
-        plain = (unsigned char)out->p[i] >= 0x20 && out->p[i] != 0x7F;
-    if (!plain)
+    if (n && yaml_string(d, n, out) && !bundle_text_ok(*out))
         yaml_diag(d, DIAG_ERROR, n, "expected 1 to %d bytes of text on one line", BUNDLE_TEXT_MAX);
 }
 

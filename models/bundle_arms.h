@@ -18,6 +18,7 @@ bool bundle_file_name_ok(struct str name);
 /* Shared with bundle_spec.c: a required key's value, or NULL after a finding; text of one line; text in double quotes. */
 const struct yaml_node *bundle_need(struct diags *d, const struct yaml_node *mapping, const char *key,
                                     const char *what);
+bool bundle_text_ok(struct str s);
 void bundle_text_read(struct diags *d, const struct yaml_node *n, struct str *out);
 void bundle_text_write(struct buf *out, struct str s);
 

@@ -210,7 +210,8 @@ static void complete_features(struct import *m, struct yaml_node *root)
 {
     const struct model *model = m->from->model;
     const struct yaml_node *listed = yaml_get(root, "features");
-    struct yaml_node **all = arena_zalloc(m->arena, model->features * sizeof *all), *list = node(m, listed ? listed : root, YAML_SEQUENCE);
+    struct yaml_node **all = arena_zalloc(m->arena, model->features * sizeof *all);
+    struct yaml_node *list = node(m, listed ? listed : root, YAML_SEQUENCE);
     m->full |= !all || !list;
     if (m->full || (listed && !yaml_expect(m->d, listed, YAML_SEQUENCE, "features")))
         return;

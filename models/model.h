@@ -88,8 +88,8 @@ struct model {
 /* Which rounds count. BEST: up to and with best_iteration where the file has it (it was stopped early), else all. */
 enum model_rounds { MODEL_BEST, MODEL_ALL };
 
-/* Everything of out lives in keep; scratch, another arena, may be given back afterwards, and the bytes too. ERR_INVALID says what is wrong, with
- * tree and node, ERR_NOSPACE that the model is too large for the arenas. */
+/* Everything of out lives in keep; scratch, another arena, may be given back afterwards, and the bytes too. ERR_INVALID says what is
+ * wrong, with tree and node, ERR_NOSPACE that the model is too large for the arenas. */
 int model_read(struct model *out, struct str bytes, enum model_rounds which, struct arena *keep, struct arena *scratch,
                struct error *e) MUST_CHECK;
 

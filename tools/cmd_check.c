@@ -79,8 +79,8 @@ static int check(const char *folder, const char *model, bool json, const struct 
     else if (s)
         failed = run_tests(s, json);
     if (!s && !json)
-        printf("%s%s%s: %zu error%s, %zu warning%s\n", folder, model ? " with " : "", model ? model : "", diags.errors, diags.errors == 1 ? "" : "s",
-               diags.warnings, diags.warnings == 1 ? "" : "s");
+        printf("%s%s%s: %zu error%s, %zu warning%s\n", folder, model ? " with " : "", model ? model : "",
+               diags.errors, diags.errors == 1 ? "" : "s", diags.warnings, diags.warnings == 1 ? "" : "s");
     if (s && !json)
         printf("%s: %zu actions, %zu features, %zu suppressions, %zu limits; %zu warning%s; %zu of %zu tests "
                "passed\n",

@@ -206,8 +206,8 @@ static void print_diff(const struct model_diff *f, const char *a, const char *b,
     }
     printf("%zu rows\n", f->n);
     printf("  mean prediction   %.6g (%s), %.6g (%s)\n", f->mean_a, a, f->mean_b, b);
-    printf("  difference        mean %.3g, median %.3g, 90%% below %.3g, 99%% below %.3g, largest %.3g (row %zu of them)\n", f->mean_abs,
-           f->p50, f->p90, f->p99, f->most, f->worst + 1);
+    printf("  difference        mean %.3g, median %.3g, 90%% below %.3g, 99%% below %.3g, largest %.3g (row %zu of them)\n",
+           f->mean_abs, f->p50, f->p90, f->p99, f->most, f->worst + 1);
     if (isnan(f->pearson))
         printf("  correlation       none: one of them gives every row the same\n");
     else

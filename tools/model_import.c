@@ -9,6 +9,7 @@
 #include "tools/model_import.h"
 #include "base/rng.h"
 #include "models/booster.h"
+#include "models/bundle_arms.h"
 #include "models/bundle_import.h"
 #include "models/bundle_write.h"
 #include "models/forest_score.h"
@@ -122,7 +123,8 @@ static int make_spec(struct import *m, struct error *e)
     if (!root || !bundle_import_spec(&m->spec, root, &from, &m->arena, &m->diags) || m->diags.errors)
         return m->o->features
                    ? error_set(e, ERR_INVALID, "%s does not describe a bundle of %s", m->o->features, m->o->model)
-                   : error_set(e, ERR_INVALID, "%s does not say enough for a bundle; write the rest down and give it as --features FILE",
+                   : error_set(e, ERR_INVALID,
+                               "%s does not say enough for a bundle; write the rest down and give it as --features FILE",
                                m->o->model);
     if (m->o->trees)
         m->spec.rounds = told_rounds(m->o);
@@ -218,7 +220,8 @@ static int library_margins(struct import *m, struct error *e)
     struct booster *b = NULL;
     g->width = m->spec.outputs;
     g->expected = arena_alloc(&m->arena, g->n * g->width * sizeof *g->expected);
-    int rc = g->expected ? booster_open_rounds(&b, m->bytes.p, m->bytes.n, m->spec.rounds, e) : error_set(e, ERR_NOSPACE, "out of memory");
+    int rc = g->expected ? booster_open_rounds(&b, m->bytes.p, m->bytes.n, m->spec.rounds, e)
+                         : error_set(e, ERR_NOSPACE, "out of memory");
     if (!rc)
         rc = booster_margins(b, g->rows, g->n, g->features, g->expected, e);
     booster_free(&b);
@@ -226,8 +229,9 @@ static int library_margins(struct import *m, struct error *e)
         return 0;
     char library[24];
     booster_library(library);
-    return error_prefix(e, "the XGBoost %s that is installed here cannot score %s, so say what it gives: --golden CSV with a column "
-                        "%s", library, m->o->model, golden_column(&m->spec, true, 0, &m->arena));
+    return error_prefix(
+        e, "the XGBoost %s that is installed here cannot score %s, so say what it gives: --golden CSV with a column %s",
+        library, m->o->model, golden_column(&m->spec, true, 0, &m->arena));
 }
 
 /* Whole rows through a model; NULL with the error set. */
@@ -243,24 +247,30 @@ static float *margins_of(struct import *m, const struct model *model, struct err
     return rc ? NULL : margins;
 }
 
-/* How many expected values are not those. Findings are told here, where the rows' place is known; the bundle's own check would know
- * its copy's only. */
+/* Here, where the rows' place is known; the bundle's own check would know its copy's only. */
+static void tell_wrong(struct import *m, size_t row, size_t k, double given)
+{
+    const struct golden *g = &m->golden;
+    bool own_rows = m->o->golden != NULL;
+    diag_add(&m->diags, DIAG_ERROR, own_rows ? m->o->golden : m->o->model, own_rows ? (int)m->rows.frame.lines[row] : 0, 0,
+             "%s is %.9g here, but the model gives %.9g", golden_column(&m->spec, g->predictions, k, &m->arena),
+             (double)g->expected[row * g->width + k], given);
+}
+
+/* How many expected values are not those. */
 static size_t count_wrong(struct import *m, const float *margins, bool tell)
 {
     const struct golden *g = &m->golden;
     size_t wrong = 0;
     for (size_t i = 0; i < g->n; i++)
         for (size_t k = 0; k < g->width; k++) {
-            double expected = (double)g->expected[i * g->width + k];
-            double given = golden_given(g, &m->spec, margins + i * m->spec.outputs, k, g->expected[i * g->width + k]);
-            double off = fabs(given - expected) / fmax(1, fabs(expected));
+            float expected = g->expected[i * g->width + k];
+            double given = golden_given(g, &m->spec, margins + i * m->spec.outputs, k, expected);
+            double off = fabs(given - (double)expected) / fmax(1, fabs((double)expected));
             if (tell)
                 m->largest = fmax(m->largest, off);
-            if (!(off > GOLDEN_TOLERANCE) || wrong++ >= FINDINGS_SHOWN || !tell)
-                continue;
-            diag_add(&m->diags, DIAG_ERROR, m->o->golden ? m->o->golden : m->o->model, m->o->golden ? (int)m->rows.frame.lines[i] : 0, 0,
-                     "%s is %.9g here, but the model gives %.9g", golden_column(&m->spec, g->predictions, k, &m->arena),
-                     expected, given);
+            if (!(off <= GOLDEN_TOLERANCE) && wrong++ < FINDINGS_SHOWN && tell)
+                tell_wrong(m, i, k, given);
         }
     return wrong;
 }
@@ -302,10 +312,12 @@ static int refuse_rows(struct import *m, size_t wrong, struct error *e)
         snprintf(why, sizeof why, "they are those of the rounds up to best_iteration, %ld: say --trees best",
                  m->model.best_iteration);
     else if (only_classes(&m->golden))
-        snprintf(why, sizeof why, "all are 0 or 1, as classes are: give the chances (predict_proba of scikit-learn's interface)");
+        snprintf(why, sizeof why,
+                 "all are 0 or 1, as classes are: give the chances (predict_proba of scikit-learn's interface)");
     else
         snprintf(why, sizeof why, "are they of another model, or of other rows?");
-    return error_set(e, ERR_INVALID, "%zu of %zu golden values are not the model's; %s", wrong, m->golden.n * m->golden.width, why);
+    return error_set(e, ERR_INVALID, "%zu of %zu golden values are not the model's; %s", wrong,
+                     m->golden.n * m->golden.width, why);
 }
 
 static int compare_rows(struct import *m, struct error *e)
@@ -375,7 +387,8 @@ void model_print_rounds(const struct model *m, FILE *out)
 {
     if (m->linear)
         fprintf(out, "  linear       %zu weights\n", (m->features + 1) * m->outputs);
-    else if (m->tree_count == m->trees_in_file && m->best_iteration >= 0 && (size_t)m->best_iteration + 1 < m->rounds_in_file)
+    else if (m->tree_count == m->trees_in_file && m->best_iteration >= 0 &&
+             (size_t)m->best_iteration + 1 < m->rounds_in_file)
         fprintf(out, "  trees        %zu, depth %zu%s: all, also those after best_iteration %ld\n", m->tree_count, m->depth,
                 m->dart ? ", DART" : "", m->best_iteration);
     else if (m->tree_count == m->trees_in_file)
@@ -406,6 +419,11 @@ static int run(int argc, char **argv)
     if (!o.out || (o.trees && strcmp(o.trees, "best") != 0 && strcmp(o.trees, "all") != 0)) {
         fprintf(stderr, !o.out ? "tact model import: --out FOLDER is required; `tact model import --help` says more\n"
                                : "tact model import: --trees is best or all\n");
+        return EXIT_USAGE;
+    }
+    if ((o.name && !bundle_text_ok(str_from(o.name))) || (o.version && !bundle_text_ok(str_from(o.version)))) {
+        fprintf(stderr, "tact model import: --%s is 1 to %d bytes of text on one line\n",
+                o.name && !bundle_text_ok(str_from(o.name)) ? "name" : "version", BUNDLE_TEXT_MAX);
         return EXIT_USAGE;
     }
     struct import m = {.o = &o};

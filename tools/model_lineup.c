@@ -14,8 +14,9 @@ bool model_is_lineup(const char *path)
 
 int model_refuse_lineup(const char *path, struct error *e)
 {
-    return error_set(e, ERR_INVALID, "%s is a line-up (" LINEUP_FILE "); give the folder of one of its bundles, which `tact model show %s` "
-                     "lists", path, path);
+    return error_set(e, ERR_INVALID,
+                     "%s is a line-up (" LINEUP_FILE "); give the folder of one of its bundles, which `tact model show %s` lists",
+                     path, path);
 }
 
 /* ---- showing ---- */
@@ -71,8 +72,9 @@ static json_t *member_of(const struct lineup_member *m)
     const struct bundle_spec *spec = bundle_spec(m->bundle);
     char id[ID128_TEXT];
     id128_text(bundle_id(m->bundle), id);
-    json_t *o = json_pack("{s:o, s:s, s:s, s:o, s:o, s:I}", "bundle", text_of(m->name), "role", lineup_role_name(m->role), "id", id, "name",
-                          text_of(spec->name), "version", text_of(spec->version), "trees", (json_int_t)bundle_trees(m->bundle));
+    json_t *o = json_pack("{s:o, s:s, s:s, s:o, s:o, s:I}", "bundle", text_of(m->name), "role", lineup_role_name(m->role),
+                          "id", id, "name", text_of(spec->name), "version", text_of(spec->version), "trees",
+                          (json_int_t)bundle_trees(m->bundle));
     if (m->role == LINEUP_CHALLENGER)
         json_object_set_new(o, "share", json_real(m->share));
     return o;
@@ -88,9 +90,9 @@ static void print_json(const struct lineup *l, const char *path)
         json_t *members = json_array();
         for (size_t k = 0; k < e->member_count; k++)
             json_array_append_new(members, member_of(&e->members[k]));
-        json_array_append_new(entries,
-                              json_pack("{s:o, s:o, s:o, s:o}", "name", text_of(e->name), "groups", words_of(e->groups, e->group_count),
-                                        "actions", words_of(e->actions, e->action_count), "models", members));
+        json_array_append_new(entries, json_pack("{s:o, s:o, s:o, s:o}", "name", text_of(e->name), "groups",
+                                                 words_of(e->groups, e->group_count), "actions",
+                                                 words_of(e->actions, e->action_count), "models", members));
     }
     json_t *o = json_pack("{s:s, s:s, s:o}", "path", path, "id", id, "entries", entries);
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;

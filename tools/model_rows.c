@@ -57,7 +57,8 @@ static struct str other_column(const struct bundle_spec *spec, const char *const
 /* As Python, R and SQL write a missing value; those that are no category of the feature. */
 static bool missing_words(struct model_rows *r, const struct bundle_feature *f, struct frame_want *want)
 {
-    static const struct str words[] = {STR("NaN"), STR("nan"), STR("<NA>"), STR("NA"), STR("None"), STR("null"), STR("NULL"), STR("N/A")};
+    static const struct str words[] = {STR("NaN"),  STR("nan"),  STR("<NA>"), STR("NA"),
+                                       STR("N/A"),  STR("None"), STR("null"), STR("NULL")};
     struct str *kept = arena_alloc(&r->arena, sizeof words);
     for (size_t i = 0; kept && i < sizeof words / sizeof *words; i++)
         if (f->type != BUNDLE_CATEGORY || bundle_category(f, words[i]) < 0)
@@ -87,7 +88,8 @@ static bool is_number(struct str s)
     return digits;
 }
 
-static void tell_category(const struct model_rows *r, const struct bundle_feature *f, struct str word, int line, struct diags *d)
+static void tell_category(const struct model_rows *r, const struct bundle_feature *f, struct str word, int line,
+                          struct diags *d)
 {
     struct suggest s;
     suggest_init(&s, word);
@@ -95,12 +97,14 @@ static void tell_category(const struct model_rows *r, const struct bundle_featur
         suggest_offer(&s, f->categories[i]);
     struct str best = suggest_best(&s), first = f->category_count ? f->categories[0] : (struct str){0};
     if (best.n)
-        diag_add(d, DIAG_ERROR, r->frame.name, line, 0, "column %.*s: '%.*s' is not among the bundle's %zu categories of it; did you "
-                 "mean %.*s?", STR_ARG(f->name), STR_ARG(word), f->category_count, STR_ARG(best));
+        diag_add(d, DIAG_ERROR, r->frame.name, line, 0,
+                 "column %.*s: '%.*s' is not among the bundle's %zu categories of it; did you mean %.*s?", STR_ARG(f->name),
+                 STR_ARG(word), f->category_count, STR_ARG(best));
     else
         diag_add(d, DIAG_ERROR, r->frame.name, line, 0,
-                 "column %.*s: '%.*s' is not among the bundle's %zu categories of it ('%.*s' is)%s", STR_ARG(f->name), STR_ARG(word),
-                 f->category_count, STR_ARG(first), is_number(word) ? "; a category stands by its name, not by its code" : "");
+                 "column %.*s: '%.*s' is not among the bundle's %zu categories of it ('%.*s' is)%s", STR_ARG(f->name),
+                 STR_ARG(word), f->category_count, STR_ARG(first),
+                 is_number(word) ? "; a category stands by its name, not by its code" : "");
 }
 
 /* The bundle's code of each of the column's categories; false after a finding. */

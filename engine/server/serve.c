@@ -58,8 +58,10 @@ static void tell_models(const struct lineup *l)
             const struct bundle_spec *spec = bundle_spec(m->bundle);
             char id[ID128_TEXT];
             id128_text(bundle_id(m->bundle), id);
-            logging(LEVEL_INFO, "model loaded", "entry=\"%.*s\" role=%s name=\"%.*s\" version=\"%.*s\" id=%s folder=\"%s\"",
-                    STR_ARG(entry->name), lineup_role_name(m->role), STR_ARG(spec->name), STR_ARG(spec->version), id, bundle_folder(m->bundle));
+            logging(LEVEL_INFO, "model loaded",
+                    "entry=\"%.*s\" role=%s name=\"%.*s\" version=\"%.*s\" id=%s folder=\"%s\"", STR_ARG(entry->name),
+                    lineup_role_name(m->role), STR_ARG(spec->name), STR_ARG(spec->version), id,
+                    bundle_folder(m->bundle));
         }
     }
 }

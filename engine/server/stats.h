@@ -6,9 +6,14 @@
 #include <stdio.h>
 
 /* One logfmt line: stats decisions_ok=… p50_us=… p99_us=… (of those that only read) write_p50_us=… model_share=… chosen=…
- * suppressed_<cause>=…, the calls of each kind, and of each shadow model shadow_<entry>_<bundle>=… decisions, shadow_<entry>_<bundle>_differ=… that it
- * would have begun with another action, shadow_<entry>_<bundle>_failed=… that it could not score, shadow_<entry>_<bundle>_mean_abs=… difference of
- * propensities; shadows_uncounted=… uses of shadows beyond WORKER_SHADOWS_MAX, where there are any. */
+ * suppressed_<cause>=…, the calls of each kind, and of each shadow model of an entry:
+ *
+ *     shadow_<entry>_<bundle>=…            decisions that it looked on at
+ *     shadow_<entry>_<bundle>_differ=…     that it would have begun with another action
+ *     shadow_<entry>_<bundle>_failed=…     that it could not score
+ *     shadow_<entry>_<bundle>_mean_abs=…   difference of propensities
+ *
+ * shadows_uncounted=… uses of shadows beyond WORKER_SHADOWS_MAX, where there are any. */
 void stats_print(const struct worker *w, FILE *out);
 
 #endif
