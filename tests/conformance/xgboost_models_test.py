@@ -205,6 +205,23 @@ def predictions(folder, params, classes=0):
     assert done.returncode == 1 and "prediction is" in done.stderr and not os.path.exists(os.path.join(folder, "p2")), done.stderr
 
 
+def rounds_told_apart(folder):
+    """Booster.predict takes all rounds, Tact those up to the best: rows of the other ones are refused with the way out."""
+    rng = np.random.default_rng(5)
+    x = data(rng, False)
+    matrix = xgboost.DMatrix(x, label=label(rng, x, "binary:logistic", 0, 1))
+    booster = xgboost.train({"tree_method": "hist", "objective": "binary:logistic"}, matrix, 9)
+    booster.set_attr(best_iteration="3")
+    model, golden, features = (os.path.join(folder, n) for n in ("rounds.json", "rounds.csv", "features.yaml"))
+    booster.save_model(model)
+    args = ["import", model, "--features", features, "--golden", golden, "--out"]
+    for span, right, wrong, hint in (((0, 4), [], ["--trees", "all"], "--trees best"), ((0, 0), ["--trees", "all"], [], "--trees all")):
+        x.assign(prediction=booster.predict(matrix, iteration_range=span)).to_csv(golden, index=False, float_format="%.9g")
+        done = tact(*args, os.path.join(folder, "rounds_wrong"), *wrong)
+        assert done.returncode == 1 and "they are those of" in done.stderr and hint in done.stderr, done.stderr
+        must([*args, os.path.join(folder, "rounds_%d" % span[1]), *right])
+
+
 def refused(what, model, features, text):
     done = tact("import", model, "--features", features, "--out", os.path.join(WORK, "refused"))
     if done.returncode != 1 or text not in done.stderr or os.path.exists(os.path.join(WORK, "refused")):
@@ -270,6 +287,7 @@ def main():
     if VERSION >= (2, 0):
         check("vector_leaves", {"objective": "reg:squarederror", "multi_strategy": "multi_output_tree"}, targets=3)
     predictions(first, logistic)
+    rounds_told_apart(first)
     refusals(first)
     print(f"xgboost={xgboost.__version__} models={checked} margins={compared} largest_difference={worst:.2g}")
 

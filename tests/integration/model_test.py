@@ -14,6 +14,7 @@ import filecmp
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -78,6 +79,39 @@ said = tact("model", "import", os.path.join(second, "model.ubj"), "--features", 
             os.path.join(WORK, "wrong"), expect=1)
 check("rows of another model are refused, with their lines", "golden.csv:2: error: margin is" in said and
       not os.path.exists(os.path.join(WORK, "wrong")), said)
+# What a person gets wrong.
+with open(golden, encoding="utf-8") as f:
+    head, *body = f.read().splitlines(keepends=True)
+
+
+def golden_as(name, header, rows):
+    path = os.path.join(WORK, name)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(header + "".join(rows))
+    return path
+
+
+def refused(what, wanted, *args):
+    said = tact("model", "import", model, "--out", os.path.join(WORK, "refused"), *args, expect=1)
+    check(what, all(w in said for w in wanted) and not os.path.exists(os.path.join(WORK, "refused")), said)
+
+
+described = ("--features", features)
+refused("a column called otherwise is not passed over", ["has no column prediction", "'predicition' (did you mean prediction?)"],
+        *described, "--golden", golden_as("typo.csv", head.replace("margin", "predicition"), body))
+refused("a word that is no category has a suggestion", ["column last_category: 'fashoin' is not among", "did you mean fashion?"],
+        *described, "--golden", golden_as("word.csv", head, [line.replace("fashion", "fashoin") for line in body]))
+refused("classes are told from chances", ["give the chances"], *described, "--golden",
+        golden_as("classes.csv", head.replace("margin", "prediction"), [line.rsplit(",", 1)[0] + ",1\n" for line in body]))
+contrary = os.path.join(WORK, "contrary.yaml")
+with open(contrary, "w", encoding="utf-8") as f:
+    f.write("objective: reg:squarederror\noutputs: 3\n")
+refused("what contradicts the file stands at its line", ["contrary.yaml:1:12: error: ", "was trained for binary:logistic",
+                                                         "contrary.yaml:2:10: error: ", "has 1 output a row"], "--features", contrary)
+empty_cells = [re.sub("(?<=,)(?=,)", "nan", line) for line in body]
+told = json.loads(tact("model", "import", model, *described, "--golden", golden_as("nan.csv", head, empty_cells), "--out",
+                       os.path.join(WORK, "made/with/it"), "--json"))
+check("nan is missing, as an empty cell is, and folders are made", "".join(empty_cells) != "".join(body) and told["largest_difference"] <= 1e-6, told)
 broken = os.path.join(WORK, "broken")
 shutil.copytree(first, broken)
 with open(os.path.join(broken, "model.ubj"), "r+b") as f:
@@ -120,6 +154,14 @@ def check_policy():
 
 said = check_policy()
 check("tact check takes a line-up", "18 actions" in said, said)
+shown = json.loads(tact("model", "show", lineup, "--json"))
+check("a line-up is shown with its bundles' ids", [(m["bundle"], m["role"]) for m in shown["entries"][0]["models"]] ==
+      [("champion", "champion"), ("challenger", "challenger"), ("shadow", "shadow")] and
+      all(len(m["id"]) == 32 for m in shown["entries"][0]["models"]), shown)
+said = tact("model", "check", lineup, "--policy", POLICY)
+check("a line-up is checked", said.count("golden rows agree") == 3 and "lineup fits" in said, said)
+said = tact("model", "predict", lineup, "--rows", golden, expect=1)
+check("where one bundle is wanted a line-up is told", "is a line-up" in said, said)
 # What lies beside is nobody's: neither read nor archived.
 os.mkdir(os.path.join(lineup, "old"))
 with open(os.path.join(lineup, "old", "model.ubj"), "w") as f:
