@@ -20,7 +20,6 @@
 #include "tools/options.h"
 #include "tools/svg_plot.h"
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
@@ -462,8 +461,7 @@ static bool predict_first(BoosterHandle handle, DMatrixHandle proxy)
     const bst_ulong *shape;
     bst_ulong dimensions;
     const float *margins;
-    snprintf(array, sizeof array, "{\"data\":[%" PRIuPTR ",true],\"shape\":[1,%d],\"typestr\":\"<f4\",\"version\":3}",
-             (uintptr_t)row, FEATURES);
+    xgboost_array(array, row, 1, FEATURES);
     return XGBoosterPredictFromDense(handle, array,
                                      "{\"type\":1,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,"
                                      "\"strict_shape\":false,\"cache_id\":0,\"missing\":NaN}",

@@ -2,10 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/binding.h"
 #include "models/forest_score.h"
+#include "models/name_list.h"
 #include <math.h>
 #include <stdlib.h>
 
-enum { LISTED_MAX = 8, WARM_ROWS = 32 };
+enum { WARM_ROWS = 32 };
 
 /* A column that a feature of the policy fills. */
 struct column {
@@ -75,36 +76,6 @@ static void add_at(struct diags *d, const struct binding *b, enum diag_severity 
     diag_add(d, severity, file, line, column, "%s", text);
 }
 
-/* How many there are, and the first few names of theirs, each once. */
-struct names_listed {
-    char text[LISTED_MAX * 80 + 40];
-    size_t n, count;
-    struct str listed[LISTED_MAX];
-    size_t listed_count, more;
-};
-
-static void list_name(struct names_listed *l, struct str name)
-{
-    l->count++;
-    for (size_t i = 0; i < l->listed_count; i++)
-        if (str_eq(l->listed[i], name))
-            return;
-    if (l->listed_count == LISTED_MAX) {
-        l->more++;
-        return;
-    }
-    l->listed[l->listed_count++] = name;
-    l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s%.*s", l->n ? ", " : "",
-                             name.n < 64 ? (int)name.n : 64, name.p);
-}
-
-static const char *listed_text(struct names_listed *l)
-{
-    if (l->more)
-        snprintf(l->text + l->n, sizeof l->text - l->n, " and %zu more", l->more);
-    return l->text;
-}
-
 static void complain(struct diags *d, const struct binding *b, const struct bundle_feature *f,
                      const char *what, struct str best)
 {
@@ -145,16 +116,16 @@ static void complain_unknown(const struct binding *b, const struct bundle_featur
 static void warn_words(const struct binding *b, const struct bundle_feature *f, struct diags *d)
 {
     const struct policy *p = b->policy;
-    struct names_listed l = {0};
+    struct name_list l = {0};
     for (size_t i = 0; i < p->action_count; i++) {
         struct value v = attribute_of(&p->actions[i], f->name);
         if (v.type == VALUE_STRING && bundle_category(f, value_str(v)) < 0 && (!b->mine || b->mine[i]))
-            list_name(&l, value_str(v));
+            name_list_add(&l, value_str(v));
     }
     if (!l.count)
         return;
     struct suggest s;
-    suggest_init(&s, l.listed[0]);
+    suggest_init(&s, l.shown[0]);
     for (size_t i = 0; i < f->category_count; i++)
         suggest_offer(&s, f->categories[i]);
     struct str best = suggest_best(&s);
@@ -162,7 +133,7 @@ static void warn_words(const struct binding *b, const struct bundle_feature *f, 
     snprintf(text, sizeof text,
              "feature %.*s: %zu of the policy's %zu actions have a value that is none of its categories, so missing to the "
              "model: %s%s%.*s%s",
-             STR_ARG(f->name), l.count, p->action_count, listed_text(&l), best.n ? "; did you mean " : "", STR_ARG(best),
+             STR_ARG(f->name), l.count, p->action_count, name_list_text(&l), best.n ? "; did you mean " : "", STR_ARG(best),
              best.n ? "?" : "");
     add_at(d, b, DIAG_WARNING, f->line, f->column, text);
 }
@@ -254,17 +225,17 @@ static long arm_of(const struct bundle_spec *s, struct str action)
 /* One line: the policy's actions that are scored by their starting propensity. */
 static void warn_unknown(const struct binding *b, struct diags *d)
 {
-    struct names_listed l = {0};
+    struct name_list l = {0};
     for (size_t i = 0; i < b->policy->action_count; i++)
         if (b->arms[i] < 0 && (!b->mine || b->mine[i]))
-            list_name(&l, b->policy->actions[i].word.name);
+            name_list_add(&l, b->policy->actions[i].word.name);
     if (!l.count)
         return;
     char line[sizeof l.text + 200];
     snprintf(line, sizeof line,
              "the bundle does not know %zu of the policy's %zu actions, which count with their starting "
              "propensity: %s",
-             l.count, b->policy->action_count, listed_text(&l));
+             l.count, b->policy->action_count, name_list_text(&l));
     const struct bundle_feature *id = bundle_has_arms(b->spec) ? NULL : bundle_id_feature(b->spec);
     add_at(d, b, DIAG_WARNING, id ? id->line : b->spec->arms[0].line,
            id ? id->column : b->spec->arms[0].column, line);

@@ -29,7 +29,7 @@ struct binding *binding_new_for(const struct bundle *bundle, const struct policy
                                 struct diags *diags);
 void binding_free(struct binding **b);
 
-/* Rows of `count` actions into out: count × bundle features, row by row. For scoring, training data and logs. Leaves ev's
+/* Rows of `count` actions into out: count × bundle features, row by row. As a model was trained on; scoring needs no whole rows. Leaves ev's
  * action (expr_eval_vary) anywhere. */
 void binding_rows(const struct binding *b, struct expr_eval *ev, const uint32_t *actions, size_t count,
                   float *out);

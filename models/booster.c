@@ -36,6 +36,12 @@ int xgboost_failed(int code, const char *what, struct error *e)
     return error_set(e, code, "%s: XGBoost says: %.*s", what, n < 300 ? n : 300, from);
 }
 
+void xgboost_array(char out[160], const float *rows, size_t n, size_t features)
+{
+    snprintf(out, 160, "{\"data\":[%" PRIuPTR ",true],\"shape\":[%zu,%zu],\"typestr\":\"<f4\",\"version\":3}", (uintptr_t)rows, n,
+             features);
+}
+
 void booster_library(char text[24])
 {
     int major = 0, minor = 0, patch = 0;
@@ -107,9 +113,21 @@ static int check_scorable(const struct model *m, struct error *e)
         return error_set(e, ERR_INVALID, "XGBoost's in-place prediction does not take gblinear");
     if (m->dart && !str_is(m->booster, "dart"))
         return error_set(e, ERR_INVALID, "XGBoost before 3.3 ignores the weights of a DART model of 3.3 and later");
-    for (size_t i = 0; i < m->trees_in_file; i++)
-        if (m->trees[i].vectors)
+    for (size_t i = 0; i < m->trees_in_file; i++) {
+        const struct model_tree *t = &m->trees[i];
+        if (t->vectors)
             return error_set(e, ERR_INVALID, "XGBoost's C interface is not asked for leaves with several values");
+        for (uint32_t k = 0; k < t->count; k++) /* its prediction never looks at right_children */
+            if (t->nodes[k].left >= 0 && t->nodes[k].right != t->nodes[k].left + 1)
+                return error_set(e, ERR_INVALID,
+                                 "tree %zu, node %" PRIu32 ": its right child is not the one after its left, as XGBoost's "
+                                 "prediction takes for granted",
+                                 i, k);
+    }
+    if (m->tree_count < m->trees_in_file && m->rounds * m->outputs * m->parallel != m->tree_count)
+        return error_set(e, ERR_INVALID,
+                         "XGBoost counts %zu rounds by num_parallel_tree (%zu), which the file's list of rounds does not have",
+                         m->rounds, m->parallel);
     return 0;
 }
 
@@ -207,9 +225,7 @@ int booster_margins(struct booster *b, const float *rows, size_t n, size_t featu
     if (n == 0)
         return 0;
     char array[160];
-    snprintf(array, sizeof array,
-             "{\"data\":[%" PRIuPTR ",true],\"shape\":[%zu,%zu],\"typestr\":\"<f4\",\"version\":3}",
-             (uintptr_t)rows, n, features);
+    xgboost_array(array, rows, n, features);
     const bst_ulong *shape = NULL;
     bst_ulong dimensions = 0;
     const float *margins = NULL;

@@ -31,6 +31,8 @@ int booster_margins(struct booster *b, const float *rows, size_t n, size_t featu
 /* "1.7.4", of the library that is linked. */
 void booster_library(char text[24]);
 
+/* Internal to models: rows of floats that lie one after the other, as the library wants to be told of them. */
+void xgboost_array(char out[160], const float *rows, size_t n, size_t features);
 /* Internal to models: an ERR_INVALID or ERR_INTERNAL with the library's last message, without its stack
  * trace. */
 int xgboost_failed(int code, const char *what, struct error *e);

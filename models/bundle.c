@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUNDLE_MEMORY_MAX = 256 * 1024 * 1024, MIB = 1024 * 1024, FINDINGS_MAX = 10 };
+enum { BUNDLE_MEMORY_MAX = 256 * 1024 * 1024, MIB = 1024 * 1024, FINDINGS_MAX = 10, PIECE = 64 * 1024 };
 
 struct part {
     const char *name; /* within the folder */
@@ -28,6 +28,7 @@ struct bundle {
     struct part *models;     /* one an arm */
     struct forest **forests; /* one an arm */
     size_t trees;
+    bool missing; /* the folder, or one of its files */
 };
 
 /* Names a part; false when memory is out. */
@@ -45,6 +46,7 @@ static bool read_part(struct bundle *b, struct part *part, size_t most, struct d
     struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        b->missing = b->missing || (fd < 0 && errno == ENOENT);
         diag_add(d, DIAG_ERROR, path, 0, 0, "cannot open: %s", fd < 0 ? strerror(errno) : "not a file");
         goto failed;
     }
@@ -60,7 +62,7 @@ static bool read_part(struct bundle *b, struct part *part, size_t most, struct d
     }
     size_t n = 0;
     while (n < size) {
-        ssize_t got = read(fd, p + n, size - n);
+        ssize_t got = read(fd, p + n, size - n < PIECE ? size - n : PIECE);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0) {
@@ -87,6 +89,7 @@ static bool find_model(struct bundle *b, struct diags *d)
         return false;
     bool has_ubj = access(ubj.path, F_OK) == 0, has_json = access(json.path, F_OK) == 0;
     b->models[0] = has_json ? json : ubj;
+    b->missing = !has_ubj && !has_json;
     if (has_ubj && has_json)
         diag_add(d, DIAG_ERROR, b->folder, 0, 0, "both model.ubj and model.json; keep one");
     else if (!has_ubj && !has_json)
@@ -178,6 +181,8 @@ static bool check_features(const struct bundle *b, size_t arm, const struct mode
             diag_add(d, DIAG_ERROR, yaml, f->line, f->column,
                      "feature '%.*s' is categorical in %s; give it type category", STR_ARG(f->name), model);
             ok = false;
+        } else if (m->categories) {
+            ok = bundle_categories_fit(f, &m->categories[i], yaml, model, d) && ok;
         }
     }
     return ok;
@@ -315,7 +320,6 @@ static int sum_up(const char *folder, const struct diags *d, size_t errors, size
 int bundle_load(struct bundle **out, const char *folder, struct diags *d, struct error *e)
 {
     size_t errors = d->errors, before = d->count;
-    int code = ERR_NOTFOUND;
     struct stat status = {0};
     struct bundle *b = calloc(1, sizeof *b);
     if (!b)
@@ -323,6 +327,7 @@ int bundle_load(struct bundle **out, const char *folder, struct diags *d, struct
     arena_init(&b->arena, BUNDLE_MEMORY_MAX);
     b->folder = arena_strdup(&b->arena, folder);
     if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode)) {
+        b->missing = true;
         diag_add(d, DIAG_ERROR, folder, 0, 0,
                  S_ISREG(status.st_mode) ? "a file, no bundle's folder; `tact model import` makes a bundle of a model's file"
                                          : "no such folder");
@@ -330,20 +335,18 @@ int bundle_load(struct bundle **out, const char *folder, struct diags *d, struct
     }
     if (!b->folder || !read_texts(b, d))
         goto refused;
-    code = ERR_INVALID;
     struct yaml_node *root = yaml_read(b->yaml.path, b->yaml.bytes, &b->arena, d);
     if (!root || !bundle_spec_read(&b->spec, root, &b->arena, d) || d->errors > errors)
         goto refused;
-    code = ERR_NOTFOUND;
     if (!read_models(b, d))
         goto refused;
-    code = ERR_INVALID;
     b->id = hash_files(b);
     if (!check_models(b, d))
         goto refused;
     *out = b;
     return 0;
-refused:
+refused:;
+    int code = b->missing ? ERR_NOTFOUND : ERR_INVALID;
     bundle_free(&b);
     return sum_up(folder, d, errors, before, code, e);
 }

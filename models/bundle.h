@@ -1,6 +1,6 @@
 /* A model bundle: a folder with all that serving a model needs, which proves itself when it is loaded.
  *
- *     model.ubj or model.json    as XGBoost wrote it (models/booster.h); kinds with arms: a file for each
+ *     model.ubj or model.json    as XGBoost wrote it (models/model.h); kinds with arms: a file for each
  *     bundle.yaml                what it is, its features in order (models/bundle_spec.h)
  *     golden.csv                 rows with the margins its training library gave (models/golden.h)
  *

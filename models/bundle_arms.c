@@ -56,14 +56,7 @@ static bool ends_with(struct str s, const char *end)
 
 bool bundle_file_name_ok(struct str name)
 {
-    bool ok = name.n > 0 && name.n <= FILE_NAME_MAX && name.p[0] != '.' &&
-              (ends_with(name, ".ubj") || ends_with(name, ".json"));
-    for (size_t i = 0; ok && i < name.n; i++) {
-        char c = name.p[i];
-        ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-             c == '_' || c == '-';
-    }
-    return ok;
+    return name.n <= FILE_NAME_MAX && str_is_file_name(name) && (ends_with(name, ".ubj") || ends_with(name, ".json"));
 }
 
 /* ---- calibrations ---- */

@@ -3,8 +3,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/bundle_import.h"
 
-enum { TEXTS_SHOWN = 10 };
-
 struct import {
     const struct bundle_import *from;
     struct arena *arena;
@@ -99,37 +97,6 @@ static struct yaml_node *categories(struct import *m, const struct yaml_node *at
     return list;
 }
 
-/* The first few, with commas. */
-static const char *some_texts(struct import *m, const struct model_categories *c)
-{
-    struct buf b;
-    buf_init(&b, 64 * 1024);
-    for (size_t i = 0; i < c->count && i < TEXTS_SHOWN; i++)
-        buf_printf(&b, "%s%.*s", i ? ", " : "", STR_ARG(c->texts[i]));
-    buf_printf(&b, "%s", c->count > TEXTS_SHOWN ? ", …" : "");
-    const char *out = buf_ok(&b) ? arena_str(m->arena, (struct str){(char *)b.p, b.n}).p : NULL;
-    buf_free(&b);
-    return out ? out : "";
-}
-
-/* A person may give codes other names, which the policy knows them by, but not the file's name of one code to another. */
-static void check_categories(struct import *m, const struct yaml_node *listed, size_t at)
-{
-    const struct model_categories *c = &m->from->model->categories[at];
-    for (size_t i = 0; listed->kind == YAML_SEQUENCE && i < listed->count && i < c->count; i++) {
-        const struct yaml_node *item = listed->items[i];
-        bool same = item->kind == YAML_SCALAR && str_eq(item->text, c->texts[i]);
-        for (size_t k = 0; item->kind == YAML_SCALAR && !same && k < c->count; k++)
-            if (str_eq(item->text, c->texts[k])) {
-                yaml_diag(m->d, DIAG_ERROR, item,
-                          "'%.*s' is code %zu here, but %s says code %zu; its order is %s: leave 'categories' out, or list them "
-                          "in this order",
-                          STR_ARG(item->text), i, m->from->file, k, some_texts(m, c));
-                return;
-            }
-    }
-}
-
 static void tell_uncategorized(struct import *m, const struct yaml_node *feature, size_t at)
 {
     const struct yaml_node *name = yaml_get(feature, "name");
@@ -150,9 +117,7 @@ static void complete_feature(struct import *m, struct yaml_node *feature, size_t
     bool category = type && type->kind == YAML_SCALAR && str_is(type->text, "category");
     const struct yaml_node *listed = yaml_get(feature, "categories");
     bool known = model->categories && model->categories[at].count;
-    if (category && known && listed)
-        check_categories(m, listed, at);
-    else if (category && known)
+    if (category && known && !listed)
         add(m, feature, "categories", categories(m, feature, &model->categories[at]));
     else if (category && !listed)
         tell_uncategorized(m, feature, at);
@@ -307,5 +272,9 @@ bool bundle_import_spec(struct bundle_spec *out, struct yaml_node *root, const s
     complete_features(&m, root);
     if (m.full)
         yaml_diag(d, DIAG_ERROR, root, "the description needs more memory than is allowed");
-    return d->errors == errors && bundle_spec_read(out, root, arena, d);
+    if (d->errors > errors || !bundle_spec_read(out, root, arena, d))
+        return false;
+    for (size_t i = 0; from->model->categories && i < out->feature_count && i < from->model->features; i++)
+        (void)bundle_categories_fit(&out->features[i], &from->model->categories[i], root->file, from->file, d);
+    return d->errors == errors;
 }

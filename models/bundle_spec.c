@@ -453,6 +453,22 @@ long bundle_category(const struct bundle_feature *f, struct str text)
     return -1;
 }
 
+bool bundle_categories_fit(const struct bundle_feature *f, const struct model_categories *c, const char *yaml, const char *model,
+                           struct diags *d)
+{
+    for (size_t k = 0; f->type == BUNDLE_CATEGORY && k < c->count; k++) {
+        long code = bundle_category(f, c->texts[k]);
+        if (code < 0 || code == (long)k || (k < f->category_count && str_eq(f->categories[k], c->texts[k])))
+            continue;
+        diag_add(d, DIAG_ERROR, yaml, f->line, f->column,
+                 "feature '%.*s': '%.*s' is category %ld here, but %zu in %s, which says itself what its codes mean (from 0): leave "
+                 "'categories' out when importing, or list them in its order",
+                 STR_ARG(f->name), STR_ARG(c->texts[k]), code, k, model);
+        return false;
+    }
+    return true;
+}
+
 const struct bundle_feature *bundle_id_feature(const struct bundle_spec *s)
 {
     for (size_t i = 0; i < s->feature_count; i++) {

@@ -118,6 +118,10 @@ bool bundle_has_arms(const struct bundle_spec *s);
 /* The category feature `id` from the action, or NULL. */
 const struct bundle_feature *bundle_id_feature(const struct bundle_spec *s);
 
+/* A feature may give the file's codes other names, as the policy has them, but not the file's name of one code to another: that is
+ * a finding at the feature, in `yaml`; model: the file's name. */
+bool bundle_categories_fit(const struct bundle_feature *f, const struct model_categories *c, const char *yaml, const char *model,
+                           struct diags *d);
 /* The code of a category, or -1. Decisions ask it: a binary search in what was read; linear without f->sorted. */
 long bundle_category(const struct bundle_feature *f, struct str text);
 

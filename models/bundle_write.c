@@ -6,6 +6,7 @@
 #include "base/folder.h"
 #include "models/booster.h"
 #include "models/bundle_arms.h"
+#include "models/doc.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -90,16 +91,10 @@ static void remove_files(const char *folder, const struct writing *w)
 
 /* ---- what is written ---- */
 
-/* Told by the bytes, as libxgboost does: a JSON object begins with a key in quotes, a UBJSON one with its length's type. */
-static bool is_json(struct str model)
-{
-    return model.n > 1 && model.p[0] == '{' && memchr("\" \t\r\n}", model.p[1], 6) != NULL;
-}
-
 static int name_arm(struct writing *w, size_t arm, struct error *e)
 {
     struct bundle_arm *a = &w->spec.arms[arm];
-    const char *end = is_json(w->models[arm]) ? "json" : "ubj";
+    const char *end = doc_is_ubj(w->models[arm]) ? "ubj" : "json";
     bool many = bundle_has_arms(&w->spec);
     const char *name = a->file.n ? arena_str(&w->arena, a->file).p
                        : many    ? arena_printf(&w->arena, "%.*s.%s", STR_ARG(a->arm), end)
@@ -113,7 +108,7 @@ static int name_arm(struct writing *w, size_t arm, struct error *e)
         return error_set(e, ERR_INVALID, "a model's file cannot be called %.100s", name);
     if (strcmp(dot + 1, end) != 0)
         return error_set(e, ERR_INVALID, "the model for %.100s is %s; its name must end in .%s", name,
-                         is_json(w->models[arm]) ? "JSON" : "UBJSON", end);
+                         doc_is_ubj(w->models[arm]) ? "UBJSON" : "JSON", end);
     for (size_t i = 0; i < arm; i++)
         if (strcmp(file_of(w, i), name) == 0)
             return error_set(e, ERR_INVALID, "two models would be in the file %.100s", name);

@@ -124,12 +124,12 @@ static bool json_word(struct doc_reader *r, const char *word)
     return true;
 }
 
-/* Four hexadecimal digits of \u, or -1. */
-static int json_hex(struct doc_reader *r)
+/* Four hexadecimal digits at p, or -1. */
+static int json_hex(const struct doc_reader *r, const char *p)
 {
     int code = 0;
     for (int i = 0; i < 4; i++) {
-        char c = r->p < r->end ? *r->p++ : 0;
+        char c = p < r->end ? *p++ : 0;
         int digit = c >= '0' && c <= '9'                 ? c - '0'
                     : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
                                                          : -1;
@@ -140,8 +140,26 @@ static int json_hex(struct doc_reader *r)
     return code;
 }
 
-/* One escape after the backslash into out; the bytes written, or 0. Surrogates stand for nothing a model
- * needs. */
+/* The code point after "\u", of a surrogate with its other half; -1 when there is none. */
+static int json_code(struct doc_reader *r)
+{
+    int code = json_hex(r, r->p), low = -1;
+    if (code >= 0xDC00 && code <= 0xDFFF)
+        return -1;
+    if (code >= 0xD800 && code <= 0xDBFF) {
+        if ((size_t)(r->end - r->p) < 10 || r->p[4] != '\\' || r->p[5] != 'u' || (low = json_hex(r, r->p + 6)) < 0xDC00 ||
+            low > 0xDFFF)
+            return -1;
+        r->p += 6;
+        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+    }
+    if (code >= 0)
+        r->p += 4;
+    return code;
+}
+
+/* One escape after the backslash into out, at most as long as it was; the bytes written, or 0. XGBoost writes \u of a name as it is,
+ * so one without digits is no escape. */
 static size_t json_escape(struct doc_reader *r, char *out)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -151,8 +169,12 @@ static size_t json_escape(struct doc_reader *r, char *out)
         out[0] = to[known - from];
         return 1;
     }
-    int code = c == 'u' ? json_hex(r) : -1;
-    if (code < 0 || (code >= 0xD800 && code <= 0xDFFF))
+    if (c == 'u' && json_hex(r, r->p) < 0) {
+        memcpy(out, "\\u", 2);
+        return 2;
+    }
+    int code = c == 'u' ? json_code(r) : -1;
+    if (code < 0)
         return 0;
     if (code < 0x80) {
         out[0] = (char)code;
@@ -163,10 +185,17 @@ static size_t json_escape(struct doc_reader *r, char *out)
         out[1] = (char)(0x80 | (code & 0x3F));
         return 2;
     }
-    out[0] = (char)(0xE0 | code >> 12);
-    out[1] = (char)(0x80 | (code >> 6 & 0x3F));
-    out[2] = (char)(0x80 | (code & 0x3F));
-    return 3;
+    if (code < 0x10000) {
+        out[0] = (char)(0xE0 | code >> 12);
+        out[1] = (char)(0x80 | (code >> 6 & 0x3F));
+        out[2] = (char)(0x80 | (code & 0x3F));
+        return 3;
+    }
+    out[0] = (char)(0xF0 | code >> 18);
+    out[1] = (char)(0x80 | (code >> 12 & 0x3F));
+    out[2] = (char)(0x80 | (code >> 6 & 0x3F));
+    out[3] = (char)(0x80 | (code & 0x3F));
+    return 4;
 }
 
 static bool json_string(struct doc_reader *r, struct str *out)
@@ -594,6 +623,11 @@ static const char *foreign_format(struct str b)
     return "neither JSON nor UBJSON; a model is what booster.save_model(\"model.ubj\") writes in Python";
 }
 
+bool doc_is_ubj(struct str b)
+{
+    return b.n > 1 && b.p[0] == '{' && (ubj_size(b.p[1]) || b.p[1] == '#' || b.p[1] == '$');
+}
+
 int doc_read(struct doc_value **out, struct str bytes, struct arena *arena, struct error *e)
 {
     struct error local = {0};
@@ -603,10 +637,7 @@ int doc_read(struct doc_value **out, struct str bytes, struct arena *arena, stru
     const char *foreign = foreign_format(bytes);
     if (ok && foreign)
         return error_set(e, ERR_INVALID, "not a model document: %s", foreign);
-    /* Both begin with a brace; in UBJSON a length's type follows it, in JSON a quote. */
-    bool ubj =
-        bytes.n > 1 && bytes.p[0] == '{' && (ubj_size(bytes.p[1]) || bytes.p[1] == '#' || bytes.p[1] == '$');
-    if (ok && ubj)
+    if (ok && doc_is_ubj(bytes))
         ok = ubj_value(&r, ubj_marker(&r), root);
     else if (ok) {
         ok = json_value(&r, root);

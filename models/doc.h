@@ -34,6 +34,9 @@ struct doc_member {
  * past the arena. Decimals are read so that their float is the nearest one to the text. */
 int doc_read(struct doc_value **out, struct str bytes, struct arena *arena, struct error *e) MUST_CHECK;
 
+/* Whether a document is UBJSON rather than JSON: both begin with a brace; in UBJSON a length's type follows it. */
+bool doc_is_ubj(struct str bytes);
+
 /* A member's value, or NULL (also when object is NULL or no object). */
 const struct doc_value *doc_get(const struct doc_value *object, const char *key);
 /* NULL when there is no such item or it is no DOC_ARRAY. */

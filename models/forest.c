@@ -6,7 +6,8 @@
 
 enum {
     MEMORY_DEFAULT = 64 * 1024 * 1024,
-    FLAT_MAX = 1024 * 1024 * 1024 /* only trees of leaf vectors, which are kept once for each output, need so much */
+    FLAT_MAX = 1024 * 1024 * 1024, /* only trees of leaf vectors, which are kept once for each output, need so much */
+    STEPS_MAX = 1 << 20            /* nodes that a row goes through */
 };
 
 /* ---- flat ---- */
@@ -129,6 +130,15 @@ static int compile_one(struct forest **out, const struct model *m, const struct 
     return rc;
 }
 
+/* Nodes that one row may go through: what a decision's time is bounded by. */
+static size_t longest_way(const struct model *m)
+{
+    size_t nodes = 0;
+    for (size_t i = 0; i < m->tree_count; i++)
+        nodes += (m->trees[i].depth + 1) * (m->trees[i].vectors ? m->outputs : 1);
+    return nodes;
+}
+
 int forest_compile(struct forest **out, const struct model *m, const struct forest_options *o, struct error *e)
 {
     struct forest_options chosen = *o;
@@ -139,6 +149,9 @@ int forest_compile(struct forest **out, const struct model *m, const struct fore
     if (forest_set_bytes(m) > MEMORY_DEFAULT)
         return error_set(e, ERR_NOSPACE, "the model's sets of categories need %zu MiB; allowed: %d",
                          forest_set_bytes(m) >> 20, MEMORY_DEFAULT >> 20);
+    if (longest_way(m) > STEPS_MAX)
+        return error_set(e, ERR_NOSPACE, "a row would go through up to %zu nodes of the model's trees; allowed: %d", longest_way(m),
+                         STEPS_MAX);
     if (!chosen.isa)
         return error_set(e, ERR_INVALID, "this machine has no %s instructions",
                          forest_instructions_name(o->instructions));

@@ -42,7 +42,8 @@ struct forest_options {
     size_t memory_max;            /* of the compiled model, bytes; 0: 64 MiB */
 };
 
-/* From a model, which is not kept. ERR_NOSPACE: out of memory, or sets of categories of more than 64 MiB. */
+/* From a model, which is not kept. ERR_NOSPACE: out of memory, sets of categories of more than 64 MiB, or trees in which one row
+ * would go through more than 2^20 nodes (milliseconds a candidate). */
 int forest_compile(struct forest **out, const struct model *m, const struct forest_options *o, struct error *e) MUST_CHECK;
 void forest_free(struct forest **f);
 

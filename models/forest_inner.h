@@ -106,7 +106,7 @@ struct forest {
     float *thresholds;
     struct forest_open *open;
     struct forest_region *chains; /* [region] */
-    size_t open_count, tree_leaves_max, tree_tiles_max, tree_open_max;
+    size_t tree_leaves_max, tree_tiles_max, tree_open_max;
     bool has_open;
 
     /* instead of tiles */

@@ -352,11 +352,21 @@ static int score_tiles(const struct forest *f, const struct forest_input *in, st
     return 0;
 }
 
+/* Whether nothing that the model asks for tells candidates apart. */
+static bool all_alike(const struct forest *f)
+{
+    return (!f->action_count && !f->pair_count) || (f->tile_count && !f->has_open);
+}
+
 int forest_score(const struct forest *f, const struct forest_input *in, struct arena *arena, float *out, struct error *e)
 {
     struct arena_mark mark = arena_mark(arena);
-    bool rows = in->n <= FEW || !f->has_open;
-    int rc = rows ? score_rows(f, in, arena, out, e) : score_tiles(f, in, arena, out, e);
+    struct forest_input first = *in;
+    bool alike = in->n > 1 && all_alike(f), rows = alike || in->n <= FEW || !f->has_open;
+    first.n = alike ? 1 : in->n;
+    int rc = rows ? score_rows(f, &first, arena, out, e) : score_tiles(f, in, arena, out, e);
+    for (size_t i = 1; i < in->n && alike && !rc; i++)
+        memcpy(out + i * f->outputs, out, f->outputs * sizeof *out);
     arena_rewind(arena, mark);
     return rc;
 }

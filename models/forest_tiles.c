@@ -196,7 +196,6 @@ static void take_lists(struct builder *b)
     f->tile_count = b->tiles.n;
     f->group_count = b->groups.n;
     f->region_count = b->chains.n;
-    f->open_count = b->open.n;
     f->has_open = b->open.n > 0;
     f->tiles = forest_list_take(b, &b->tiles);
     f->varies = forest_list_take(b, &b->varies);

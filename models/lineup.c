@@ -63,11 +63,7 @@ static bool read_folder(struct reading *r, const struct yaml_node *n, struct str
 {
     if (!n || !yaml_string(r->d, n, out))
         return false;
-    bool ok = out->n > 0 && out->n <= BUNDLE_TEXT_MAX && out->p[0] != '.';
-    for (size_t i = 0; ok && i < out->n; i++) {
-        char c = out->p[i];
-        ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
-    }
+    bool ok = out->n <= BUNDLE_TEXT_MAX && str_is_file_name(*out);
     if (!ok)
         yaml_diag(r->d, DIAG_ERROR, n, "expected the plain name of a bundle's folder beside " LINEUP_FILE
                                        ": letters, digits, . _ -");

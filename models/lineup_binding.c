@@ -1,9 +1,10 @@
 /* A line-up bound to a policy; see lineup_binding.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/lineup_binding.h"
+#include "models/name_list.h"
 #include <stdlib.h>
 
-enum { NO_ENTRY = -1, LISTED_MAX = 8 };
+enum { NO_ENTRY = -1 };
 
 struct bound {
     struct binding **members; /* one a member of the entry */
@@ -81,25 +82,19 @@ static void share_actions(struct lineup_binding *b, struct diags *d)
 static void warn_unclaimed(const struct lineup_binding *b, struct diags *d)
 {
     const struct policy *p = b->policy;
-    char file[4096], text[LISTED_MAX * 80] = "", more[40] = "";
-    size_t count = 0, n = 0;
-    for (size_t i = 0; i < p->action_count; i++) {
-        struct str id = p->actions[i].word.name;
-        if (b->entry_of[i] != NO_ENTRY)
-            continue;
-        if (count++ < LISTED_MAX)
-            n += (size_t)snprintf(text + n, sizeof text - n, "%s%.*s", n ? ", " : "", id.n < 64 ? (int)id.n : 64, id.p);
-    }
-    if (!count)
+    char file[4096];
+    struct name_list l = {0};
+    for (size_t i = 0; i < p->action_count; i++)
+        if (b->entry_of[i] == NO_ENTRY)
+            name_list_add(&l, p->actions[i].word.name);
+    if (!l.count)
         return;
-    if (count > LISTED_MAX)
-        snprintf(more, sizeof more, " and %zu more", count - LISTED_MAX);
     const struct lineup_entry *first = lineup_entry(b->lineup, 0);
     snprintf(file, sizeof file, "%s/" LINEUP_FILE, lineup_folder(b->lineup));
     diag_add(d, DIAG_WARNING, file, first->line, first->column,
              "%zu of the policy's %zu actions are in no entry of the line-up and have no model, so they count with their "
-             "starting propensity: %s%s",
-             count, p->action_count, text, more);
+             "starting propensity: %s",
+             l.count, p->action_count, name_list_text(&l));
 }
 
 static bool bind_members(struct lineup_binding *b, size_t entry, struct diags *d)

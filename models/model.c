@@ -149,6 +149,16 @@ static enum model_link link_of(const struct model *m)
     return old && str_is(m->objective, "binary:logitraw") ? MODEL_LOGIT : MODEL_IDENTITY;
 }
 
+/* Since 3.2 XGBoost takes chances up to 0 and 1, of labels that are all the same, and keeps its distance from both. */
+static float settled(const struct model *m, enum model_link link, float score)
+{
+    const float least = 1e-6f;
+    bool keeps = link == MODEL_LOGIT && (m->version[0] > 3 || (m->version[0] == 3 && m->version[1] >= 2));
+    if (!keeps || !(score >= 0 && score <= 1))
+        return score;
+    return score < least ? least : score > 1.0f - least ? 1.0f - least : score;
+}
+
 /* As XGBoost does it, in float. */
 static float through(enum model_link link, float score)
 {
@@ -200,8 +210,7 @@ static int read_base_score(struct model_reader *r, const struct doc_value *param
         score[n++] = (float)value->number;
     } else if (value && value->kind == DOC_STRING) {
         struct str s = value->text;
-        m->base_score_vector = s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']';
-        if (m->base_score_vector)
+        if (s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']')
             s = (struct str){s.p + 1, s.n - 2};
         do {
             if (n == m->outputs || !next_number(&s, &score[n++]))
@@ -212,7 +221,7 @@ static int read_base_score(struct model_reader *r, const struct doc_value *param
         return bad_base_score(r, value);
     enum model_link link = link_of(m);
     for (size_t k = 0; k < m->outputs; k++) {
-        score[k] = score[n == 1 ? 0 : k];
+        score[k] = settled(m, link, score[n == 1 ? 0 : k]);
         base[k] = through(link, score[k]);
         if (!isfinite(base[k]))
             return error_set(r->e, ERR_INVALID,
@@ -283,6 +292,13 @@ static size_t read_rounds(struct model_reader *r, const struct doc_value *model,
 {
     const struct doc_value *rounds = doc_get(model, "iteration_indptr"), *param = doc_get(model, "gbtree_model_param");
     size_t trees = r->m->trees_in_file;
+    int64_t parallel = 1;
+    if (doc_get(param, "num_parallel_tree") &&
+        !doc_whole(doc_get(param, "num_parallel_tree"), 0, MODEL_TREES_MAX, &parallel)) {
+        incomplete(r->e, "num_parallel_tree is out of range");
+        return 0;
+    }
+    r->m->parallel = (size_t)(parallel ? parallel : 1);
     if (rounds) {
         if (!doc_is_array(rounds) || rounds->count == 0 || rounds->count > MODEL_TREES_MAX + 1 ||
             !doc_wholes(rounds, 0, (int32_t)trees, ends) || ends[0] != 0 || ends[rounds->count - 1] != (int32_t)trees) {
@@ -297,13 +313,7 @@ static size_t read_rounds(struct model_reader *r, const struct doc_value *model,
         memmove(ends, ends + 1, (rounds->count - 1) * sizeof *ends);
         return rounds->count - 1;
     }
-    int64_t parallel = 1;
-    if (doc_get(param, "num_parallel_tree") &&
-        !doc_whole(doc_get(param, "num_parallel_tree"), 0, MODEL_TREES_MAX, &parallel)) {
-        incomplete(r->e, "num_parallel_tree is out of range");
-        return 0;
-    }
-    size_t step = (size_t)(parallel ? parallel : 1) * r->m->outputs, count = 0;
+    size_t step = r->m->parallel * r->m->outputs, count = 0;
     for (size_t at = step; at < trees + step; at += step)
         ends[count++] = (int32_t)(at < trees ? at : trees);
     return count;

@@ -71,12 +71,12 @@ struct model {
     struct model_tree *trees;  /* in file order; NULL with linear */
     size_t tree_count;         /* that count: those up to the best round, or all */
     size_t trees_in_file, rounds_in_file, rounds;
+    size_t parallel; /* num_parallel_tree as the file has it; libxgboost counts rounds by it even where they are listed */
     long best_iteration;       /* the file's attribute; -1: none */
     size_t depth;              /* of the deepest tree */
     bool dart;
     const float *linear;       /* gblinear: [features + 1][outputs], the bias last; else NULL */
-    const float *base_score;   /* [outputs], as in the file, in the label's space */
-    bool base_score_vector;    /* written as "[5E-1]"; older libraries ignore it in silence */
+    const float *base_score;   /* [outputs], in the label's space; as the version that wrote it takes it */
     const float *base;         /* [outputs], as margins */
     const struct model_set *sets;
     size_t set_count;
@@ -93,7 +93,7 @@ enum model_rounds { MODEL_BEST, MODEL_ALL };
 int model_read(struct model *out, struct str bytes, enum model_rounds which, struct arena *keep, struct arena *scratch,
                struct error *e) MUST_CHECK;
 
-/* Whether x goes right at a node that is no leaf. */
+/* A category's code, whatever number it is. */
 static inline bool model_set_has(const struct model_set *s, float x)
 {
     if (!(x >= 0 && x < (float)MODEL_CATEGORY_MAX))
@@ -101,6 +101,7 @@ static inline bool model_set_has(const struct model_set *s, float x)
     uint32_t c = (uint32_t)x;
     return c / 32 < s->count && (s->words[c / 32] >> (c % 32) & 1);
 }
+/* Whether x goes right at a node that is no leaf. */
 static inline bool model_goes_right(const struct model_set *sets, const struct model_node *n, float x)
 {
     if (x != x)

@@ -47,9 +47,7 @@ static int set_features(struct training *t, BoosterHandle booster)
 static int make_matrix(DMatrixHandle *out, const struct trainer_data *data, struct error *e)
 {
     char array[160];
-    snprintf(array, sizeof array,
-             "{\"data\":[%" PRIuPTR ",true],\"shape\":[%zu,%zu],\"typestr\":\"<f4\",\"version\":3}",
-             (uintptr_t)data->rows, data->n, data->features);
+    xgboost_array(array, data->rows, data->n, data->features);
     if (XGDMatrixCreateFromDense(array, "{\"missing\":NaN,\"nthread\":1}", out) != 0 ||
         XGDMatrixSetFloatInfo(*out, "label", data->labels, data->n) != 0 ||
         (data->weights && XGDMatrixSetFloatInfo(*out, "weight", data->weights, data->n) != 0))
@@ -98,8 +96,13 @@ static int set_params(struct training *t)
     const struct trainer_options *o = t->o;
     const char *objective = o->objective ? o->objective : "binary:logistic";
     char seed[24], base[32];
+    double mean = base_score(t->data, objective);
+    bool above_0 = strcmp(objective, "count:poisson") == 0 || strcmp(objective, "reg:gamma") == 0 ||
+                   strcmp(objective, "reg:tweedie") == 0;
+    if (above_0 && !(mean > 0))
+        return error_set(t->e, ERR_INVALID, "no row has a label above 0, so there is nothing for %s to learn", objective);
     snprintf(seed, sizeof seed, "%" PRIu64, o->seed & INT64_MAX);
-    snprintf(base, sizeof base, "%.9g", base_score(t->data, objective));
+    snprintf(base, sizeof base, "%.9g", mean);
     const struct trainer_param ours[] = {{"objective", objective},
                                          {"tree_method", "hist"},
                                          {"base_score", base},

@@ -1,5 +1,6 @@
 /* A pace for work beside threads that answer calls: from pace_begin to pace_end the calling thread runs for 100 us at most, then
- * rests for 400 us, whatever it does, so those threads never wait longer for it than that, on however few cores.
+ * rests for 400 us, so those threads never wait longer for it than that, on however few cores. Only a system call is not
+ * interrupted: read and write in pieces (64 KiB take 50 us or so); giving back 1 MiB of memory takes 40.
  *
  * Priorities cannot promise it. A scheduler keeps them on average only: Linux's EEVDF lets a thread of nice 15 run for its whole
  * slice (3 ms, 4 ms with HZ=250) once its turn has come, SCHED_IDLE too; and they do not count between control groups (Linux makes

@@ -102,3 +102,13 @@ size_t utf8_bad_at(const char *p, size_t n)
     }
     return 0;
 }
+
+bool str_is_file_name(struct str s)
+{
+    bool ok = s.n > 0 && s.p[0] != '.';
+    for (size_t i = 0; ok && i < s.n; i++) {
+        char c = s.p[i];
+        ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    }
+    return ok;
+}

@@ -39,6 +39,8 @@ static inline int str_cmp(struct str a, struct str b)
     return c ? c : (a.n > b.n) - (a.n < b.n);
 }
 
+/* Whether it is a name for a file or folder anywhere: A-Z a-z 0-9 . _ - and not . first. */
+bool str_is_file_name(struct str s);
 static inline bool str_starts(struct str a, struct str prefix)
 {
     return a.n >= prefix.n && (prefix.n == 0 || memcmp(a.p, prefix.p, prefix.n) == 0);

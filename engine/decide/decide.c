@@ -68,6 +68,13 @@ static inline void probe_at(const struct decide_input *in, enum decide_point poi
         in->probe->at(in->probe->ctx, point);
 }
 
+double factors_priority(const struct factors *f, double propensity, double baseline)
+{
+    double gain = (propensity - baseline) * f->value * f->context_weight * f->lever;
+    /* What left the range of doubles cannot be ranked (a NaN compares with nothing): worth nothing. */
+    return (isfinite(gain) ? gain : 0) - f->contact_cost;
+}
+
 /* Fills in factors and priority of the candidates listed. */
 static int score(const struct decide_input *in, struct expr_eval *ev, struct arena *arena,
                  struct candidate *candidates, const uint32_t *actions, size_t count, struct error *e)
@@ -96,10 +103,7 @@ static int score(const struct decide_input *in, struct expr_eval *ev, struct are
             .lever = number_of(ev, a->lever, 1),
             .contact_cost = p->channels[in->request->channel].cost,
         };
-        double gain = (c->factors.propensity - c->factors.baseline) * c->factors.value *
-                      c->factors.context_weight * c->factors.lever;
-        /* What left the range of doubles cannot be ranked (a NaN compares with nothing): worth nothing. */
-        c->priority = (isfinite(gain) ? gain : 0) - c->factors.contact_cost;
+        c->priority = factors_priority(&c->factors, c->factors.propensity, c->factors.baseline);
         c->scored = true;
     }
     return 0;

@@ -81,6 +81,8 @@ struct factors {
     double propensity, baseline, value, context_weight, lever, contact_cost;
     bool from_model;
 };
+/* With other propensities than its own, as a shadow has. */
+double factors_priority(const struct factors *f, double propensity, double baseline);
 
 /* Numbers as in the .proto. */
 enum candidate_stage {

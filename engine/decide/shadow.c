@@ -3,18 +3,12 @@
 #include "decide/shadow.h"
 #include <math.h>
 
-/* A limit may stop, after the first choice, what was ranked behind it. */
+/* A limit may stop, after the first choice, what was ranked behind it. What could
+ * not be rendered was ranked too: it is the models that are compared. */
 static bool competed(const struct decision *d, const struct candidate *c)
 {
     return c->scored && (c->stage == STAGE_CHOSEN || c->stage == STAGE_ARBITRATION || c->stage == STAGE_RENDER ||
                          (c->stage == STAGE_CONTACT_POLICY && d->choice_count > 0));
-}
-
-/* As in decide.c, with another propensity. */
-static double priority_with(const struct factors *f, double propensity, double baseline)
-{
-    double gain = (propensity - baseline) * f->value * f->context_weight * f->lever;
-    return (isfinite(gain) ? gain : 0) - f->contact_cost;
 }
 
 struct best {
@@ -55,7 +49,7 @@ static int compare(const struct decision *d,
         const struct candidate *c = &d->candidates[actions[i]];
         const struct model_score *s = &scores[i];
         offer(&now, p, actions[i], c->priority);
-        offer(&then, p, actions[i], s->known ? priority_with(&c->factors, s->propensity, s->baseline) : c->priority);
+        offer(&then, p, actions[i], s->known ? factors_priority(&c->factors, s->propensity, s->baseline) : c->priority);
         out->candidates += s->known;
         out->sum_abs += s->known ? fabs(s->propensity - c->factors.propensity) : 0;
     }

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096, PART_MAX = 255, ID_MAX = 64 };
+enum { PATH_BYTES = 4096, PART_MAX = 255, ID_MAX = 64, PIECE = 64 * 1024 /* a call; see base/pace.h */ };
 
 static const char temporary[] = ".put-";
 
@@ -34,9 +34,7 @@ static int io_error(struct error *e, const char *path, const char *name)
 
 static bool plain_name(const char *name)
 {
-    size_t n = name ? strlen(name) : 0;
-    return n >= 1 && n <= ID_MAX && name[0] != '.' &&
-           strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == n;
+    return name && strlen(name) <= ID_MAX && str_is_file_name(str_from(name));
 }
 
 static int check_names(const char *log_folder, const char *kind, const char *id, struct error *e)
@@ -193,7 +191,7 @@ static int put_bytes(const struct put *p, int fd, const char *name, struct str b
 {
     const char *at = bytes.p;
     for (size_t n = bytes.n; n > 0;) {
-        ssize_t k = write(fd, at, n);
+        ssize_t k = write(fd, at, n < PIECE ? n : PIECE);
         if (k < 0 && errno != EINTR)
             return io_error(e, p->kind_path, name);
         at += k > 0 ? k : 0;

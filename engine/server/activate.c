@@ -9,9 +9,10 @@ enum { NAMES_MEMORY_MAX = 64 * 1024 * 1024 };
 struct activation {
     struct worker *worker;
     struct names *names;
-    struct snapshot *snapshot; /* held, for the names in list are its; NULL: verify only */
-    struct str *list;
-    size_t count, capacity;
+    struct snapshot *snapshot; /* held */
+    const struct str *list;    /* of the snapshot's names, those that are asked for */
+    size_t count;
+    bool verify; /* nothing but that */
     activate_done done;
     void *user;
 };
@@ -77,26 +78,11 @@ int activate_archive(const struct snapshot *s, const char *log_folder, struct er
 
 /* ---- names ---- */
 
-static void collect(void *ctx, struct str name)
-{
-    struct activation *a = ctx;
-    for (size_t i = 0; i < a->count; i++)
-        if (str_eq(a->list[i], name))
-            return;
-    if (a->count == a->capacity) {
-        a->capacity = a->capacity ? a->capacity * 2 : 256;
-        a->list = realloc(a->list, a->capacity * sizeof *a->list);
-        ASSERT(a->list != NULL);
-    }
-    a->list[a->count++] = name;
-}
-
 static void finish(struct activation *a, int code, const char *text)
 {
     activate_done done = a->done;
     void *user = a->user;
     snapshot_release(&a->snapshot);
-    free(a->list);
     free(a);
     done(user, code, text);
 }
@@ -122,7 +108,7 @@ static void on_names(void *user, const struct store_reply *r)
         return;
     }
     int rc = take_names(a, r->ids, &e);
-    if (!rc && a->snapshot) {
+    if (!rc && !a->verify) {
         rc = policy_bind(a->snapshot->policy, a->names, &e);
         if (!rc)
             rc = worker_log_names(a->worker, &e);
@@ -132,26 +118,33 @@ static void on_names(void *user, const struct store_reply *r)
     finish(a, rc, e.text);
 }
 
-static void start(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot,
-                  const struct policy *policy, int64_t deadline_us, activate_done done, void *user)
+static void start(struct worker *w, struct store *store, struct names *names, const struct activation *what,
+                  int64_t deadline_us, activate_done done, void *user)
 {
-    struct activation *a = calloc(1, sizeof *a);
+    struct activation *a = malloc(sizeof *a);
     ASSERT(a != NULL);
-    *a = (struct activation){.worker = w, .names = names, .done = done, .user = user};
-    if (snapshot)
-        a->snapshot = snapshot_hold(snapshot);
-    policy_each_name(policy, collect, a);
+    *a = *what;
+    a->worker = w;
+    a->names = names;
+    a->done = done;
+    a->user = user;
+    snapshot_hold(a->snapshot);
     store_names(store, a->list, a->count, deadline_us, on_names, a);
 }
 
 void activate(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot,
               int64_t deadline_us, activate_done done, void *user)
 {
-    start(w, store, names, snapshot, snapshot->policy, deadline_us, done, user);
+    struct activation all = {.snapshot = snapshot, .list = snapshot->names, .count = snapshot->name_count};
+    start(w, store, names, &all, deadline_us, done, user);
 }
 
-void activate_verify(struct worker *w, struct store *store, struct names *names, int64_t deadline_us,
-                     activate_done done, void *user)
+void activate_verify(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot, size_t *before,
+                     size_t most, int64_t deadline_us, activate_done done, void *user)
 {
-    start(w, store, names, NULL, worker_snapshot(w)->policy, deadline_us, done, user);
+    size_t end = *before > 0 && *before <= snapshot->name_count ? *before : snapshot->name_count;
+    size_t n = end < most ? end : most;
+    struct activation some = {.snapshot = snapshot, .list = snapshot->names + (end - n), .count = n, .verify = true};
+    *before = end - n;
+    start(w, store, names, &some, deadline_us, done, user);
 }

@@ -18,8 +18,10 @@ typedef void (*activate_done)(void *user, int code, const char *text);
 void activate(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot,
               int64_t deadline_us, activate_done done, void *user);
 
-/* The names of the serving policy must have the ids they had. ERR_CONFLICT: the store is another one. */
-void activate_verify(struct worker *w, struct store *store, struct names *names, int64_t deadline_us,
-                     activate_done done, void *user);
+/* So many names of the snapshot that serves must have the ids they had: those before *before, which goes down to the first of them,
+ * and from 0 to the end again. Backwards, since a store that was emptied gives ids anew in the order in which it is asked: from the
+ * first name on they would be the same. ERR_CONFLICT: the store is another one. */
+void activate_verify(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot, size_t *before,
+                     size_t most, int64_t deadline_us, activate_done done, void *user);
 
 #endif

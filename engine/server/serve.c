@@ -20,7 +20,7 @@
 enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500, WATCH_TICKS = 4 };
 
 enum { LOAD_END_MS = 1000 }; /* a stop waits that long for a load under way */
-enum { SIGNALS_EARLY = 2, SIGNALS = 4 };
+enum { SIGNALS_EARLY = 2, SIGNALS = 4, VERIFY_NAMES = 256 /* at a time: the loop formats and reads them */ };
 
 struct serve {
     const struct serve_options *options;
@@ -42,6 +42,7 @@ struct serve {
     char log_folder[4096], redis_folder[4096];
     struct worker_config config;
     uint64_t ticks;
+    size_t verified; /* activate_verify */
     bool ran; /* got as far as listening */
     bool secret_known, activating, stopping;
 };
@@ -181,14 +182,16 @@ static void proceed(struct serve *s)
     }
 }
 
-/* Whether the store still is the one whose names we write with: it may have been emptied, or swapped behind its address. */
-static void verify(struct serve *s)
+/* Whether the store still is the one whose names we write with: it may have been emptied, or swapped behind its address. All names
+ * when it has just come, else a few in turn. */
+static void verify(struct serve *s, size_t most)
 {
     if (!s->secret_known || s->pending || s->next || s->activating || s->stopping || !worker_snapshot(s->worker) ||
         !store_ready(s->store))
         return;
     s->activating = true;
-    activate_verify(s->worker, s->store, s->names, soon(), on_verified, s);
+    activate_verify(s->worker, s->store, s->names, worker_snapshot(s->worker), &s->verified, most,
+                     soon(), on_verified, s);
 }
 
 static void on_store_status(void *user, bool ready, const char *text)
@@ -197,7 +200,7 @@ static void on_store_status(void *user, bool ready, const char *text)
     (void)text; /* the store logs it */
     if (!ready || !s->worker || s->stopping)
         return;
-    verify(s);
+    verify(s, SIZE_MAX);
     proceed(s);
 }
 
@@ -218,7 +221,7 @@ static void on_tick(uv_timer_t *timer)
         logging(LEVEL_DEBUG, "the log is still broken", "reason=\"%s\"", why);
     proceed(s);
     if (++s->ticks % WATCH_TICKS == 0)
-        verify(s);
+        verify(s, VERIFY_NAMES);
 }
 
 /* ---- stopping ---- */

@@ -5,6 +5,43 @@
 #include "server/worker.h"
 #include <stdlib.h>
 
+/* ---- names ---- */
+
+struct name_list {
+    struct str *items;
+    size_t count, capacity;
+};
+
+static void add_name(void *ctx, struct str name)
+{
+    struct name_list *l = ctx;
+    if (l->count == l->capacity) {
+        l->capacity = l->capacity ? l->capacity * 2 : 256;
+        l->items = realloc(l->items, l->capacity * sizeof *l->items);
+        ASSERT(l->items != NULL);
+    }
+    l->items[l->count++] = name;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static void keep_names(struct snapshot *s)
+{
+    struct name_list l = {0};
+    policy_each_name(s->policy, add_name, &l);
+    if (l.count)
+        qsort(l.items, l.count, sizeof *l.items, by_text);
+    s->names = l.items;
+    for (size_t i = 0; i < l.count; i++)
+        if (i == 0 || !str_eq(l.items[i], l.items[i - 1]))
+            l.items[s->name_count++] = l.items[i];
+}
+
+/* ---- policy and models ---- */
+
 struct snapshot *snapshot_of_policy_take(struct policy *policy)
 {
     struct snapshot *s = calloc(1, sizeof *s);
@@ -12,9 +49,9 @@ struct snapshot *snapshot_of_policy_take(struct policy *policy)
     s->policy = policy;
     s->references = 1;
     id128_text(tzdb_id(policy->zones), s->world_id);
+    keep_names(s);
     return s;
 }
-
 
 /* lineup_score, with the time that it takes. */
 static int timed_score(void *ctx, struct str customer, struct expr_eval *ev, const uint32_t *actions, size_t count,
@@ -105,5 +142,6 @@ void snapshot_free(struct snapshot **s)
     lineup_binding_free(&gone->binding);
     lineup_free(&gone->lineup);
     policy_free(&gone->policy);
+    free(gone->names);
     free(gone);
 }

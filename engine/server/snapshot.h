@@ -15,6 +15,8 @@ struct snapshot {
     struct scorer scorer;
     uint64_t *score_ns; /* time spent in the model is added here; NULL: not measured */
     char world_id[ID128_TEXT];
+    struct str *names; /* all that the policy needs ids for, each once; the policy's texts */
+    size_t name_count;
     int references;
     /* Told when the last reference is given up, instead of freeing at once: freeing takes time. NULL: free. */
     void (*retire)(void *user, struct snapshot *s);

@@ -9,7 +9,7 @@
  * suppressed_<cause>=…, the calls of each kind, and of each shadow model of an entry:
  *
  *     shadow_<entry>_<bundle>=…            decisions that it looked on at
- *     shadow_<entry>_<bundle>_differ=…     that it would have begun with another action
+ *     shadow_<entry>_<bundle>_differ=…     that it would have ranked another action first
  *     shadow_<entry>_<bundle>_failed=…     that it could not score
  *     shadow_<entry>_<bundle>_mean_abs=…   difference of propensities
  *

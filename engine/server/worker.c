@@ -268,7 +268,7 @@ void worker_set_secret(struct worker *w, const uint8_t secret[STORE_SECRET_BYTES
     memcpy(w->config.secret, secret, sizeof w->config.secret);
 }
 
-const struct snapshot *worker_snapshot(const struct worker *w)
+struct snapshot *worker_snapshot(const struct worker *w)
 {
     return w->snapshot;
 }

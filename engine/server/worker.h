@@ -112,7 +112,7 @@ void worker_stop(struct worker *w);
 void worker_set_snapshot(struct worker *w, struct snapshot *snapshot_take);
 /* Before the first call is decided: what handles are signed with. */
 void worker_set_secret(struct worker *w, const uint8_t secret[STORE_SECRET_BYTES]);
-const struct snapshot *worker_snapshot(const struct worker *w);
+struct snapshot *worker_snapshot(const struct worker *w);
 const struct worker_stats *worker_stats(const struct worker *w);
 uint32_t worker_ops(const struct worker *w); /* under way */
 /* Appends the dictionary to the log, so that the blobs in later records can be read. */

@@ -281,6 +281,9 @@ def main():
     check("softprob", {"objective": "multi:softprob"}, classes=5, categories=True)
     predictions(check("softmax", {"objective": "multi:softmax"}, classes=3), {"objective": "multi:softmax", "num_class": 3}, 3)
     check("base", logistic, base=0.07)
+    if VERSION >= (3, 2):
+        check("base_0", logistic, base=0.0)
+        check("base_near_0", logistic, base=5e-7)
     check("base_poisson", {"objective": "count:poisson"}, base=2.5)
     if VERSION >= (1, 6):
         check("targets", {"objective": "reg:squarederror"}, targets=3)

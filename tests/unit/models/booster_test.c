@@ -191,7 +191,16 @@ static void test_training_refusals(void **state)
                      ERR_INVALID);
     assert_non_null(strstr(e.text, "XGBoost says: Unknown objective function: `no:such`"));
     assert_null(strstr(e.text, "Stack trace"));
+    static const char *const above_0[] = {"count:poisson", "reg:tweedie", "reg:gamma"};
+    static const float zeros[ROWS];
     struct trainer_data none = data;
+    none.labels = zeros;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(trainer_run(&none, &(struct trainer_options){.objective = above_0[i], .rounds = 1}, &out, NULL, &e),
+                         ERR_INVALID);
+        assert_non_null(strstr(e.text, "no row has a label above 0"));
+    }
+    none = data;
     none.n = 0;
     assert_int_equal(trainer_fit(&none, NULL, 0, 1, 0, &out, &e), ERR_INVALID);
     assert_int_equal(out.n, 0);
@@ -289,6 +298,118 @@ static void test_serialized(void **state)
     buf_free(&model);
 }
 
+static void expect_refused(const char *json, const char *text)
+{
+    struct booster *b = NULL;
+    struct error e = {0};
+    assert_int_equal(booster_open(&b, json, strlen(json), &e), ERR_INVALID);
+    assert_null(b);
+    if (!strstr(e.text, text))
+        fail_msg("'%s' is not in '%s'", text, e.text);
+}
+
+/* Puts text in place of what stands between two others, the first time. */
+static char *with(const char *json, const char *before, const char *after, const char *text)
+{
+    char *out;
+    const char *from = strstr(json, before);
+    assert_non_null(from);
+    from += strlen(before);
+    const char *to = strstr(from, after);
+    assert_non_null(to);
+    assert_true(asprintf(&out, "%.*s%s%s", (int)(from - json), json, text, to) > 0);
+    return out;
+}
+
+/* What our reader takes, but libxgboost would read past its memory for, or score otherwise. */
+static void test_what_the_library_misreads(void **state)
+{
+    (void)state;
+    struct buf model = train((const struct trainer_param[]){{"max_depth", "1"}}, 1);
+    char *json = as_json(&model), *left = with(json, "\"left_children\":[", "]", "2,-1,-1"),
+         *right = with(left, "\"right_children\":[", "]", "1,-1,-1");
+    expect_refused(right, "tree 0, node 0: its right child is not the one after its left");
+    char *best = with(json, "\"attributes\":{", "}", "\"best_iteration\":\"0\""),
+         *parallel = with(best, "\"num_parallel_tree\":\"", "\"", "2"),
+         *rounds = with(parallel, "\"gbtree_model_param\"", ":", "");
+    char *listed;
+    const char *at = strstr(rounds, "\"gbtree_model_param\"");
+    assert_non_null(at);
+    assert_true(asprintf(&listed, "%.*s\"iteration_indptr\":[0,1,2,3,4,5,6,7,8,9,10,11,12],%s", (int)(at - rounds), rounds, at) > 0);
+    expect_refused(listed, "XGBoost counts 1 rounds by num_parallel_tree (2)");
+    char *texts[] = {json, left, right, best, parallel, rounds, listed};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free(texts[i]);
+    buf_free(&model);
+}
+
+/* A name's escapes: XGBoost writes and reads "\u" as it is, Python writes beyond the BMP as two halves. */
+static void test_escapes_of_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *written, *name; /* NULL: refused */
+    } all[] = {{"a\\user", "a\\user"},          {"\\u00e9t\\u00E9", "été"}, {"\\ud83d\\ude00!", "😀!"}, {"\\ud83d!", NULL},
+               {"\\ude00\\ud83d", NULL},         {"a\\\\b\\/\\n", "a\\b/\n"}, {"\\u12", "\\u12"},       {"\\ud83d\\u0041", NULL}};
+    struct buf model = train(&(struct trainer_param){"max_depth", "2"}, 1);
+    char *json = as_json(&model);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        char *text = with(json, "\"feature_names\":[\"", "\"", all[i].written);
+        struct model m;
+        struct error e = {0};
+        struct arena keep, scratch;
+        arena_init(&keep, 16 << 20);
+        arena_init(&scratch, 16 << 20);
+        int rc = model_read(&m, str_from(text), MODEL_BEST, &keep, &scratch, &e);
+        if (rc != (all[i].name ? 0 : ERR_INVALID))
+            fail_msg("%zu: %d %s", i, rc, e.text);
+        if (all[i].name)
+            assert_true(str_is(m.feature_names[0], all[i].name));
+        arena_free(&keep);
+        arena_free(&scratch);
+        free(text);
+    }
+    free(json);
+    buf_free(&model);
+}
+
+/* Since 3.2 a chance of 0 or 1, or nearer to them than 1e-6, is taken for one as near; before it is refused or taken as it is. The
+ * margins are those of Python's XGBoost 3.1.1 and 3.2.0. */
+static void test_base_scores_at_the_ends(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *version, *score;
+        double margin; /* NAN: refused */
+    } all[] = {{"3,2,0", "0E0", -13.815509796142578},   {"3,2,0", "5E-7", -13.815509796142578}, {"3,2,0", "2E-6", -13.122361183166504},
+               {"3,2,0", "1E0", 13.745160102844238},    {"3,2,0", "9.9999999E-1", 13.745160102844238},
+               {"4,0,0", "0E0", -13.815509796142578},   {"3,1,1", "0E0", NAN},                  {"3,1,1", "5E-7", -14.508657455444336},
+               {"3,1,1", "1E0", NAN},                   {"3,2,0", "-1E-9", NAN},                {"3,2,0", "1.1E0", NAN},
+               {"3,1,1", "9.99999E-1", 13.745160102844238}};
+    struct buf model = train(&(struct trainer_param){"max_depth", "1"}, 1);
+    char *json = as_json(&model);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        char *version = with(json, "\"version\":[", "]", all[i].version),
+             *text = with(version, "\"base_score\":\"", "\"", all[i].score);
+        struct model m;
+        struct error e = {0};
+        struct arena keep, scratch;
+        arena_init(&keep, 16 << 20);
+        arena_init(&scratch, 16 << 20);
+        int rc = model_read(&m, str_from(text), MODEL_BEST, &keep, &scratch, &e);
+        if (rc != (isnan(all[i].margin) ? ERR_INVALID : 0))
+            fail_msg("%s %s: %d %s", all[i].version, all[i].score, rc, e.text);
+        if (!rc && m.base[0] != (float)all[i].margin)
+            fail_msg("%s %s: %.9g", all[i].version, all[i].score, (double)m.base[0]);
+        arena_free(&keep);
+        arena_free(&scratch);
+        free(version);
+        free(text);
+    }
+    free(json);
+    buf_free(&model);
+}
+
 static void test_dart(void **state)
 {
     (void)state;
@@ -306,16 +427,6 @@ static void test_dart(void **state)
     assert_true(sums[1] / counts[1] > sums[0] / counts[0] + 0.5);
     booster_free(&b);
     buf_free(&model);
-}
-
-static void expect_refused(const char *json, const char *text)
-{
-    struct booster *b = NULL;
-    struct error e = {0};
-    assert_int_equal(booster_open(&b, json, strlen(json), &e), ERR_INVALID);
-    assert_null(b);
-    if (!strstr(e.text, text))
-        fail_msg("'%s' is not in '%s'", text, e.text);
 }
 
 static void test_broken_models_are_refused(void **state)
@@ -450,6 +561,9 @@ int main(void)
         cmocka_unit_test(test_training_refusals),
         cmocka_unit_test(test_json_and_vector_base_score),
         cmocka_unit_test(test_serialized),
+        cmocka_unit_test(test_what_the_library_misreads),
+        cmocka_unit_test(test_escapes_of_names),
+        cmocka_unit_test(test_base_scores_at_the_ends),
         cmocka_unit_test(test_dart),
         cmocka_unit_test(test_broken_models_are_refused),
         cmocka_unit_test(test_flipped_bytes_do_not_crash),

@@ -260,11 +260,11 @@ static void what_is_listed_stays(void **state)
     }
     /* A person's categories and types go before the file's, but a code of the file does not get another one's name. */
     assert_told("features:\n  - {name: city, categories: [Rome, Paris]}\n",
-                "2:31: 'Rome' is code 0 here, but m.json says code 1; its order is Paris, Rome: leave 'categories' out, or list them "
-                "in this order");
-    assert_told("features:\n  - {name: city, categories: [x, Paris, Rome]}\n",
-                "2:34: 'Paris' is code 1 here, but m.json says code 0; its order is Paris, Rome: leave 'categories' out, or list them "
-                "in this order");
+                "2:5: feature 'city': 'Paris' is category 1 here, but 0 in m.json, which says itself what its codes mean (from 0): "
+                "leave 'categories' out when importing, or list them in its order");
+    assert_told("features:\n  - {name: city, categories: [x, Rome, Paris]}\n",
+                "2:5: feature 'city': 'Paris' is category 2 here, but 0 in m.json, which says itself what its codes mean (from 0): "
+                "leave 'categories' out when importing, or list them in its order");
     s = imported("features:\n  - {name: city, categories: [Paris, Roma]}\n");
     assert_true(str_is(s.features[2].categories[1], "Roma"));
     s = imported("features:\n  - {name: city, categories: [c0, c1, c2]}\n"
@@ -666,6 +666,14 @@ static void what_was_imported_loads(void **state)
     assert_same(&with_hash, bundle_spec(b));
     assert_true(str_eq(bundle_model(b, 0), bytes));
     bundle_free(&b);
+    /* A description changed afterwards, by which one category would be scored as another. */
+    struct str *categories = s.features[2].categories, first = categories[0];
+    s.features[2].categories = arena_memdup(&arena, categories, 2 * sizeof *categories);
+    s.features[2].categories[0] = categories[1];
+    s.features[2].categories[1] = first;
+    s.features[2].sorted = NULL;
+    assert_int_equal(bundle_write(arena_printf(&arena, "%s-turned", folder), &s, &bytes, rows, margins, 2, &e), ERR_INVALID);
+    assert_non_null(strstr(e.text, "feature 'city': 'Paris' is category 1 here, but 0 in model.json"));
 }
 
 static void assert_golden(const struct bundle_spec *s, float first, float second, const char *finding)

@@ -283,7 +283,7 @@ static void test_missing_files(void **state)
     assert_refused(ERR_NOTFOUND, ":0:0: no model.ubj or model.json\n");
     write_file("model.json", "{}", 2);
     write_file("model.ubj", "{}", 2);
-    assert_refused(ERR_NOTFOUND, ":0:0: both model.ubj and model.json; keep one\n");
+    assert_refused(ERR_INVALID, ":0:0: both model.ubj and model.json; keep one\n");
     unlink(path_of("golden.csv"));
     unlink(path_of("bundle.yaml"));
     assert_refused(ERR_NOTFOUND, "/bundle.yaml:0:0: cannot open: No such file or directory\n"

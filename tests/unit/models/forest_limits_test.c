@@ -206,6 +206,42 @@ static void test_deep_trees_are_scored_in_little_memory(void **state)
     }
 }
 
+/* A row goes through one way of each tree: how long all are together is bounded. */
+static void test_long_ways_have_a_limit(void **state)
+{
+    enum { DEPTH = 4000, TREES = (1 << 20) / (DEPTH + 1) };
+    (void)state;
+    struct model_node *nodes = calloc(2 * DEPTH + 1, sizeof *nodes);
+    for (int32_t i = 0; i <= 2 * DEPTH; i++) { /* 2i + 1 and 2i + 2 are below 2i */
+        bool split = i % 2 == 0 && i < 2 * DEPTH;
+        nodes[i] = (struct model_node){
+            .left = split ? i + 1 : -1, .right = split ? i + 2 : -1, .set = -1, .value = split ? 0.5f : (float)i};
+    }
+    struct model_tree *trees = calloc(TREES + 1, sizeof *trees);
+    for (size_t i = 0; i <= TREES; i++)
+        trees[i] = (struct model_tree){.nodes = nodes, .count = 2 * DEPTH + 1, .leaves = DEPTH + 1, .depth = DEPTH, .weight = 1};
+    float base = 0, row[FEATURES] = {0.75f}, out[ACTIONS];
+    struct model m = {.features = FEATURES, .outputs = 1, .trees = trees, .tree_count = TREES, .base = &base, .depth = DEPTH};
+    struct forest *f = NULL;
+    struct error e = {0};
+    if (forest_compile(&f, &m, &(struct forest_options){0}, &e))
+        fail_msg("%s", e.text);
+    /* All candidates are one row. */
+    struct arena arena;
+    arena_init(&arena, REQUEST_MEMORY);
+    struct forest_input in = {.shared = row, .n = ACTIONS};
+    assert_int_equal(forest_score(f, &in, &arena, out, &e), 0);
+    for (size_t i = 0; i < ACTIONS; i++)
+        assert_true(out[i] == (float)(2 * DEPTH) * TREES);
+    forest_free(&f);
+    m.tree_count = TREES + 1;
+    assert_int_equal(forest_compile(&f, &m, &(struct forest_options){0}, &e), ERR_NOSPACE);
+    assert_non_null(strstr(e.text, "nodes of the model's trees; allowed: 1048576"));
+    arena_free(&arena);
+    free(nodes);
+    free(trees);
+}
+
 /* Leaves that share one vector are few bytes in a file, and would be a node for each output. */
 static void test_wide_vectors_have_a_limit(void **state)
 {
@@ -237,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_slices_of_categories_do_not_overlap),
         cmocka_unit_test(test_depth_has_a_limit),
         cmocka_unit_test(test_deep_trees_are_scored_in_little_memory),
+        cmocka_unit_test(test_long_ways_have_a_limit),
         cmocka_unit_test(test_wide_vectors_have_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
