@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef sigev_notify_thread_id /* glibc before 2.38 has no name for it */
+#ifndef sigev_notify_thread_id /* older glibc have no name for it */
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 #define PACE_SIGNAL (SIGRTMIN + 3)
