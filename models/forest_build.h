@@ -44,6 +44,7 @@ struct builder {
     uint32_t roots;
     struct column_draft *column; /* of the group */
     size_t column_count;
+    uint32_t fullest;    /* thresholds of the column that has most */
     int32_t *column_of; /* [features], by threshold; NO_INDEX */
     int32_t *set_of;    /* the model's sets: the first one that is equal */
     uint32_t vector_output;     /* of the tree that is being built */

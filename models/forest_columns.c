@@ -54,33 +54,43 @@ static uint32_t sort_key(float t)
     return bits ^ (bits >> 31 ? UINT32_MAX : UINT32_C(1) << 31);
 }
 
-/* Puts the thresholds in order, byte by byte from the lowest (there are too few for anything to be faster, and no comparison that the
- * processor could foresee); each one's place goes to rank_of, by its number. */
+/* Puts the thresholds in order: by the two high bytes first, the lower of them before the other (there are too few for anything to be
+ * faster, and no comparison that the processor could foresee); that leaves them nearly so, for an insertion to finish. Each one's
+ * place goes to rank_of, by its number. */
 static void sort_column(struct column_draft *c)
 {
     uint8_t order[2][COLUMN_THRESHOLDS + 1];
-    uint32_t keys[COLUMN_THRESHOLDS + 1], n = c->count;
-    float sorted[COLUMN_THRESHOLDS + 1];
+    uint32_t keys[COLUMN_THRESHOLDS + 1], sorted[COLUMN_THRESHOLDS + 1], n = c->count;
+    uint8_t starts[2][257] = {{0}}; /* at most 254 of each */
     for (uint32_t i = 0; i < n; i++) {
         keys[i] = sort_key(c->thresholds[i]);
-        order[0][i] = (uint8_t)i;
+        order[1][i] = (uint8_t)i;
+        starts[0][(keys[i] >> 16 & 0xFF) + 1]++;
+        starts[1][(keys[i] >> 24) + 1]++;
     }
-    for (int byte = 0; byte < 4; byte++) {
-        const uint8_t *from = order[byte % 2];
-        uint8_t *to = order[1 - byte % 2];
-        uint32_t starts[257] = {0};
-        for (uint32_t i = 0; i < n; i++)
-            starts[(keys[i] >> 8 * byte & 0xFF) + 1]++;
+    for (int pass = 0; pass < 2; pass++) {
+        const uint8_t *from = order[1 - pass];
         for (int k = 0; k < 256; k++)
-            starts[k + 1] += starts[k];
+            starts[pass][k + 1] = (uint8_t)(starts[pass][k + 1] + starts[pass][k]);
         for (uint32_t i = 0; i < n; i++)
-            to[starts[keys[from[i]] >> 8 * byte & 0xFF]++] = from[i];
+            order[pass][starts[pass][keys[from[i]] >> (16 + 8 * pass) & 0xFF]++] = from[i];
     }
     for (uint32_t i = 0; i < n; i++) {
-        c->rank_of[order[0][i]] = (uint8_t)i;
-        sorted[i] = c->thresholds[order[0][i]];
+        uint8_t number = order[1][i];
+        uint32_t key = keys[number], at = i;
+        for (; at > 0 && sorted[at - 1] > key; at--) {
+            sorted[at] = sorted[at - 1];
+            order[1][at] = order[1][at - 1];
+        }
+        sorted[at] = key;
+        order[1][at] = number;
     }
-    memcpy(c->thresholds, sorted, n * sizeof *sorted);
+    float values[COLUMN_THRESHOLDS + 1];
+    for (uint32_t i = 0; i < n; i++) {
+        c->rank_of[order[1][i]] = (uint8_t)i;
+        values[i] = c->thresholds[order[1][i]];
+    }
+    memcpy(c->thresholds, values, n * sizeof *values);
 }
 
 /* A column as the kernels look at it. */
@@ -128,6 +138,7 @@ void forest_group_close(struct builder *b)
             b->column_of[b->column[i].feature] = NO_INDEX;
     }
     b->column_count = 0;
+    b->fullest = 0;
     b->drafts.n = 0;
 }
 
@@ -135,6 +146,8 @@ bool forest_group_takes(const struct builder *b, const struct model_node *const 
 {
     size_t fresh = 0;
     uint8_t more[GROUP_COLUMNS] = {0};
+    if (b->column_count + TILE_NODES <= COLUMN_NONE && b->fullest + TILE_NODES <= COLUMN_THRESHOLDS)
+        return true; /* whatever they are */
     for (int k = 0; k < TILE_NODES; k++) {
         const struct model_node *n = nodes[k];
         if (!n)
@@ -167,7 +180,9 @@ void forest_group_add(struct builder *b, uint32_t tile, const struct model_node 
         int32_t column = add_column(b, n->feature, set);
         t->column[k] = (uint8_t)(column | (n->default_left ? 0 : COLUMN_RIGHT));
         d->kind[k] = set >= 0 ? NODE_SET : NODE_THRESHOLD;
-        if (set < 0)
+        if (set < 0) {
             d->threshold[k] = add_threshold(&b->column[column], n->value);
+            b->fullest = b->column[column].count > b->fullest ? b->column[column].count : b->fullest;
+        }
     }
 }

@@ -9,7 +9,7 @@
 /* What a tile is made of, before it is written. */
 struct cut {
     const struct model_tree *tree;
-    int levels;
+    int levels, used;                           /* that it may have; that it has */
     const struct model_node *nodes[TILE_NODES]; /* NULL: none */
     int32_t exits[TILE_EXITS];                  /* nodes of the tree; NO_INDEX: none */
 };
@@ -22,17 +22,16 @@ static void cut_below(struct cut *c, int32_t node, int level, uint32_t path)
         return;
     }
     c->nodes[(1u << level) - 1 + path] = n;
+    c->used = level + 1 > c->used ? level + 1 : c->used;
     cut_below(c, n->left, level + 1, path);
     cut_below(c, n->right, level + 1, path | 1u << level);
 }
 
-static struct cut cut_tile(const struct model_tree *tree, uint32_t node, int levels)
+static void cut_tile(struct cut *c, const struct model_tree *tree, uint32_t node, int levels)
 {
-    struct cut c = {.tree = tree, .levels = levels};
-    for (int i = 0; i < TILE_EXITS; i++)
-        c.exits[i] = NO_INDEX;
-    cut_below(&c, (int32_t)node, 0, 0);
-    return c;
+    *c = (struct cut){.tree = tree, .levels = levels};
+    memset(c->exits, 0xFF, sizeof c->exits); /* NO_INDEX */
+    cut_below(c, (int32_t)node, 0, 0);
 }
 
 /* How many levels the root's tile gets: so many that those below it, of a tree that is full, have all of theirs. */
@@ -46,6 +45,8 @@ static void open_nodes(struct builder *b, const struct cut *c, struct forest_til
                        uint32_t *node_open)
 {
     info->open = (uint32_t)b->open.n;
+    if (!b->f->action_count && !b->f->pair_count)
+        return;
     for (int k = 0; k < TILE_NODES; k++) {
         enum forest_role role = c->nodes[k] ? b->f->roles[c->nodes[k]->feature] : FOREST_SHARED;
         if (role == FOREST_SHARED)
@@ -62,6 +63,11 @@ static void exit_regions(struct builder *b, const struct cut *c, uint64_t action
                          uint32_t *out)
 {
     uint32_t at[TILE_NODES + TILE_EXITS];
+    if (!actions) {
+        for (uint32_t i = 0; i < TILE_EXITS && region; i++)
+            out[i] = c->exits[i] < 0 ? 0 : region;
+        return;
+    }
     at[0] = region;
     for (uint32_t level = 0; level < TILE_LEVELS; level++)
         for (uint32_t path = 0; path < 1u << level; path++) {
@@ -89,18 +95,17 @@ static void write_nodes(struct builder *b, const struct cut *c, uint64_t varies,
 static void add_tile(struct builder *b, uint32_t number, const struct pending *p, int levels)
 {
     const struct model_tree *tree = &b->m->trees[number];
-    struct cut c = cut_tile(tree, p->node, levels);
+    struct cut c;
+    cut_tile(&c, tree, p->node, levels);
     uint32_t tile = (uint32_t)b->tiles.n, node_open[TILE_NODES] = {0};
     forest_list_add(b, &b->tiles, 1);
     uint64_t *varies = forest_list_add(b, &b->varies, 1);
     struct forest_tile_info *info = forest_list_add(b, &b->infos, 1);
-    float *values = forest_list_add(b, &b->values, TILE_EXITS);
+    float *values = b->whole ? NULL : forest_list_add(b, &b->values, TILE_EXITS);
     uint32_t *regions = forest_list_add(b, &b->regions, TILE_EXITS);
     if (b->failed)
         return;
-    for (int k = 0; k < TILE_NODES - 1; k++)
-        if (c.nodes[k] && b->f->levels < 32 - __builtin_clz((unsigned)k + 1))
-            b->f->levels = 32 - __builtin_clz((unsigned)k + 1);
+    b->f->levels = c.used > b->f->levels ? c.used : b->f->levels;
     open_nodes(b, &c, info, varies, node_open);
     if (!b->failed)
         write_nodes(b, &c, *varies, tile);
@@ -111,7 +116,8 @@ static void add_tile(struct builder *b, uint32_t number, const struct pending *p
         if (c.exits[i] < 0)
             continue;
         const struct model_node *n = &tree->nodes[c.exits[i]];
-        values[i] = n->left < 0 ? forest_leaf_value(b, tree, n) : -0.0f;
+        if (values)
+            values[i] = n->left < 0 ? forest_leaf_value(b, tree, n) : -0.0f;
         if (n->left < 0)
             continue;
         struct pending *next = forest_list_add(b, &b->pending, 1);
