@@ -50,6 +50,8 @@ static inline BYTE_PERMUTES uint64_t rights(const struct forest *f, const uint8_
     return _mm512_cmpge_epu8_mask(code, load(t->least));
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion" /* a shift's count is int or unsigned, by the compiler's version */
 static inline __m512i next_level(__m512i at, __m512i left, __m512i right, unsigned level)
 {
     unsigned first = (1u << level) - 1, width = 1u << level;
@@ -57,6 +59,7 @@ static inline __m512i next_level(__m512i at, __m512i left, __m512i right, unsign
     __m512i r = _mm512_and_si512(at, _mm512_srli_epi64(right, first));
     return _mm512_or_si512(l, _mm512_slli_epi64(r, width));
 }
+#pragma GCC diagnostic pop
 
 static BYTE_PERMUTES void reach(const struct forest *f, const uint8_t *codes, const uint32_t *tiles, size_t n, uint64_t *leaves,
                   uint64_t *nodes)
