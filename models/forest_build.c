@@ -11,6 +11,28 @@ struct forest_list forest_list(size_t size)
     return (struct forest_list){.size = size};
 }
 
+static size_t bytes_of(const struct forest_list *l, size_t n)
+{
+    return (n * l->size + 63) / 64 * 64;
+}
+
+bool forest_list_reserve(struct builder *b, struct forest_list *l, size_t n)
+{
+    if (n <= l->capacity)
+        return true;
+    void *fresh = aligned_alloc(64, bytes_of(l, n));
+    if (!fresh) {
+        b->failed = true;
+        return false;
+    }
+    if (l->n)
+        memcpy(fresh, l->p, l->n * l->size);
+    free(l->p);
+    l->p = fresh;
+    l->capacity = n;
+    return true;
+}
+
 /* Room for n more, or NULL. */
 void *forest_list_add(struct builder *b, struct forest_list *l, size_t n)
 {
@@ -18,17 +40,8 @@ void *forest_list_add(struct builder *b, struct forest_list *l, size_t n)
         size_t wanted = l->capacity ? l->capacity : 16;
         while (wanted < l->n + n)
             wanted *= 2;
-        size_t bytes = (wanted * l->size + 63) / 64 * 64;
-        void *fresh = aligned_alloc(64, bytes);
-        if (!fresh) {
-            b->failed = true;
+        if (!forest_list_reserve(b, l, wanted))
             return NULL;
-        }
-        if (l->n)
-            memcpy(fresh, l->p, l->n * l->size);
-        free(l->p);
-        l->p = fresh;
-        l->capacity = wanted;
     }
     void *out = (char *)l->p + l->n * l->size;
     memset(out, 0, n * l->size);
@@ -39,7 +52,13 @@ void *forest_list_add(struct builder *b, struct forest_list *l, size_t n)
 /* The list's memory, no larger than it must be; the caller's from now on. */
 void *forest_list_take(struct builder *b, struct forest_list *l)
 {
-    size_t bytes = (l->n * l->size + 63) / 64 * 64;
+    size_t bytes = bytes_of(l, l->n);
+    if (l->p && bytes_of(l, l->capacity) == bytes) { /* as it was reserved */
+        void *whole = l->p;
+        b->f->bytes += bytes;
+        *l = (struct forest_list){0};
+        return whole;
+    }
     void *out = aligned_alloc(64, bytes ? bytes : 64);
     if (!out)
         b->failed = true;

@@ -56,6 +56,7 @@ struct builder {
  * memory, no larger than it must be, to the caller. */
 struct forest_list forest_list(size_t size);
 void *forest_list_add(struct builder *b, struct forest_list *l, size_t n);
+bool forest_list_reserve(struct builder *b, struct forest_list *l, size_t n); /* for n in all */
 void *forest_list_take(struct builder *b, struct forest_list *l);
 
 /* A table of indices + 1, open addressing, whose size is a power of two: where a hash belongs; room for one more. */

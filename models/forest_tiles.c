@@ -220,7 +220,28 @@ static void take_lists(struct builder *b)
 }
 
 
-static bool start(struct builder *b)
+/* Tiles of full trees; others may have more. */
+static size_t likely_tiles(const struct model *m)
+{
+    size_t tiles = 0;
+    for (size_t i = 0; i < m->tree_count; i++) {
+        const struct model_tree *t = &m->trees[i];
+        tiles += (t->depth <= TILE_LEVELS ? 1 : t->leaves / TILE_EXITS + 1) * (t->vectors ? m->outputs : 1);
+    }
+    return tiles;
+}
+
+static bool reserve(struct builder *b, size_t memory_max)
+{
+    size_t tiles = likely_tiles(b->m);
+    if (tiles > memory_max / sizeof(struct forest_tile)) /* it will not get so far */
+        return true;
+    return forest_list_reserve(b, &b->tiles, tiles) && forest_list_reserve(b, &b->varies, tiles) &&
+           forest_list_reserve(b, &b->infos, tiles) && forest_list_reserve(b, &b->regions, tiles * TILE_EXITS) &&
+           (b->whole || forest_list_reserve(b, &b->values, tiles * TILE_EXITS));
+}
+
+static bool start(struct builder *b, size_t memory_max)
 {
     size_t columns = b->f->features;
     b->tiles = forest_list(sizeof(struct forest_tile));
@@ -237,7 +258,7 @@ static bool start(struct builder *b)
     b->drafts = forest_list(sizeof(struct draft));
     b->column = malloc(GROUP_COLUMNS * sizeof *b->column);
     b->column_of = malloc(columns * sizeof *b->column_of);
-    if (!b->column || !b->column_of || !forest_keep_sets(b) || !forest_list_add(b, &b->chains, 1))
+    if (!b->column || !b->column_of || !reserve(b, memory_max) || !forest_keep_sets(b) || !forest_list_add(b, &b->chains, 1))
         return false;
     memset(b->column_of, 0xFF, columns * sizeof *b->column_of);
     return true;
@@ -249,7 +270,7 @@ int forest_tiles_build(struct forest *f, const struct model *m, const struct for
     struct root *roots = malloc((m->tree_count * m->outputs + 1) * sizeof *roots);
     f->roots = malloc((m->outputs + 1) * sizeof *f->roots);
     int rc = ERR_NOSPACE;
-    if (roots && f->roots && start(&b)) {
+    if (roots && f->roots && start(&b, memory_max)) {
         f->trees = list_roots(&b, roots);
         bool ok = build_tiles(&b, roots, f->trees, memory_max);
         if (ok)
