@@ -11,7 +11,7 @@
 
 /* ---- lines ---- */
 
-enum { LINE_MAX = 110, NAME_MIN = 6, NAME_MAX = 20, POLICY_NAME_MAX = 24, DECIMALS_MAX = 6 };
+enum { LINE_MAX = 110, NAME_MIN = 6, NAME_MAX = 20, ACTION_NAME_MAX = 40, POLICY_NAME_MAX = 24, DECIMALS_MAX = 6 };
 
 struct line {
     char text[1024];
@@ -177,7 +177,7 @@ static void print_data(const struct train_result *r, FILE *out)
 {
     static const char *const kinds[] = {"propensity", "s_learner", "t_learner", "transformed"};
     const struct train_data *d = &r->data;
-    size_t width = name_width(d, NAME_MAX);
+    size_t width = name_width(d, ACTION_NAME_MAX);
     struct line l = {.n = 0};
     fprintf(out, "%.*s %.*s: %s, %.*s\n", STR_ARG(r->config.name), STR_ARG(r->config.version),
             kinds[r->config.kind], STR_ARG(d->objective));
@@ -207,7 +207,7 @@ static void print_data(const struct train_result *r, FILE *out)
 static void print_models(const struct train_result *r, FILE *out)
 {
     static const char *const ways[] = {"none", "platt", "isotonic"};
-    size_t width = name_width(&r->data, NAME_MAX);
+    size_t width = name_width(&r->data, ACTION_NAME_MAX);
     struct line l = {.n = 0};
     fprintf(out, "\n  %-*s  %10s  %10s  calibration\n", (int)width, "model", "rows", "rounds");
     for (size_t i = 0; i < r->models.count; i++) {
