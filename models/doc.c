@@ -174,28 +174,10 @@ static size_t json_escape(struct doc_reader *r, char *out)
         return 2;
     }
     int code = c == 'u' ? json_code(r) : -1;
-    if (code < 0)
-        return 0;
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xC0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 0x3F));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (char)(0xE0 | code >> 12);
-        out[1] = (char)(0x80 | (code >> 6 & 0x3F));
-        out[2] = (char)(0x80 | (code & 0x3F));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | code >> 18);
-    out[1] = (char)(0x80 | (code >> 12 & 0x3F));
-    out[2] = (char)(0x80 | (code >> 6 & 0x3F));
-    out[3] = (char)(0x80 | (code & 0x3F));
-    return 4;
+    char bytes[4]; /* out may have room for no more than is written */
+    size_t n = code < 0 ? 0 : utf8_put(bytes, (uint32_t)code);
+    memcpy(out, bytes, n);
+    return n;
 }
 
 static bool json_string(struct doc_reader *r, struct str *out)

@@ -5,6 +5,7 @@
 #define TACT_BASE_STR_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct str {
@@ -59,6 +60,8 @@ void suggest_init(struct suggest *s, struct str word);
 void suggest_offer(struct suggest *s, struct str allowed);
 struct str suggest_best(const struct suggest *s);
 
+/* A code point (at most 0x10FFFF) as UTF-8; the bytes written. */
+size_t utf8_put(char out[4], uint32_t c);
 /* 0 when the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates), else the 1-based position of
  * the first bad byte. NUL is well-formed here; callers that refuse it look for it themselves. */
 size_t utf8_bad_at(const char *p, size_t n);
