@@ -47,7 +47,7 @@ static int decide_row(struct pass *p, const Tact__V1__UpsertRequest *customer, s
     if (!rc)
         rc = request_upsert(customer, policy, p->o->now_ms, &p->row, &upsert, e);
     if (!rc)
-        rc = upsert_apply(&upsert, &state, e);
+        rc = upsert_apply(&upsert, &state, p->o->now_ms, e);
     if (!rc)
         rc = policy_target_decide(&p->target, &state, &request, p->o->now_ms, 0, &p->row, &d, e);
     if (rc)

@@ -1,5 +1,6 @@
 /* Reading a workload; see workload.h. SPDX-License-Identifier: Apache-2.0 */
 #include "tools/workload.h"
+#include "decide/apply.h"
 #include "decide/request_wire.h"
 #include "net/proto_check.h"
 #include "net/proto_json.h"
@@ -190,9 +191,9 @@ static int apply_decide(const Tact__V1__DecideRequest *m, const struct workload_
     struct decide_request r;
     struct decision d;
     int rc = request_decide(m, p, call->as_of_ms, arena, &r, e);
-    if (!rc && decide_apply_signals(s, &r, call->as_of_ms) < 0)
-        rc = error_set(e, ERR_NOSPACE, "the customer's state does not fit the memory");
-    if (rc)
+    if (!rc)
+        rc = apply_signals(p, s, r.signals, r.signal_count, call->as_of_ms, e);
+    if (rc < 0)
         return rc;
     struct id128 id = op_decision_id(r.customer, r.request_id, arena);
     const struct decide_input in = {.policy = p,
@@ -216,15 +217,16 @@ static int apply(const struct workload_call *call, const struct policy *p, struc
     if (call->kind == WORKLOAD_UPSERT) {
         struct upsert u;
         int rc = request_upsert((const Tact__V1__UpsertRequest *)m, p, call->as_of_ms, arena, &u, e);
-        return rc ? rc : upsert_apply(&u, s, e);
+        return rc ? rc : upsert_apply(&u, s, call->as_of_ms, e);
     }
     if (call->kind == WORKLOAD_DECIDE)
         return apply_decide((const Tact__V1__DecideRequest *)m, call, p, s, arena, e);
-    struct decide_request r = {.signal_count = ((const Tact__V1__SignalRequest *)m)->n_signals};
-    int rc = request_signals((const Tact__V1__SignalRequest *)m, p, call->as_of_ms, arena, &r.signals, e);
-    if (!rc && decide_apply_signals(s, &r, call->as_of_ms) < 0)
-        rc = error_set(e, ERR_NOSPACE, "the customer's state does not fit the memory");
-    return rc;
+    const Tact__V1__SignalRequest *request = (const Tact__V1__SignalRequest *)m;
+    struct signal *signals;
+    int rc = request_signals(request, p, call->as_of_ms, arena, &signals, e);
+    if (!rc)
+        rc = apply_signals(p, s, signals, request->n_signals, call->as_of_ms, e);
+    return rc < 0 ? rc : 0;
 }
 
 /* One call as a server does it: decode, apply, prune, encode. */

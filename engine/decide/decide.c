@@ -342,18 +342,6 @@ int decide(const struct decide_input *in, struct arena *arena, struct decision *
     return rc;
 }
 
-int decide_apply_signals(struct state *s, const struct decide_request *r, int64_t now_ms)
-{
-    int applied = 0;
-    for (size_t i = 0; i < r->signal_count; i++) {
-        int rc = state_apply(s, &r->signals[i], now_ms);
-        if (rc < 0)
-            return rc;
-        applied += rc;
-    }
-    return applied;
-}
-
 int decision_reserve(const struct decision *d, struct state *s, struct error *e)
 {
     const struct decide_input *in = d->input;

@@ -192,9 +192,6 @@ struct decision {
 int decide(const struct decide_input *in, struct arena *arena, struct decision *out,
            struct error *e) MUST_CHECK;
 
-/* Applies the request's signals to a state: the number that changed it, or ERR_NOSPACE. */
-int decide_apply_signals(struct state *s, const struct decide_request *r, int64_t now_ms) MUST_CHECK;
-
 /* Books a contact for each choice. ERR_NOSPACE: too many contacts are kept. */
 int decision_reserve(const struct decision *d, struct state *s, struct error *e) MUST_CHECK;
 

@@ -158,12 +158,14 @@ static void wait_slot(void *ctx, uint32_t slot)
         wait_add(w, p->schema.attributes[s->index].path);
     if (s->kind == SLOT_CONTEXT)
         wait_add(w, p->context[s->index].path);
-    if (s->kind == SLOT_AGGREGATE || s->kind == SLOT_AGE) {
-        const struct schema_aggregate *a = &p->schema.aggregates[s->index];
-        wait_add(w, p->schema.signals[a->signal].name);
-        if (a->kind == AGGREGATE_OPEN)
-            wait_add(w, p->schema.signals[a->close_signal].name);
-    }
+    if (s->kind < SLOT_AGGREGATE)
+        return;
+    for (size_t i = 0; i < p->schema.signal_count; i++)
+        for (size_t k = 0; k < p->schema.signals[i].feed_count; k++) {
+            uint32_t fed = p->schema.signals[i].feeds[k].aggregate;
+            if (fed == s->index || (s->kind == SLOT_RATIO && fed == s->second))
+                wait_add(w, p->schema.signals[i].name);
+        }
 }
 
 static void waits_of(struct waits *w, const struct blocker *b)

@@ -1,6 +1,7 @@
 /* A policy's own tests; see policy/policy_test.h for their form.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/policy_run.h"
+#include "decide/apply.h"
 #include "decide/gate.h"
 #include "state/codec.h"
 #include <stdarg.h>
@@ -24,7 +25,7 @@ static int build_state(const struct policy *p, const struct policy_test *t, stru
 {
     int rc = state_decode(s, &p->schema, (struct str){0}, arena, e);
     for (size_t i = 0; !rc && i < p->schema.attribute_count; i++)
-        rc = state_set_attribute(s, i, t->attributes[i]);
+        rc = state_set_attribute(s, i, t->attributes[i], t->now_ms);
     for (size_t i = 0; !rc && i < t->consent_count; i++) {
         struct consent c = {.channel = p->channels[t->consents[i].channel].word.id,
                             .purpose = p->purposes[t->consents[i].purpose].id,
@@ -37,7 +38,7 @@ static int build_state(const struct policy *p, const struct policy_test *t, stru
                                 .event = i + 1,
                                 .time_ms = t->now_ms - t->signals[i].ago_ms,
                                 .properties = t->signals[i].properties};
-        int applied = state_apply(s, &signal, t->now_ms);
+        int applied = apply_signal(p, s, &signal, t->now_ms);
         rc = applied < 0 ? applied : 0;
     }
     struct decide_request r = {.channel = 0};

@@ -410,10 +410,10 @@ int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int
     return 0;
 }
 
-int upsert_apply(const struct upsert *u, struct state *s, struct error *e)
+int upsert_apply(const struct upsert *u, struct state *s, int64_t now_ms, struct error *e)
 {
     for (size_t i = 0; i < u->change_count; i++)
-        if (state_set_attribute(s, u->changes[i].attribute, u->changes[i].value))
+        if (state_set_attribute(s, u->changes[i].attribute, u->changes[i].value, now_ms))
             return error_set(e, ERR_NOSPACE, "the request's memory is full");
     for (size_t i = 0; i < u->consent_count; i++)
         if (state_set_consent(s, &u->consents[i]))

@@ -28,7 +28,7 @@ struct upsert {
 };
 int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int64_t now_ms,
                    struct arena *arena, struct upsert *out, struct error *e) MUST_CHECK;
-int upsert_apply(const struct upsert *u, struct state *s, struct error *e) MUST_CHECK;
+int upsert_apply(const struct upsert *u, struct state *s, int64_t now_ms, struct error *e) MUST_CHECK;
 
 /* "customer_id is empty; 1 to 256 bytes are allowed". */
 int request_id(const char *field, const char *text, size_t most, struct str *out, struct error *e) MUST_CHECK;

@@ -1,7 +1,46 @@
 /* Slots of a policy's program, loaded from state, context and clock.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/view.h"
+#include "decide/apply.h"
+#include "expr/ops.h"
 #include "state/aggregate.h"
+
+static struct value ratio(const struct state *s, uint32_t part, uint32_t whole, int64_t now_ms)
+{
+    struct value a = state_aggregate(s, part, now_ms), b = state_aggregate(s, whole, now_ms);
+    if (value_is_missing(a) || value_is_missing(b))
+        return value_is_missing(a) ? a : b;
+    double over = b.type == VALUE_INT ? (double)b.integer : b.number;
+    if (over == 0)
+        return value_unknown(UNKNOWN_ABSENT);
+    return value_double((a.type == VALUE_INT ? (double)a.integer : a.number) / over);
+}
+
+static struct value affinity(const struct view *v, const struct policy_slot *s, int64_t now_ms)
+{
+    struct value key = s->key;
+    if (s->second != UINT32_MAX)
+        key = v->action == UINT32_MAX ? value_unknown(UNKNOWN_ABSENT) : v->policy->actions[v->action].fields[s->second];
+    return state_affinity(v->state, s->index, key, now_ms);
+}
+
+static struct value load_aggregate(const struct view *v, const struct policy_slot *s, int64_t now_ms)
+{
+    switch (s->kind) {
+    case SLOT_AGE:
+        return state_age(v->state, s->index, now_ms);
+    case SLOT_RATIO:
+        return ratio(v->state, s->index, s->second, now_ms);
+    case SLOT_REPEATS:
+        return state_repeats(v->state, s->index, now_ms);
+    case SLOT_AFFINITY:
+        return affinity(v, s, now_ms);
+    case SLOT_HOUR:
+        return state_hour_affinity(v->state, s->index, apply_week_hour(v->policy, v->state, now_ms), now_ms);
+    default:
+        return state_aggregate(v->state, s->index, now_ms);
+    }
+}
 
 static struct value load(void *ctx, uint32_t slot, int64_t now_ms)
 {
@@ -18,17 +57,12 @@ static struct value load(void *ctx, uint32_t slot, int64_t now_ms)
     case SLOT_ACTION:
         return v->action == UINT32_MAX ? value_unknown(UNKNOWN_ABSENT)
                                        : v->policy->actions[v->action].fields[s->index];
-    case SLOT_ATTRIBUTE:
-    case SLOT_AGGREGATE:
-    case SLOT_AGE:
+    default:
         break;
     }
     if (v->unreadable)
         return value_unknown(UNKNOWN_UNREADABLE);
-    if (s->kind == SLOT_ATTRIBUTE)
-        return v->state->attributes[s->index];
-    return s->kind == SLOT_AGE ? state_age(v->state, s->index, now_ms)
-                               : state_aggregate(v->state, s->index, now_ms);
+    return s->kind == SLOT_ATTRIBUTE ? v->state->attributes[s->index] : load_aggregate(v, s, now_ms);
 }
 
 static void vary(void *ctx, uint32_t which)
@@ -37,13 +71,34 @@ static void vary(void *ctx, uint32_t which)
     v->action = which;
 }
 
+/* When the hour of the customer's week is another one; not later, where the zone's offset changes meanwhile. */
+static int64_t next_hour(const struct view *v, int64_t t_ms)
+{
+    struct civil now, then;
+    const struct tz *zone = view_zone(v);
+    tz_local(zone, t_ms, &now);
+    int64_t next = t_ms + 3600000 - (now.minute * 60000 + now.second * 1000 + now.millisecond);
+    tz_local(zone, next, &then);
+    return then.offset_s == now.offset_s ? next : (t_ms / 900000 + 1) * 900000;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static int64_t next_change(void *ctx, uint32_t slot, int64_t t_ms)
 {
     const struct view *v = ctx;
     const struct policy_slot *s = &v->policy->slots[slot];
-    if (s->kind != SLOT_AGGREGATE || v->unreadable)
+    if (s->kind < SLOT_AGGREGATE || v->unreadable)
         return INT64_MAX;
-    return state_aggregate_next_change(v->state, s->index, t_ms);
+    int64_t next = state_aggregate_next_change(v->state, s->index, t_ms);
+    if (s->kind == SLOT_RATIO)
+        next = earlier(next, state_aggregate_next_change(v->state, s->second, t_ms));
+    if (s->kind == SLOT_HOUR && next != INT64_MAX)
+        next = earlier(next, next_hour(v, t_ms));
+    return next;
 }
 
 int view_init(struct view *v, const struct policy *p, const struct state *s, const struct value *context,
@@ -61,9 +116,5 @@ int view_init(struct view *v, const struct policy *p, const struct state *s, con
 
 const struct tz *view_zone(const struct view *v)
 {
-    long at = v->policy->zone_attribute;
-    if (at < 0 || v->unreadable || v->state->attributes[at].type != VALUE_STRING)
-        return v->policy->zone;
-    const struct tz *found = tz_find(v->policy->zones, value_str(v->state->attributes[at]));
-    return found ? found : v->policy->zone;
+    return v->unreadable ? v->policy->zone : apply_zone(v->policy, v->state);
 }

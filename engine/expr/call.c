@@ -1,8 +1,9 @@
 /* Functions and methods. One table says which there are, how they are written and how many arguments they
  * take; a type rule per group says what goes in and comes out.
  *
- * A call that is not in the table goes to the host with its arguments described (a dotted name, a constant),
- * not compiled to nodes: sum(cart_add.price, 24h) names a property, it does not read a value. min and max are
+ * A call that is not in the table goes to the host with its arguments described (a dotted name, a constant, an
+ * expression that the host compiles in a scope of its own), not compiled to nodes: sum(cart_add.price, 24h) names a
+ * property, it does not read a value. min and max are
  * both: with a name among the arguments that is no value they are offered to the host first
  * (min(cart_add.price, 30d) is an aggregate).
  * SPDX-License-Identifier: Apache-2.0 */
@@ -89,11 +90,25 @@ static bool resolves(struct checker *c, struct str path, struct expr_symbol *sym
     return c->scope->ident && c->scope->ident(c->scope->ctx, path, symbol) == 0;
 }
 
-static bool describe(struct checker *c, const struct ast *a, struct expr_arg *arg)
+static bool mentions_name(const struct ast *a)
 {
-    *arg = (struct expr_arg){
-        .constant = value_unknown(UNKNOWN_ABSENT), .offset = a->start, .length = a->end - a->start};
+    if (a->kind == AST_NAME)
+        return true;
+    for (const struct ast *e = a->first; e; e = e->next)
+        if (mentions_name(e))
+            return true;
+    return false;
+}
+
+static bool describe(struct checker *c, const struct ast *a, bool defers, struct expr_arg *arg)
+{
+    *arg = (struct expr_arg){.constant = value_unknown(UNKNOWN_ABSENT),
+                             .text = {c->source.p + a->start, a->end - a->start},
+                             .offset = a->start};
     arg->path = check_path(c, a);
+    arg->deferred = defers && arg->path.n == 0 && mentions_name(a);
+    if (arg->deferred)
+        return !c->nospace;
     struct expr_symbol symbol;
     expr_id id;
     if (arg->path.n == 0)
@@ -125,8 +140,9 @@ static int host_call(struct checker *c, const struct ast *a, struct str name, co
     }
     bool good = true;
     size_t i = 0;
+    bool defers = c->scope->defers && c->scope->defers(c->scope->ctx, name);
     for (const struct ast *e = first; e; e = e->next)
-        good &= describe(c, e, &args[i++]);
+        good &= describe(c, e, defers, &args[i++]);
     if (!good)
         return 0;
     struct expr_symbol symbol = {0};

@@ -85,11 +85,14 @@ struct expr_symbol {
 /* An argument of a call that the language does not define. path: "cart_add.price" when it is a dotted name,
  * else empty (it lives as long as the call; copy it to keep it); constant: its value when it is a literal, a
  * constant of the scope or folds to one (duration literal, string …; lives as long as the program), else type
- * VALUE_UNKNOWN. offset, length: its place in the source text. */
+ * VALUE_UNKNOWN. deferred: an expression that the host compiles itself, if it wants it (see expr_scope.defers). text,
+ * offset: its source text and the place of that. */
 struct expr_arg {
     struct str path;
     struct value constant;
-    size_t offset, length;
+    bool deferred;
+    struct str text;
+    size_t offset;
 };
 
 struct expr_report {
@@ -110,6 +113,9 @@ struct expr_scope {
      * min(cart_add.price, 30d). offset: of the name. */
     int (*call)(void *ctx, struct str name, const struct expr_arg *args, size_t count, size_t offset,
                 const struct expr_report *report, struct expr_symbol *out);
+    /* Whether arguments of this call that are neither a name nor without any name in them are the host's to compile, in a
+     * scope of its own: `item_returned.reason == 'size'` in sum(item_returned.amount, 30d, …). May be NULL: none are. */
+    bool (*defers)(void *ctx, struct str name);
     /* Every name and call of the scope, for "did you mean"; may be NULL. */
     void (*each_name)(void *ctx, void (*visit)(void *arg, struct str name), void *arg);
 };
@@ -121,6 +127,10 @@ struct expr_scope {
  * (1/0) is reported. The source may be freed after. */
 int expr_compile(struct expr_program *p, const struct expr_scope *scope, struct str source,
                  struct expr_type want, const struct expr_report *report, expr_id *out) MUST_CHECK;
+
+/* The expression in its one spelling, in arena: one space between tokens where people write one, strings in single
+ * quotes, numbers and durations as value_format writes them. Empty when it is no expression, or the arena is full. */
+struct str expr_canonical(struct str source, struct arena *arena);
 
 struct expr_type expr_type_of(const struct expr_program *p, expr_id id);
 /* The constant that a node is, or NULL. */

@@ -6,6 +6,7 @@
 #include "policy/action_fields.h"
 #include "policy/load_actions.h"
 #include "policy/load_rules.h"
+#include "policy/load_features.h"
 #include "policy/load_schema.h"
 #include "policy/policy_test.h"
 #include "policy/symbols.h"
@@ -318,6 +319,7 @@ static struct policy *loader_finish(struct loader *l, struct hasher **h, size_t 
     if (l->file_count && !l->unread) {
         action_fields_read(l);
         load_schema(l);
+        load_features(l);
         load_actions(l);
         action_fields_finish(l);
         load_rules(l);

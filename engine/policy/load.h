@@ -24,6 +24,7 @@ struct loader {
     struct yaml_node *files[POLICY_FILES_MAX];
     size_t file_count;
     bool unread;                     /* a file is no YAML: its own findings are enough */
+    const struct yaml_node **negative; /* [signal_count] of signals; NULL: not there */
     struct loader_feature *features; /* [feature_count] */
     long missed;                     /* of the feature that compiles now */
     struct loader_field *fields;     /* of actions */

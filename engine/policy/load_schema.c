@@ -1,27 +1,20 @@
-/* Sections brand, profile, context, signals, channels, features of a policy.
+/* Sections brand, profile, context, signals, channels of a policy.
  *
  *   brand:    {name, time_zone, locales: [fa, en], week_start: saturday}
- *   profile:  name: {type: string | number | int | bool | timestamp | time_zone | locale, values: […]}
+ *   profile:  name: {type: string | number | int | bool | timestamp | time_zone | locale, values: […],
+ *                    range: [least, most] (of a number or int)}
  *   context:  name: {type, values}                     fields that a request may carry
- *   signals:  name: {properties: {name: type or {type, values}}}
+ *   signals:  name: {properties: {name: type or {type, values, range}},
+ *                    negative: true or "expression over its properties": which of its events are bad moments}
+ *             types as of the profile, without time_zone and locale, and sentiment: a number from -1 to 1; all
+ *             sentiments make up the mood
  *   channels: name: {direction: inbound | outbound, cost, confirm_within, format: text | html,
  *                    quiet_hours: {from, to, except: [purposes]},
  *                    consent: [purposes], consent_unknown: block | allow, placements: […], content: […]}
- *   features: name: {count: signal, window} | {sum: signal.property, window} | {last: signal.property} |
- *                   {last_at: signal} | {age: signal} | {expr: "…"} |
- *                   {open: [signal.property that opens, signal.property that closes], window}
- *
- * A feature whose expression looks at the action (action.id, .issue, .group, .purpose, or action.<name>, a
- * constant under the actions' `features:`) is a pair feature, customer x action:
- *
- *   same_category: {expr: "last(cart_add.category) == action.category"}
- *
- * Wherever an action's own expressions or a model use it, it has its value for that action; it is unknown for
- * an action that lacks the constant. Actions that have it must agree on its type (numbers are doubles).
- * Suppressions, which are about many actions, cannot use it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_schema.h"
-#include "policy/symbols.h"
+#include "policy/signal_filter.h"
+#include "state/state.h"
 
 /* ---- brand ---- */
 
@@ -87,33 +80,63 @@ enum field_type {
     FIELD_INT,
     FIELD_BOOL,
     FIELD_TIMESTAMP,
-    FIELD_TIME_ZONE,
-    FIELD_LOCALE
+    FIELD_TIME_ZONE, /* of the profile only, as the next */
+    FIELD_LOCALE,
+    FIELD_SENTIMENT /* of signals only */
 };
 
-static bool field_type(struct loader *l, const struct yaml_node *n, bool profile, struct schema_field *f,
+/* Whose field it is. */
+enum field_home { HOME_PROFILE, HOME_CONTEXT, HOME_SIGNAL };
+
+static bool field_type(struct loader *l, const struct yaml_node *n, enum field_home home, struct schema_field *f,
                        enum field_type *type)
 {
     static const char *const plain[] = {"string", "number", "int", "bool", "timestamp", NULL};
-    static const char *const all[] = {"string",    "number",    "int",    "bool",
-                                      "timestamp", "time_zone", "locale", NULL};
-    static const uint8_t types[] = {VALUE_STRING,    VALUE_DOUBLE, VALUE_INT,   VALUE_BOOL,
-                                    VALUE_TIMESTAMP, VALUE_STRING, VALUE_STRING};
+    static const char *const of_profile[] = {"string",    "number",    "int",    "bool",
+                                             "timestamp", "time_zone", "locale", NULL};
+    static const char *const of_signal[] = {"string", "number", "int", "bool", "timestamp", "sentiment", NULL};
+    static const uint8_t types[] = {VALUE_STRING,    VALUE_DOUBLE, VALUE_INT,    VALUE_BOOL,
+                                    VALUE_TIMESTAMP, VALUE_STRING, VALUE_STRING, VALUE_DOUBLE};
     size_t index;
-    if (!yaml_choice(l->diags, n, profile ? all : plain, &index))
+    if (!yaml_choice(l->diags, n, home == HOME_PROFILE ? of_profile : home == HOME_SIGNAL ? of_signal : plain, &index))
         return false;
-    *type = (enum field_type)index;
-    f->type = types[index];
+    *type = home == HOME_SIGNAL && index == 5 ? FIELD_SENTIMENT : (enum field_type)index;
+    f->type = types[*type];
+    f->sentiment = f->ranged = *type == FIELD_SENTIMENT;
+    if (f->sentiment) {
+        f->least = -1;
+        f->most = 1;
+    }
     return true;
 }
 
+static void load_range(struct loader *l, const struct yaml_node *n, enum field_type type, struct schema_field *f)
+{
+    if (type != FIELD_NUMBER && type != FIELD_INT) {
+        yaml_diag(l->diags, DIAG_ERROR, n, "only a number or an int has a range%s",
+                  type == FIELD_SENTIMENT ? "; a sentiment is from -1 to 1" : "");
+        return;
+    }
+    if (!yaml_expect(l->diags, n, YAML_SEQUENCE, "a range like [0, 10]"))
+        return;
+    if (n->count != 2 || !yaml_double(l->diags, n->items[0], -STATE_NUMBER_MAX, STATE_NUMBER_MAX, &f->least) ||
+        !yaml_double(l->diags, n->items[1], -STATE_NUMBER_MAX, STATE_NUMBER_MAX, &f->most)) {
+        if (n->count != 2)
+            yaml_diag(l->diags, DIAG_ERROR, n, "a range is the least and the most, like [0, 10]");
+        return;
+    }
+    if (f->least > f->most)
+        yaml_diag(l->diags, DIAG_ERROR, n, "a range begins with the least: [%g, %g]", f->most, f->least);
+    f->ranged = true;
+}
+
 /* The type and the values of a field that has its name. */
-static void load_type(struct loader *l, const struct yaml_node *value, bool profile, struct schema_field *f,
+static void load_type(struct loader *l, const struct yaml_node *value, enum field_home home, struct schema_field *f,
                       enum field_type *type)
 {
-    static const char *const keys[] = {"type", "values", NULL};
+    static const char *const keys[] = {"type", "values", "range", NULL};
     if (value->kind == YAML_SCALAR) {
-        (void)field_type(l, value, profile, f, type);
+        (void)field_type(l, value, home, f, type);
         return;
     }
     if (!yaml_expect(l->diags, value, YAML_MAPPING, "a declaration like {type: string, values: [a, b]}"))
@@ -122,8 +145,10 @@ static void load_type(struct loader *l, const struct yaml_node *value, bool prof
     const struct yaml_node *n = yaml_get(value, "type");
     if (!n)
         yaml_diag(l->diags, DIAG_ERROR, value, "%.*s has no type", STR_ARG(f->name));
-    if (!n || !field_type(l, n, profile, f, type))
+    if (!n || !field_type(l, n, home, f, type))
         return;
+    if ((n = yaml_get(value, "range")))
+        load_range(l, n, *type, f);
     struct str *domain;
     if (!(n = yaml_get(value, "values")))
         return;
@@ -136,13 +161,13 @@ static void load_type(struct loader *l, const struct yaml_node *value, bool prof
 /* name: type, or name: {type, values}. A field whose type is wrong is there with any type (VALUE_UNKNOWN), so
  * that its users get no finding of their own. */
 static bool load_field(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
-                       const char *prefix, struct schema_field *f, enum field_type *type)
+                       enum field_home home, const char *prefix, struct schema_field *f, enum field_type *type)
 {
     *type = FIELD_STRING;
     if (!loader_name(l, key, false, "name", &f->name))
         return false;
     f->path = loader_text(l, "%s%.*s", prefix, STR_ARG(f->name));
-    load_type(l, value, strcmp(prefix, "profile.") == 0, f, type);
+    load_type(l, value, home, f, type);
     return true;
 }
 
@@ -153,7 +178,7 @@ static void visit_attribute(struct loader *l, const struct yaml_node *key, const
     struct policy *p = l->policy;
     struct schema_field f = {0};
     enum field_type type;
-    if (!load_field(l, key, value, "profile.", &f, &type))
+    if (!load_field(l, key, value, HOME_PROFILE, "profile.", &f, &type))
         return;
     if (schema_attribute(&p->schema, f.name) >= 0) {
         yaml_diag(l->diags, DIAG_ERROR, key, "profile.%.*s is declared twice", STR_ARG(f.name));
@@ -181,7 +206,7 @@ static void visit_context(struct loader *l, const struct yaml_node *key, const s
     (void)index;
     struct schema_field f = {0};
     enum field_type type;
-    if (!load_field(l, key, value, "context.", &f, &type))
+    if (!load_field(l, key, value, HOME_CONTEXT, "context.", &f, &type))
         return;
     for (size_t i = 0; i < l->policy->context_count; i++)
         if (str_eq(l->policy->context[i].name, f.name)) {
@@ -195,9 +220,9 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
                          size_t index)
 {
     (void)index;
-    static const char *const keys[] = {"properties", NULL};
+    static const char *const keys[] = {"properties", "negative", NULL};
     struct schema *schema = &l->policy->schema;
-    struct schema_signal g = {0};
+    struct schema_signal g = {.negative = SIGNAL_NEVER_NEGATIVE};
     if (!loader_name(l, key, false, "signal name", &g.name))
         return;
     if (schema_signal_find(schema, g.name) >= 0) {
@@ -213,6 +238,7 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
         yaml_expect(l->diags, value, YAML_MAPPING, "a signal like {properties: {sku: string}}")) {
         yaml_known_keys(l->diags, value, "a signal", keys);
         properties = yaml_get(value, "properties");
+        l->negative[schema->signal_count] = yaml_get(value, "negative");
     }
     if (properties && yaml_expect(l->diags, properties, YAML_MAPPING, "properties")) {
         if (properties->count > SCHEMA_PROPERTIES_MAX) {
@@ -223,11 +249,29 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
         g.properties = loader_alloc(l, properties->count * sizeof *g.properties);
         enum field_type type;
         for (size_t i = 0; prefix && g.properties && i < properties->count; i++)
-            if (load_field(l, properties->keys[i], properties->items[i], prefix,
+            if (load_field(l, properties->keys[i], properties->items[i], HOME_SIGNAL, prefix,
                            &g.properties[g.property_count], &type))
                 g.property_count++;
     }
     schema->signals[schema->signal_count++] = g;
+}
+
+/* Which events of a signal are bad moments: `negative: true`, or an expression over its properties. After the channels, which
+ * the expression may name. */
+static void load_negative(struct loader *l, uint32_t signal, const struct yaml_node *n)
+{
+    struct str text;
+    if (!n || !yaml_string(l->diags, n, &text))
+        return;
+    uint32_t *negative = &l->policy->schema.signals[signal].negative;
+    if (str_is(text, "true") || str_is(text, "false")) {
+        *negative = str_is(text, "true") ? UINT32_MAX : SIGNAL_NEVER_NEGATIVE;
+        return;
+    }
+    struct scalar_report r;
+    long filter = signal_filter(l, signal, text, 0, scalar_report(&r, l->diags, n));
+    if (filter >= 0)
+        *negative = (uint32_t)filter;
 }
 
 /* ---- channels ---- */
@@ -346,167 +390,6 @@ static void visit_channel(struct loader *l, const struct yaml_node *key, const s
     p->channels[p->channel_count++] = c;
 }
 
-/* ---- features ---- */
-
-static const char *const feature_kinds[] = {"count", "sum", "last", "last_at", "age", "open", "expr", NULL};
-
-/* Findings of the YAML form stand at the node that they are about, whatever the offset says. */
-static bool aggregate_feature(struct loader *l, const struct yaml_node *value, const char *op, expr_id *out)
-{
-    const struct yaml_node *n = yaml_get(value, op);
-    struct symbols_call call = {.op = str_from(op)};
-    bool two = strcmp(op, "open") == 0;
-    if (two) {
-        if (!yaml_expect(l->diags, n, YAML_SEQUENCE,
-                         "open, like [support_contact.case, support_resolved.case]"))
-            return false;
-        for (size_t i = 0; i < n->count && i < 2; i++)
-            if (!yaml_string(l->diags, n->items[i], &call.args[call.path_count++]))
-                return false;
-        if (n->count != 2) {
-            yaml_diag(l->diags, DIAG_ERROR, n,
-                      "open needs two properties: [support_contact.case, support_resolved.case]");
-            return false;
-        }
-    } else if (!yaml_string(l->diags, n, &call.args[call.path_count++])) {
-        return false;
-    }
-    const struct yaml_node *window = yaml_get(value, "window");
-    bool windowed = two || strcmp(op, "count") == 0 || strcmp(op, "sum") == 0;
-    if (window && !windowed) {
-        yaml_diag(l->diags, DIAG_ERROR, window, "%s has no window: it looks at all events", op);
-        return false;
-    }
-    if (windowed && !window) {
-        yaml_diag(l->diags, DIAG_ERROR, n, "%s needs a window, e.g. window: 30d", op);
-        return false;
-    }
-    if (window && !loader_duration(l, window, WINDOW_MIN_MS, &call.window_ms))
-        return false;
-    struct scalar_report r;
-    uint32_t slot;
-    const struct yaml_node *at = two ? n->items[0] : n;
-    if (!symbols_aggregate(l, &call, scalar_report(&r, l->diags, at), &slot))
-        return false;
-    *out = expr_node_slot(l->policy->program, slot);
-    return true;
-}
-
-static bool compile_feature(struct loader *l, const struct yaml_node *value, expr_id *out)
-{
-    static const char *const keys[] = {"count", "sum",  "last",   "last_at", "age",
-                                       "open",  "expr", "window", NULL};
-    if (value->kind == YAML_SCALAR)
-        return loader_expr(l, value, VALUE_UNKNOWN, out);
-    if (!yaml_expect(l->diags, value, YAML_MAPPING,
-                     "a feature like {sum: cart_add.price, window: 24h} or {expr: \"…\"}"))
-        return false;
-    yaml_known_keys(l->diags, value, "a feature", keys);
-    const char *op = NULL;
-    for (size_t i = 0; i < 7; i++)
-        if (yaml_get(value, keys[i])) {
-            if (op) {
-                yaml_diag(l->diags, DIAG_ERROR, yaml_key(value, keys[i]),
-                          "a feature is one of %s and %s, not both", op, keys[i]);
-                return false;
-            }
-            op = keys[i];
-        }
-    if (!op) {
-        yaml_diag(l->diags, DIAG_ERROR, value, "a feature needs one of %s",
-                  yaml_list_words(l->arena, feature_kinds));
-        return false;
-    }
-    if (strcmp(op, "expr") == 0)
-        return loader_expr(l, yaml_get(value, "expr"), VALUE_UNKNOWN, out);
-    return aggregate_feature(l, value, op, out);
-}
-
-static void visit_feature_name(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
-                               size_t index)
-{
-    static const char *const reserved[] = {"now", "channel", "profile", "context", "action"};
-    struct policy *p = l->policy;
-    struct str name = {0};
-    p->features[index].node = EXPR_NONE;
-    l->features[index] = (struct loader_feature){.key = key, .value = value, .missed = -1};
-    if (!loader_name(l, key, false, "feature name", &name))
-        return;
-    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
-        if (str_is(name, reserved[i]))
-            yaml_diag(l->diags, DIAG_ERROR, key, "'%s' is a name of the language and cannot be a feature",
-                      reserved[i]);
-    if (policy_feature_find(p, name) >= 0)
-        yaml_diag(l->diags, DIAG_ERROR, key, "feature %.*s is declared twice", STR_ARG(name));
-    else
-        p->features[index].name = name;
-}
-
-/* Compiles one feature: false when it asked for one that is not there yet, and nothing is reported then. */
-static bool settle_feature(struct loader *l, size_t index)
-{
-    struct policy_feature *feature = &l->policy->features[index];
-    struct loader_feature *f = &l->features[index];
-    struct diags saved = *l->diags;
-    l->missed = -1;
-    bool good = compile_feature(l, f->value, &feature->node);
-    f->missed = l->missed;
-    if (l->missed >= 0) {
-        *l->diags = saved;
-        feature->node = EXPR_NONE;
-        return false;
-    }
-    f->settled = true;
-    if (good)
-        expr_name(l->policy->program, feature->node, feature->name);
-    else
-        feature->node = EXPR_NONE;
-    return true;
-}
-
-/* Nothing more settles: every feature left misses another one that is left, so that following them ends in a
- * cycle. */
-static void report_cycle(struct loader *l, size_t at)
-{
-    const struct policy *p = l->policy;
-    for (size_t i = 0; i < p->feature_count; i++)
-        at = (size_t)l->features[at].missed;
-    size_t first = at;
-    for (size_t i = (size_t)l->features[at].missed; i != at; i = (size_t)l->features[i].missed)
-        first = i < first ? i : first;
-    struct buf chain;
-    buf_init(&chain, 300);
-    at = first;
-    do {
-        at = (size_t)l->features[at].missed;
-        l->features[at].broken = true;
-        buf_printf(&chain, " -> %.*s", STR_ARG(p->features[at].name));
-    } while (at != first);
-    yaml_diag(l->diags, DIAG_ERROR, l->features[first].key, "feature %.*s depends on itself: %.*s%.*s",
-              STR_ARG(p->features[first].name), STR_ARG(p->features[first].name), (int)chain.n,
-              chain.n ? (const char *)chain.p : "");
-    buf_free(&chain);
-}
-
-/* Features may refer to each other in any order: those that ask for one that is not there yet are tried
- * again, as long as each round settles at least one; then a cycle is reported, and whoever asks for one of
- * its members gets no second finding. */
-static void load_features(struct loader *l)
-{
-    size_t count = l->policy->feature_count;
-    for (size_t left = count; left > 0;) {
-        size_t before = left;
-        left = 0;
-        for (size_t i = 0; i < count; i++)
-            left += !l->features[i].settled && !settle_feature(l, i);
-        for (size_t i = 0; left == before && i < count; i++)
-            if (!l->features[i].settled) {
-                report_cycle(l, i);
-                break;
-            }
-    }
-}
-
 /* ---- all ---- */
 
 void load_schema(struct loader *l)
@@ -517,18 +400,16 @@ void load_schema(struct loader *l)
     p->context = loader_alloc(l, loader_count(l, "context") * sizeof *p->context);
     s->signals = loader_alloc(l, loader_count(l, "signals") * sizeof *s->signals);
     p->channels = loader_alloc(l, loader_count(l, "channels") * sizeof *p->channels);
-    p->features = loader_alloc(l, loader_count(l, "features") * sizeof *p->features);
-    l->features = loader_alloc(l, loader_count(l, "features") * sizeof *l->features);
-    if (!s->attributes || !p->context || !s->signals || !p->channels || !p->features || !l->features)
+    l->negative = loader_alloc(l, loader_count(l, "signals") * sizeof *l->negative);
+    if (!s->attributes || !p->context || !s->signals || !p->channels || !l->negative)
         return;
     load_brand(l);
     loader_each(l, "profile", YAML_MAPPING, visit_attribute);
     loader_each(l, "context", YAML_MAPPING, visit_context);
     loader_each(l, "signals", YAML_MAPPING, visit_signal);
     loader_each(l, "channels", YAML_MAPPING, visit_channel);
-    p->feature_count = loader_count(l, "features");
-    p->feature_count = loader_each(l, "features", YAML_MAPPING, visit_feature_name);
-    load_features(l);
+    for (uint32_t i = 0; i < s->signal_count; i++)
+        load_negative(l, i, l->negative[i]);
     if (p->channel_count == 0)
         diag_add(l->diags, DIAG_ERROR, p->folder.p, 0, 0,
                  "no channels section; write e.g. channels: {web: {direction: inbound}}");

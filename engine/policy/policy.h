@@ -155,13 +155,19 @@ enum slot_kind {
     SLOT_CHANNEL,
     SLOT_ATTRIBUTE,
     SLOT_CONTEXT,
-    SLOT_AGGREGATE,
+    SLOT_ACTION,
+    SLOT_AGGREGATE, /* from here on: over an aggregate */
     SLOT_AGE,
-    SLOT_ACTION
+    SLOT_RATIO,    /* mean, share: aggregate index over aggregate second; unknown over 0 */
+    SLOT_REPEATS,
+    SLOT_AFFINITY, /* of aggregate index to field second of the action looked at, or to key (second UINT32_MAX) */
+    SLOT_HOUR      /* affinity to the hour of the customer's week that it is */
 };
 struct policy_slot {
     enum slot_kind kind;
-    uint32_t index; /* of the attribute, context field, aggregate or field of actions */
+    uint32_t index;  /* of the attribute, context field, field of actions, or aggregate */
+    uint32_t second; /* SLOT_RATIO, SLOT_AFFINITY */
+    struct value key;
 };
 
 struct policy_test; /* policy/policy_test.h */

@@ -2,68 +2,100 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/symbols.h"
 #include "policy/action_fields.h"
-#include <stdarg.h>
-
-static const char *const calls[] = {"count", "sum", "last", "last_at", "age", "open", NULL};
+#include "policy/aggregate_calls.h"
 
 /* ---- slots ---- */
 
-static void slot_describe(struct loader *l, enum slot_kind kind, uint32_t index, struct expr_slot *s)
+static struct expr_slot field_slot(const struct schema_field *f)
+{
+    return (struct expr_slot){
+        .name = f->path, .type = {f->type, 0}, .domain = f->domain, .domain_count = f->domain_count};
+}
+
+/* A slot over an aggregate, by the call that makes it. */
+static struct expr_slot aggregate_slot(struct loader *l, const struct policy_slot *slot)
+{
+    const struct schema_aggregate *aggregates = l->policy->schema.aggregates, *a = &aggregates[slot->index];
+    /* what stands in the parentheses of the aggregate's own name */
+    const char *open = memchr(a->name.p, '(', a->name.n);
+    struct str inside = {open, a->name.n - (size_t)(open - a->name.p)};
+    bool moves = aggregate_windowed(a->kind) || aggregate_decays(a->kind);
+    struct expr_slot s = {.name = a->name, .type = {a->type, 0}, .motion = moves ? EXPR_STEPS : EXPR_STILL};
+    switch (slot->kind) {
+    case SLOT_AGE:
+        s = (struct expr_slot){.name = loader_text(l, "age%.*s", STR_ARG(inside)),
+                               .type = {VALUE_DURATION, 0},
+                               .motion = EXPR_CLOCK};
+        break;
+    case SLOT_RATIO:
+        s.name = aggregates[slot->second].kind == a->kind ? loader_text(l, "share%.*s", STR_ARG(inside))
+                                                          : loader_text(l, "mean%.*s", STR_ARG(inside));
+        s.type.kind = VALUE_DOUBLE;
+        break;
+    case SLOT_REPEATS:
+        s.name = loader_text(l, "repeats%.*s", STR_ARG(inside));
+        break;
+    case SLOT_HOUR:
+        s.name = loader_text(l, "hour_affinity%.*s", STR_ARG(inside));
+        break;
+    case SLOT_AFFINITY: {
+        struct str key = slot->second == UINT32_MAX ? value_str(slot->key) : l->policy->fields[slot->second];
+        s.name = slot->second == UINT32_MAX
+                     ? loader_text(l, "affinity('%.*s', %.*s", STR_ARG(key), (int)inside.n - 1, inside.p + 1)
+                     : loader_text(l, "affinity(action.%.*s, %.*s", STR_ARG(key), (int)inside.n - 1, inside.p + 1);
+        s.type.kind = VALUE_DOUBLE;
+        s.varies = slot->second != UINT32_MAX;
+        break;
+    }
+    default:
+        if (a->kind == AGGREGATE_KEYS)
+            s.name = loader_text(l, "distinct%.*s", STR_ARG(inside));
+    }
+    return s;
+}
+
+static struct expr_slot slot_describe(struct loader *l, const struct policy_slot *slot)
 {
     const struct policy *p = l->policy;
-    switch (kind) {
+    switch (slot->kind) {
     case SLOT_NOW:
-        *s = (struct expr_slot){.name = STR("now"), .type = {VALUE_TIMESTAMP, 0}, .motion = EXPR_CLOCK};
-        break;
+        return (struct expr_slot){.name = STR("now"), .type = {VALUE_TIMESTAMP, 0}, .motion = EXPR_CLOCK};
     case SLOT_CHANNEL:
-        *s = (struct expr_slot){.name = STR("channel"),
-                                .type = {VALUE_STRING, 0},
-                                .domain = loader_channel_names(l),
-                                .domain_count = p->channel_count};
-        break;
+        return (struct expr_slot){.name = STR("channel"),
+                                  .type = {VALUE_STRING, 0},
+                                  .domain = loader_channel_names(l),
+                                  .domain_count = p->channel_count};
     case SLOT_ATTRIBUTE:
-    case SLOT_CONTEXT: {
-        const struct schema_field *f =
-            kind == SLOT_ATTRIBUTE ? &p->schema.attributes[index] : &p->context[index];
-        *s = (struct expr_slot){
-            .name = f->path, .type = {f->type, 0}, .domain = f->domain, .domain_count = f->domain_count};
-        break;
-    }
-    case SLOT_AGGREGATE: {
-        const struct schema_aggregate *a = &p->schema.aggregates[index];
-        bool windowed = a->kind == AGGREGATE_COUNT || a->kind == AGGREGATE_SUM || a->kind == AGGREGATE_OPEN;
-        *s = (struct expr_slot){
-            .name = a->name, .type = {a->type, 0}, .motion = windowed ? EXPR_STEPS : EXPR_STILL};
-        break;
-    }
-    case SLOT_AGE: {
-        const struct schema_aggregate *a = &p->schema.aggregates[index];
-        struct str signal = p->schema.signals[a->signal].name;
-        *s = (struct expr_slot){.name = loader_text(l, "age(%.*s)", STR_ARG(signal)),
-                                .type = {VALUE_DURATION, 0},
-                                .motion = EXPR_CLOCK};
-        break;
-    }
+        return field_slot(&p->schema.attributes[slot->index]);
+    case SLOT_CONTEXT:
+        return field_slot(&p->context[slot->index]);
     case SLOT_ACTION: {
-        const struct loader_field *f = action_field_find(l, p->fields[index]);
-        *s = (struct expr_slot){.name = f->path,
-                                .type = {f->type, 0},
-                                .varies = true,
-                                .domain = f->values,
-                                .domain_count = f->value_count};
-        break;
+        const struct loader_field *f = action_field_find(l, p->fields[slot->index]);
+        return (struct expr_slot){.name = f->path,
+                                  .type = {f->type, 0},
+                                  .varies = true,
+                                  .domain = f->values,
+                                  .domain_count = f->value_count};
     }
+    default:
+        return aggregate_slot(l, slot);
     }
 }
 
-uint32_t symbols_slot(struct loader *l, enum slot_kind kind, uint32_t index)
+static bool same_slot(const struct policy_slot *a, const struct policy_slot *b)
+{
+    if (a->kind != b->kind || a->index != b->index || a->second != b->second || a->key.type != b->key.type)
+        return false;
+    return a->key.type != VALUE_STRING || str_eq(value_str(a->key), value_str(b->key));
+}
+
+uint32_t symbols_slot(struct loader *l, const struct policy_slot *wanted)
 {
     struct policy *p = l->policy;
     for (size_t i = 0; i < p->slot_count; i++)
-        if (p->slots[i].kind == kind && p->slots[i].index == index)
+        if (same_slot(&p->slots[i], wanted))
             return (uint32_t)i;
-    struct expr_slot s;
-    slot_describe(l, kind, index, &s);
+    struct expr_slot s = slot_describe(l, wanted);
     if ((p->slot_count & (p->slot_count - 1)) == 0) {
         struct policy_slot *grown = loader_alloc(l, (p->slot_count ? p->slot_count * 2 : 1) * sizeof *grown);
         if (!grown)
@@ -77,7 +109,7 @@ uint32_t symbols_slot(struct loader *l, enum slot_kind kind, uint32_t index)
         l->full = true;
         return EXPR_NONE;
     }
-    p->slots[p->slot_count++] = (struct policy_slot){kind, index};
+    p->slots[p->slot_count++] = *wanted;
     return slot;
 }
 
@@ -98,7 +130,8 @@ static int slot_symbol(struct loader *l, enum slot_kind kind, long index, struct
 {
     if (index < 0)
         return ERR_NOTFOUND;
-    *out = (struct expr_symbol){.kind = EXPR_SYM_SLOT, .slot = symbols_slot(l, kind, (uint32_t)index)};
+    struct policy_slot wanted = {.kind = kind, .index = (uint32_t)index};
+    *out = (struct expr_symbol){.kind = EXPR_SYM_SLOT, .slot = symbols_slot(l, &wanted)};
     return out->slot == EXPR_NONE ? ERR_NOTFOUND : 0;
 }
 
@@ -144,6 +177,10 @@ static int ident(void *ctx, struct str path, struct expr_symbol *out)
     if (str_is(path, "channel"))
         return slot_symbol(l, SLOT_CHANNEL, 0, out);
     long feature = policy_feature_find(l->policy, path);
+    if (feature < 0 && str_is(path, "mood")) {
+        *out = (struct expr_symbol){.kind = EXPR_SYM_SLOT};
+        return aggregate_call_mood(l, &out->slot) ? 0 : ERR_NOTFOUND;
+    }
     if (feature < 0)
         return ERR_NOTFOUND;
     if (l->policy->features[feature].node == EXPR_NONE) {
@@ -177,8 +214,9 @@ static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void
         visit(arg, p->context[i].path);
     for (size_t i = 0; i < p->feature_count; i++)
         visit(arg, p->features[i].name);
-    for (const char *const *c = calls; *c; c++)
-        visit(arg, str_from(*c));
+    for (const char *const *c = aggregate_call_names; *c; c++)
+        if (strcmp(*c, "mood") != 0) /* nobody means it who did not write it */
+            visit(arg, str_from(*c));
     if (!l->action) {
         for (size_t i = 0; i < l->field_count; i++)
             visit(arg, l->fields[i].path);
@@ -190,177 +228,23 @@ static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void
         visit_prefixed(l, "action", l->action->attributes[i].name, visit, arg);
 }
 
-/* ---- aggregate calls ---- */
-
-static void complain(const struct expr_report *report, size_t offset, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-static void complain(const struct expr_report *report, size_t offset, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    report->add(report->ctx, DIAG_ERROR, offset, text);
-}
-
-static struct str list_of(struct loader *l, const struct str *words, size_t stride, size_t n)
-{
-    struct buf b;
-    buf_init(&b, 400);
-    for (size_t i = 0; i < n && b.n < 300; i++)
-        buf_printf(&b, "%s%.*s", i ? ", " : "",
-                   STR_ARG(*(const struct str *)(const void *)((const char *)words + i * stride)));
-    struct str s = arena_str(l->arena, (struct str){(const char *)b.p, b.n});
-    buf_free(&b);
-    return s;
-}
-
-static bool find_signal(struct loader *l, struct str name, size_t offset, const struct expr_report *report,
-                        uint32_t *out)
-{
-    const struct schema *schema = &l->policy->schema;
-    long at = schema_signal_find(schema, name);
-    if (at >= 0) {
-        *out = (uint32_t)at;
-        return true;
-    }
-    struct suggest s;
-    suggest_init(&s, name);
-    for (size_t i = 0; i < schema->signal_count; i++)
-        suggest_offer(&s, schema->signals[i].name);
-    struct str best = suggest_best(&s);
-    complain(report, offset, "unknown signal '%.*s'%s%.*s%s declared: %.*s", STR_ARG(name),
-             best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : ";",
-             STR_ARG(list_of(l, &schema->signals->name, sizeof *schema->signals, schema->signal_count)));
-    return false;
-}
-
-static bool find_property(struct loader *l, struct str path, size_t offset, const struct expr_report *report,
-                          uint32_t *signal, uint32_t *property)
-{
-    struct str head, tail;
-    if (!split(path, &head, &tail)) {
-        complain(report, offset, "expected a property like cart_add.price, got '%.*s'", STR_ARG(path));
-        return false;
-    }
-    if (!find_signal(l, head, offset, report, signal))
-        return false;
-    const struct schema_signal *g = &l->policy->schema.signals[*signal];
-    long at = schema_property(g, tail);
-    if (at >= 0) {
-        *property = (uint32_t)at;
-        return true;
-    }
-    struct suggest s;
-    suggest_init(&s, tail);
-    for (size_t i = 0; i < g->property_count; i++)
-        suggest_offer(&s, g->properties[i].name);
-    struct str best = suggest_best(&s);
-    struct str declared = STR("none");
-    if (g->property_count)
-        declared = list_of(l, &g->properties->name, sizeof *g->properties, g->property_count);
-    complain(report, offset, "signal %.*s has no property '%.*s'%s%.*s%s declared: %.*s", STR_ARG(head),
-             STR_ARG(tail), best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : ";",
-             STR_ARG(declared));
-    return false;
-}
-
-struct shape {
-    const char *op;
-    enum aggregate_kind kind;
-    size_t paths;
-    bool property, window;
-    const char *example;
-};
-
-static const struct shape shapes[] = {
-    {"count", AGGREGATE_COUNT, 1, false, true, "count(cart_add, 24h)"},
-    {"sum", AGGREGATE_SUM, 1, true, true, "sum(cart_add.price, 24h)"},
-    {"last", AGGREGATE_LAST, 1, true, false, "last(cart_add.sku)"},
-    {"last_at", AGGREGATE_LAST_AT, 1, false, false, "last_at(cart_add)"},
-    {"age", AGGREGATE_LAST_AT, 1, false, false, "age(cart_add)"},
-    {"open", AGGREGATE_OPEN, 2, true, true, "open(support_contact.case, support_resolved.case, 90d)"},
-};
-
-static const struct shape *shape_of(struct str op)
-{
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        if (str_is(op, shapes[i].op))
-            return &shapes[i];
-    return NULL;
-}
-
-static bool check_shape(const struct symbols_call *call, const struct shape *shape,
-                        const struct expr_report *report)
-{
-    bool window_ok = shape->window ? call->window_ms >= WINDOW_MIN_MS && call->window_ms <= WINDOW_MAX_MS
-                                   : call->window_ms == 0;
-    if (call->path_count == shape->paths && window_ok)
-        return true;
-    if (call->path_count == shape->paths && shape->window && call->window_ms != 0)
-        complain(report, call->window_offset, "a window is from 1m to 400d");
-    else
-        complain(report, call->offsets[0], "%s is used like %s", shape->op, shape->example);
-    return false;
-}
-
-bool symbols_aggregate(struct loader *l, const struct symbols_call *call, const struct expr_report *report,
-                       uint32_t *slot)
-{
-    const struct shape *shape = shape_of(call->op);
-    if (!shape || !check_shape(call, shape, report))
-        return false;
-    struct schema *schema = &l->policy->schema;
-    struct schema_aggregate a = {.kind = shape->kind, .property = UINT32_MAX, .window_ms = call->window_ms};
-    if (shape->property ? !find_property(l, call->args[0], call->offsets[1], report, &a.signal, &a.property)
-                        : !find_signal(l, call->args[0], call->offsets[1], report, &a.signal))
-        return false;
-    if (shape->paths == 2 &&
-        !find_property(l, call->args[1], call->offsets[2], report, &a.close_signal, &a.close_property))
-        return false;
-    if (a.kind == AGGREGATE_SUM) {
-        const struct schema_field *f = &schema->signals[a.signal].properties[a.property];
-        if (f->type != VALUE_DOUBLE && f->type != VALUE_INT && f->type != VALUE_UNKNOWN) {
-            complain(report, call->offsets[1], "sum needs a number; %.*s is a %s", STR_ARG(call->args[0]),
-                     value_type_name(f->type));
-            return false;
-        }
-    }
-    long index = schema_aggregate_add(schema, &a);
-    if (index < 0) {
-        complain(report, call->offsets[0], "more than %d aggregates", SCHEMA_AGGREGATES_MAX);
-        return false;
-    }
-    *slot = symbols_slot(l, str_is(call->op, "age") ? SLOT_AGE : SLOT_AGGREGATE, (uint32_t)index);
-    return *slot != EXPR_NONE;
-}
+/* ---- calls ---- */
 
 static int call_symbol(void *ctx, struct str name, const struct expr_arg *args, size_t count, size_t offset,
                        const struct expr_report *report, struct expr_symbol *out)
 {
-    struct loader *l = ctx;
-    const struct shape *shape = shape_of(name);
-    if (!shape)
-        return ERR_NOTFOUND;
-    struct symbols_call call = {.op = name, .offsets = {offset}};
-    for (size_t i = 0; i < count; i++) {
-        if (args[i].constant.type == VALUE_DURATION && call.window_ms == 0 && i == count - 1) {
-            call.window_ms = args[i].constant.integer;
-            call.window_offset = args[i].offset;
-        } else if (args[i].path.n && call.path_count < 3) {
-            call.args[call.path_count] = args[i].path;
-            call.offsets[++call.path_count] = args[i].offset;
-        } else {
-            complain(report, args[i].offset, "%s is used like %s", shape->op, shape->example);
-            return ERR_INVALID;
-        }
-    }
-    *out = (struct expr_symbol){.kind = EXPR_SYM_SLOT};
-    return symbols_aggregate(l, &call, report, &out->slot) ? 0 : ERR_INVALID;
+    return aggregate_call_symbol(ctx, name, args, count, offset, report, out);
+}
+
+/* Filters of events are compiled in a scope of their own. */
+static bool defers(void *ctx, struct str name)
+{
+    (void)ctx;
+    return aggregate_call_is(name);
 }
 
 struct expr_scope symbols_scope(struct loader *l)
 {
-    return (struct expr_scope){l, ident, call_symbol, each_name};
+    return (struct expr_scope){
+        .ctx = l, .ident = ident, .call = call_symbol, .defers = defers, .each_name = each_name};
 }

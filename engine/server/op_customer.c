@@ -1,6 +1,7 @@
 /* Signal, Upsert, Get: what is known of a customer.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/op_customer.h"
+#include "decide/apply.h"
 #include "decide/explain.h"
 #include "decide/view.h"
 #include "tact/v1/log.pb-c.h"
@@ -22,10 +23,9 @@ static int signal_check(struct op *op, struct error *e)
 static int signal_apply(struct op *op, struct error *e)
 {
     const Tact__V1__SignalRequest *m = (const Tact__V1__SignalRequest *)op->message;
-    struct decide_request r = {.signals = op->signal.signals, .signal_count = m->n_signals};
-    int applied = decide_apply_signals(&op->state, &r, op->now_ms);
+    int applied = apply_signals(op->snapshot->policy, &op->state, op->signal.signals, m->n_signals, op->now_ms, e);
     if (applied < 0)
-        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+        return applied;
     op->signal.applied = (uint32_t)applied;
     op->dirty = applied > 0;
     return 0;
@@ -77,7 +77,7 @@ static int upsert_apply_op(struct op *op, struct error *e)
 {
     op->upsert.created = !op->state.exists;
     op->dirty = true;
-    return upsert_apply(&op->upsert.changes, &op->state, e);
+    return upsert_apply(&op->upsert.changes, &op->state, op->now_ms, e);
 }
 
 static int upsert_record(struct op *op, struct str *out, struct error *e)

@@ -6,6 +6,7 @@
  * answer.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/op_decide.h"
+#include "decide/apply.h"
 #include "decide/decision_wire.h"
 #include "net/proto_check.h"
 #include "server/kept.h"
@@ -111,9 +112,9 @@ static int apply(struct op *op, struct error *e)
         return error_set(
             e, ERR_EXISTS,
             "request_id: used more than 24 h ago; its contact is booked, its decision no longer kept");
-    int applied = decide_apply_signals(&op->state, r, op->now_ms);
+    int applied = apply_signals(op->snapshot->policy, &op->state, r->signals, r->signal_count, op->now_ms, e);
     if (applied < 0)
-        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+        return applied;
     op->decide.input = (struct decide_input){.policy = snapshot->policy,
                                              .scorer = snapshot->binding ? &snapshot->scorer : NULL,
                                              .world_id = snapshot->world_id,

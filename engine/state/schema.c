@@ -1,6 +1,8 @@
 /* Schema of a customer's state; see schema.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "state/schema.h"
+#include "base/hash.h"
+#include "state/coverage.h"
 
 void schema_init(struct schema *s, struct arena *arena)
 {
@@ -31,84 +33,127 @@ long schema_property(const struct schema_signal *s, struct str name)
     return -1;
 }
 
-static struct str duration_text(struct arena *arena, int64_t ms)
+bool aggregate_windowed(enum aggregate_kind kind)
 {
+    return kind == AGGREGATE_COUNT || kind == AGGREGATE_SUM || kind == AGGREGATE_MIN || kind == AGGREGATE_MAX ||
+           kind == AGGREGATE_OPEN || kind == AGGREGATE_KEYS || kind == AGGREGATE_HOURS;
+}
+
+bool aggregate_decays(enum aggregate_kind kind)
+{
+    return kind == AGGREGATE_DECAYED || kind == AGGREGATE_MOOD || kind == AGGREGATE_TOP;
+}
+
+static const char *const words[AGGREGATE_KINDS] = {
+    [AGGREGATE_COUNT] = "count", [AGGREGATE_SUM] = "sum",         [AGGREGATE_MIN] = "min",
+    [AGGREGATE_MAX] = "max",     [AGGREGATE_LAST] = "last",       [AGGREGATE_LAST_AT] = "last_at",
+    [AGGREGATE_OPEN] = "open",   [AGGREGATE_KEYS] = "keys",       [AGGREGATE_DECAYED] = "decayed",
+    [AGGREGATE_MOOD] = "mood",   [AGGREGATE_TOP] = "top",         [AGGREGATE_HOURS] = "hours",
+};
+
+/* The sources that open (or all), or those that close: "a.case + b.case". */
+static void put_sources(struct buf *b, const struct schema *s, const struct aggregate_spec *a, bool closing)
+{
+    bool first = true;
+    for (size_t i = 0; i < a->source_count; i++) {
+        const struct aggregate_source *from = &a->sources[i];
+        const struct schema_signal *signal = &s->signals[from->signal];
+        if (from->closes != closing)
+            continue;
+        buf_printf(b, "%s%.*s", first ? "" : " + ", STR_ARG(signal->name));
+        if (from->property != UINT32_MAX)
+            buf_printf(b, ".%.*s", STR_ARG(signal->properties[from->property].name));
+        first = false;
+    }
+}
+
+struct str schema_aggregate_name(const struct schema *s, const struct aggregate_spec *a)
+{
+    const struct aggregate_source *first = &a->sources[0];
     struct buf b;
-    buf_init(&b, 256);
-    value_format(value_duration(ms), &b);
-    struct str s = arena_str(arena, (struct str){(const char *)b.p, b.n});
+    buf_init(&b, 64 * 1024);
+    buf_printf(&b, "%s(", a->word ? a->word : words[a->kind]);
+    if (!a->word) {
+        put_sources(&b, s, a, false);
+        if (a->kind == AGGREGATE_OPEN) {
+            buf_printf(&b, ", ");
+            put_sources(&b, s, a, true);
+        }
+        buf_printf(&b, "%s", a->span_ms ? ", " : "");
+    }
+    if (a->span_ms)
+        value_format(value_duration(a->span_ms), &b);
+    if (!a->word && first->filter != UINT32_MAX) {
+        buf_printf(&b, ", ");
+        buf_str(&b, s->signals[first->signal].filters[first->filter].text);
+    }
+    buf_byte(&b, ')');
+    if (b.n > NAME_MAX_BYTES) {
+        struct id128 whole = hash128(b.p, b.n);
+        char text[ID128_TEXT];
+        id128_text(whole, text);
+        b.n = NAME_MAX_BYTES - ID128_TEXT - 2;
+        while (b.n > 0 && (b.p[b.n] & 0xc0) == 0x80) /* not within a character */
+            b.n--;
+        buf_printf(&b, "… %s", text);
+    }
+    struct str name = buf_ok(&b) ? arena_str(s->arena, (struct str){(const char *)b.p, b.n}) : (struct str){0};
     buf_free(&b);
-    return s;
+    return name;
 }
 
-struct str schema_aggregate_name(const struct schema *s, const struct schema_aggregate *a)
+static uint8_t aggregate_type(const struct schema *s, const struct aggregate_spec *a)
 {
-    const struct schema_signal *signal = &s->signals[a->signal];
-    struct str sn = signal->name;
-    struct str pn = a->property == UINT32_MAX ? (struct str){0} : signal->properties[a->property].name;
-    const char *text = NULL;
-    switch (a->kind) {
-    case AGGREGATE_COUNT:
-        text = arena_printf(s->arena, "count(%.*s, %.*s)", STR_ARG(sn),
-                            STR_ARG(duration_text(s->arena, a->window_ms)));
-        break;
-    case AGGREGATE_SUM:
-        text = arena_printf(s->arena, "sum(%.*s.%.*s, %.*s)", STR_ARG(sn), STR_ARG(pn),
-                            STR_ARG(duration_text(s->arena, a->window_ms)));
-        break;
-    case AGGREGATE_LAST:
-        text = arena_printf(s->arena, "last(%.*s.%.*s)", STR_ARG(sn), STR_ARG(pn));
-        break;
-    case AGGREGATE_LAST_AT:
-        text = arena_printf(s->arena, "last_at(%.*s)", STR_ARG(sn));
-        break;
-    case AGGREGATE_OPEN: {
-        const struct schema_signal *closer = &s->signals[a->close_signal];
-        text = arena_printf(s->arena, "open(%.*s.%.*s, %.*s.%.*s, %.*s)", STR_ARG(sn), STR_ARG(pn),
-                            STR_ARG(closer->name), STR_ARG(closer->properties[a->close_property].name),
-                            STR_ARG(duration_text(s->arena, a->window_ms)));
-        break;
-    }
-    }
-    return str_from(text);
-}
-
-static uint8_t aggregate_type(const struct schema *s, const struct schema_aggregate *a)
-{
+    const struct aggregate_source *first = &a->sources[0];
     switch (a->kind) {
     case AGGREGATE_COUNT:
     case AGGREGATE_OPEN:
+    case AGGREGATE_KEYS:
         return VALUE_INT;
-    case AGGREGATE_SUM:
-        return VALUE_DOUBLE;
+    case AGGREGATE_MIN:
+    case AGGREGATE_MAX:
     case AGGREGATE_LAST:
-        return s->signals[a->signal].properties[a->property].type;
+        return s->signals[first->signal].properties[first->property].type;
     case AGGREGATE_LAST_AT:
         return VALUE_TIMESTAMP;
+    case AGGREGATE_TOP:
+        return VALUE_STRING;
+    default:
+        return VALUE_DOUBLE;
     }
-    return VALUE_UNKNOWN;
 }
 
-static bool feed(struct schema *s, uint32_t signal, uint32_t aggregate)
+static bool feed(struct schema *s, const struct aggregate_source *from, uint32_t aggregate)
 {
-    struct schema_signal *g = &s->signals[signal];
-    for (size_t i = 0; i < g->feed_count; i++)
-        if (g->feeds[i] == aggregate)
-            return true;
-    uint32_t *feeds = arena_alloc(s->arena, (g->feed_count + 1) * sizeof *feeds);
+    struct schema_signal *g = &s->signals[from->signal];
+    struct schema_feed *feeds = arena_alloc(s->arena, (g->feed_count + 1) * sizeof *feeds);
     if (!feeds)
         return false;
     if (g->feed_count)
         memcpy(feeds, g->feeds, g->feed_count * sizeof *feeds);
-    feeds[g->feed_count++] = aggregate;
+    feeds[g->feed_count++] = (struct schema_feed){aggregate, from->property, from->filter, from->closes};
     g->feeds = feeds;
     return true;
 }
 
-long schema_aggregate_add(struct schema *s, const struct schema_aggregate *wanted)
+static bool aggregate_append(struct schema *s, const struct schema_aggregate *a)
 {
-    struct schema_aggregate a = *wanted;
-    a.name = schema_aggregate_name(s, &a);
+    if ((s->aggregate_count & (s->aggregate_count - 1)) == 0) {
+        size_t capacity = s->aggregate_count ? s->aggregate_count * 2 : 1;
+        struct schema_aggregate *grown = arena_alloc(s->arena, capacity * sizeof *grown);
+        if (!grown)
+            return false;
+        if (s->aggregate_count)
+            memcpy(grown, s->aggregates, s->aggregate_count * sizeof *grown);
+        s->aggregates = grown;
+    }
+    s->aggregates[s->aggregate_count++] = *a;
+    return true;
+}
+
+long schema_aggregate_add(struct schema *s, const struct aggregate_spec *wanted)
+{
+    struct schema_aggregate a = {.name = schema_aggregate_name(s, wanted), .kind = wanted->kind};
     if (!a.name.p)
         return -1;
     for (size_t i = 0; i < s->aggregate_count; i++)
@@ -116,23 +161,38 @@ long schema_aggregate_add(struct schema *s, const struct schema_aggregate *wante
             return (long)i;
     if (s->aggregate_count >= SCHEMA_AGGREGATES_MAX)
         return -1;
-    a.id = 0;
-    a.type = aggregate_type(s, &a);
-    a.width_ms = a.window_ms / 24 > 0 ? a.window_ms / 24 : 1;
-    if ((s->aggregate_count & (s->aggregate_count - 1)) == 0) {
-        size_t capacity = s->aggregate_count ? s->aggregate_count * 2 : 1;
-        struct schema_aggregate *grown = arena_alloc(s->arena, capacity * sizeof *grown);
-        if (!grown)
-            return -1;
-        if (s->aggregate_count)
-            memcpy(grown, s->aggregates, s->aggregate_count * sizeof *grown);
-        s->aggregates = grown;
+    a.type = aggregate_type(s, wanted);
+    if (aggregate_windowed(a.kind)) {
+        int64_t parts = a.kind == AGGREGATE_HOURS ? 4 : 24;
+        a.window_ms = wanted->span_ms;
+        a.width_ms = a.window_ms / parts > 0 ? a.window_ms / parts : 1;
+    } else if (aggregate_decays(a.kind)) {
+        a.half_life_ms = wanted->span_ms;
     }
-    uint32_t index = (uint32_t)s->aggregate_count;
-    s->aggregates[s->aggregate_count++] = a;
-    if (!feed(s, a.signal, index) || (a.kind == AGGREGATE_OPEN && !feed(s, a.close_signal, index)))
+    if (!aggregate_append(s, &a))
         return -1;
+    uint32_t index = (uint32_t)s->aggregate_count - 1;
+    for (size_t i = 0; i < wanted->source_count; i++)
+        if (!feed(s, &wanted->sources[i], index))
+            return -1;
     return (long)index;
+}
+
+long schema_filter_add(struct schema *s, uint32_t signal, struct str text, expr_id when)
+{
+    struct schema_signal *g = &s->signals[signal];
+    for (size_t i = 0; i < g->filter_count; i++)
+        if (str_eq(g->filters[i].text, text))
+            return (long)i;
+    struct schema_filter *filters = arena_alloc(s->arena, (g->filter_count + 1) * sizeof *filters);
+    struct str copy = arena_str(s->arena, text);
+    if (!filters || !copy.p)
+        return -1;
+    if (g->filter_count)
+        memcpy(filters, g->filters, g->filter_count * sizeof *filters);
+    filters[g->filter_count] = (struct schema_filter){copy, when};
+    g->filters = filters;
+    return (long)g->filter_count++;
 }
 
 void schema_each_name(const struct schema *s, void (*visit)(void *ctx, struct str name), void *ctx)
@@ -175,5 +235,7 @@ int schema_bind(struct schema *s, const struct names *names, struct error *e)
     s->attribute_of_id = attributes;
     s->aggregate_of_id = aggregates;
     s->id_limit = limit;
+    if (coverage_make(s))
+        return error_set(e, ERR_NOSPACE, "out of memory while binding names");
     return 0;
 }

@@ -1,5 +1,5 @@
 /* What a customer's state holds, as the policy declares it: attributes, signals with their properties, aggregates over
- * signals. Built once while a policy loads, then immutable; memory is the policy's arena.
+ * signals with the filters of their events. Built once while a policy loads, then immutable; memory is the policy's arena.
  *
  * An aggregate is named by its canonical text, "sum(cart_add.price, 24h)", and lives in the blob under that name's id, so
  * two policies that ask for the same aggregate share its data, and one that is renamed or removed keeps its bytes until it is
@@ -8,7 +8,7 @@
 #ifndef TACT_STATE_SCHEMA_H
 #define TACT_STATE_SCHEMA_H
 #include "base/arena.h"
-#include "expr/value.h"
+#include "expr/expr.h"
 #include "state/names.h"
 
 enum {
@@ -28,35 +28,73 @@ struct schema_field {
     uint8_t type;             /* VALUE_BOOL, VALUE_INT, VALUE_DOUBLE, VALUE_STRING or VALUE_TIMESTAMP */
     const struct str *domain; /* allowed strings, or NULL */
     size_t domain_count;
+    bool ranged; /* a number or int from least to most */
+    double least, most;
+    bool sentiment; /* a property: how the customer feels, -1 to 1; all of them make up the mood */
 };
 
 enum aggregate_kind {
-    AGGREGATE_COUNT, /* events in the window: int */
-    AGGREGATE_SUM,   /* of a number or int property in the window: double */
-    AGGREGATE_LAST, /* a property of the latest event that has it, by (time, event id hash); unknown when none */
+    AGGREGATE_COUNT,   /* events in the window, or those that have a property: int */
+    AGGREGATE_SUM,     /* of a number or int property in the window: double */
+    AGGREGATE_MIN,     /* the least of a number or int property in the window; unknown when none; MAX alike */
+    AGGREGATE_MAX,
+    AGGREGATE_LAST,    /* a property of the latest event that has it; unknown when none */
     AGGREGATE_LAST_AT, /* time of the latest event; also gives age */
-    AGGREGATE_OPEN     /* cases (by key) opened and not closed, opened within the window: int */
+    AGGREGATE_OPEN,    /* cases (by key) opened and not closed, opened within the window: int */
+    AGGREGATE_KEYS,    /* events of the window by a property's value; gives distinct (int) and repeats (int) */
+    AGGREGATE_DECAYED, /* sum of 2^(-age / half-life), of a property's value times that: double */
+    AGGREGATE_MOOD,    /* the same of a sentiment over the larger of 1 and the sum of weights: double */
+    AGGREGATE_TOP,     /* the keys of a property by decayed weight; gives top (string) and affinity (double) */
+    AGGREGATE_HOURS,   /* events of the window by hour of the customer's week; gives hour_affinity (double) */
+    AGGREGATE_KINDS
+};
+
+/* Where an aggregate's events come from. */
+struct aggregate_source {
+    uint32_t signal;
+    uint32_t property; /* of that signal; UINT32_MAX: none */
+    uint32_t filter;   /* of that signal (schema_signal.filters); UINT32_MAX: every event */
+    bool closes;       /* open only: the event closes the case */
 };
 
 struct schema_aggregate {
     struct str name; /* canonical text */
     uint32_t id;     /* dictionary id; 0 until schema_bind */
     enum aggregate_kind kind;
-    uint32_t signal;                       /* index of the signal (that opens) */
-    uint32_t property;                     /* of that signal; UINT32_MAX for count and last_at */
-    uint32_t close_signal, close_property; /* open only */
-    int64_t window_ms;                     /* count, sum, open */
-    int64_t width_ms;                      /* of a bucket: window / 24, at least 1; count and sum */
-    uint8_t type;                          /* of its value */
+    int64_t window_ms;    /* COUNT, SUM, MIN, MAX, OPEN, KEYS, HOURS */
+    int64_t width_ms;     /* of a bucket: window / 24, at least 1; of HOURS window / 4 */
+    int64_t half_life_ms; /* DECAYED, MOOD, TOP: whole minutes */
+    uint8_t type;         /* of its value, of TOP and KEYS of what top and distinct give */
+};
+
+/* Which events of a signal an aggregate counts: true for those it does. */
+struct schema_filter {
+    struct str text; /* canonical */
+    expr_id when;    /* of the signal's program */
+};
+
+/* What an event feeds. */
+struct schema_feed {
+    uint32_t aggregate, property, filter; /* as in struct aggregate_source */
+    bool closes;
 };
 
 struct schema_signal {
     struct str name;
     struct schema_field *properties;
     size_t property_count;
-    uint32_t *feeds; /* aggregates that an event of this signal changes */
+    struct schema_feed *feeds;
     size_t feed_count;
+    /* Filters see the event alone, never the customer or the clock, so that the order of arrival does not matter. Slots are
+     * the properties and the channel: slot k is property slots[k], or SCHEMA_CHANNEL. program: NULL without filters. */
+    struct expr_program *program;
+    uint32_t *slots;
+    struct schema_filter *filters;
+    size_t filter_count;
+    uint32_t negative; /* which of its events are bad moments: a filter, UINT32_MAX (all), or SIGNAL_NEVER_NEGATIVE */
 };
+#define SCHEMA_CHANNEL UINT32_MAX
+#define SIGNAL_NEVER_NEGATIVE (UINT32_MAX - 1)
 
 struct schema {
     struct schema_field *attributes;
@@ -69,6 +107,7 @@ struct schema {
     /* by dictionary id, up to id_limit: index + 1 of the attribute or aggregate, 0 for neither */
     uint32_t id_limit;
     uint16_t *attribute_of_id, *aggregate_of_id;
+    struct str coverage; /* the ids of its aggregates, as blobs hold them (coverage.h) */
     struct arena *arena;
 };
 
@@ -78,11 +117,27 @@ long schema_attribute(const struct schema *s, struct str name);
 long schema_signal_find(const struct schema *s, struct str name);
 long schema_property(const struct schema_signal *s, struct str name);
 
+/* An aggregate that is wanted. span_ms: its window or half-life, by kind; 0 for LAST and LAST_AT. word: the name it has
+ * instead of the text made of its sources ("mood": it stays the same aggregate when a policy adds a signal to it), or NULL. */
+struct aggregate_spec {
+    enum aggregate_kind kind;
+    int64_t span_ms;
+    const struct aggregate_source *sources;
+    size_t source_count; /* at least 1 */
+    const char *word;
+};
+
 /* Finds the aggregate or adds it (name, type and width are filled in). Returns its index, or -1 past the limit or without
  * memory. */
-long schema_aggregate_add(struct schema *s, const struct schema_aggregate *wanted);
-/* Canonical text of an aggregate, in the schema's arena. */
-struct str schema_aggregate_name(const struct schema *s, const struct schema_aggregate *a);
+long schema_aggregate_add(struct schema *s, const struct aggregate_spec *wanted);
+/* The filter of a signal by its canonical text, added when it is new: its index, or -1 without memory. when is a node of the
+ * signal's program. */
+long schema_filter_add(struct schema *s, uint32_t signal, struct str text, expr_id when);
+/* Canonical text of an aggregate, in the schema's arena; a text over NAME_MAX_BYTES ends in a hash of it. */
+struct str schema_aggregate_name(const struct schema *s, const struct aggregate_spec *a);
+/* Whether kind is over a window (else over a half-life, or over all events). */
+bool aggregate_windowed(enum aggregate_kind kind);
+bool aggregate_decays(enum aggregate_kind kind);
 
 /* Visits every dictionary name that blobs of this schema need. */
 void schema_each_name(const struct schema *s, void (*visit)(void *ctx, struct str name), void *ctx);

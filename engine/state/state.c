@@ -1,40 +1,105 @@
 /* Changing one customer's state; see state.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "state/state.h"
-#include "state/aggregate.h"
+#include "base/arena_buf.h"
+#include "state/aggregate_kinds.h"
 #include "state/codec.h"
+#include "state/coverage.h"
+
+#define DAY_MS INT64_C(86400000)
+
+enum { SEEN_MINUTES = STATE_SEEN_MS / 60000 };
+
+/* Rounded up, so that nothing is forgotten early. */
+static uint32_t minute_of(int64_t ms)
+{
+    int64_t minute = ms > 0 ? (ms + 59999) / 60000 : 0;
+    return minute < UINT32_MAX ? (uint32_t)minute : UINT32_MAX;
+}
 
 /* Ids seen stay for an hour of arrival, and at least the last STATE_SEEN_LEAST, at most STATE_SEEN_MOST. */
 static void seen_prune(struct state *s, int64_t now_ms)
 {
     uint32_t gone = 0;
+    int64_t least = ms_floor(now_ms, 60000) - SEEN_MINUTES;
     while (s->seen_count - gone > STATE_SEEN_MOST - 1 ||
-           (s->seen_count - gone > STATE_SEEN_LEAST && s->seen[gone].arrived_ms < now_ms - STATE_SEEN_MS))
+           (s->seen_count - gone > STATE_SEEN_LEAST && s->seen_minutes[gone] < least))
         gone++;
     if (gone) {
-        memmove(s->seen, s->seen + gone, (s->seen_count - gone) * sizeof *s->seen);
         s->seen_count -= gone;
+        memmove(s->seen, s->seen + gone, s->seen_count * sizeof *s->seen);
+        memmove(s->seen_minutes, s->seen_minutes + gone, s->seen_count * sizeof *s->seen_minutes);
     }
+}
+
+static bool seen_grow(struct state *s)
+{
+    uint32_t capacity = s->seen_capacity ? s->seen_capacity * 2 : 32;
+    uint64_t *seen = arena_alloc(s->arena, capacity * sizeof *seen);
+    uint32_t *minutes = arena_alloc(s->arena, capacity * sizeof *minutes);
+    if (!seen || !minutes)
+        return false;
+    if (s->seen_count) {
+        memcpy(seen, s->seen, s->seen_count * sizeof *seen);
+        memcpy(minutes, s->seen_minutes, s->seen_count * sizeof *minutes);
+    }
+    s->seen = seen;
+    s->seen_minutes = minutes;
+    s->seen_capacity = capacity;
+    return true;
+}
+
+static bool seen_has(const struct state *s, uint64_t event)
+{
+    uint64_t found = 0; /* no early end, so that it runs in vectors: a busy customer has thousands */
+    for (uint32_t i = 0; i < s->seen_count; i++)
+        found |= s->seen[i] == event;
+    return found;
 }
 
 int state_see(struct state *s, uint64_t event, int64_t now_ms)
 {
-    for (uint32_t i = s->seen_count; i-- > 0;)
-        if (s->seen[i].hash == event)
-            return 0;
+    if (seen_has(s, event))
+        return 0;
     seen_prune(s, now_ms);
-    if (s->seen_count == s->seen_capacity) {
-        uint32_t capacity = s->seen_capacity ? s->seen_capacity * 2 : 32;
-        struct seen_event *seen = arena_alloc(s->arena, capacity * sizeof *seen);
-        if (!seen)
-            return ERR_NOSPACE;
-        if (s->seen_count)
-            memcpy(seen, s->seen, s->seen_count * sizeof *seen);
-        s->seen = seen;
-        s->seen_capacity = capacity;
-    }
-    s->seen[s->seen_count++] = (struct seen_event){event, now_ms};
+    if (s->seen_count == s->seen_capacity && !seen_grow(s))
+        return ERR_NOSPACE;
+    uint32_t minute = minute_of(now_ms), before = s->seen_count ? s->seen_minutes[s->seen_count - 1] : 0;
+    s->seen[s->seen_count] = event;
+    s->seen_minutes[s->seen_count++] = minute > before ? minute : before; /* servers' clocks differ */
     return 1;
+}
+
+/* What a signal's filters see. */
+struct filter_source {
+    const struct schema_signal *def;
+    const struct signal *signal;
+};
+
+static struct value filter_load(void *ctx, uint32_t slot, int64_t now_ms)
+{
+    (void)now_ms;
+    const struct filter_source *f = ctx;
+    uint32_t property = f->def->slots[slot];
+    if (property != SCHEMA_CHANNEL)
+        return f->signal->properties[property];
+    return f->signal->channel.n ? value_string(f->signal->channel) : value_unknown(UNKNOWN_ABSENT);
+}
+
+/* passes[filter]; what is unknown, or an error, does not pass. */
+static int filters_ask(const struct schema_signal *def, const struct signal *signal, bool *passes,
+                       struct arena *arena)
+{
+    struct filter_source f = {def, signal};
+    struct expr_source source = {.ctx = &f, .load = filter_load};
+    struct expr_eval ev;
+    if (expr_eval_init(&ev, def->program, &source, signal->time_ms, arena))
+        return ERR_NOSPACE;
+    for (size_t i = 0; i < def->filter_count; i++) {
+        struct value v = expr_eval(&ev, def->filters[i].when);
+        passes[i] = v.type == VALUE_BOOL && v.boolean;
+    }
+    return 0;
 }
 
 int state_apply(struct state *s, const struct signal *signal, int64_t now_ms)
@@ -43,28 +108,39 @@ int state_apply(struct state *s, const struct signal *signal, int64_t now_ms)
     int fresh = state_see(s, signal->event, now_ms);
     if (fresh <= 0)
         return fresh;
-    for (size_t i = 0; i < def->feed_count; i++) {
-        uint32_t k = def->feeds[i];
-        const struct schema_aggregate *aggregate = &s->schema->aggregates[k];
-        aggregate_prune(aggregate, &s->aggregates[k], now_ms);
-        if (aggregate_apply(aggregate, &s->aggregates[k], signal, now_ms, s->arena))
-            return ERR_NOSPACE;
-    }
-    return 1;
+    coverage_adopt(s, now_ms);
+    bool *passes = def->filter_count ? arena_alloc(s->arena, def->filter_count) : NULL;
+    int rc = def->filter_count && !passes ? ERR_NOSPACE : 0;
+    if (!rc && def->filter_count)
+        rc = filters_ask(def, signal, passes, s->arena);
+    for (size_t i = 0; i < def->feed_count && !rc; i++)
+        if (def->feeds[i].filter == UINT32_MAX || passes[def->feeds[i].filter])
+            rc = aggregate_event(s, &def->feeds[i], signal, now_ms);
+    return rc ? rc : 1;
 }
 
 /* What an older policy, with another type, kept of the attribute goes: it was set anew, or removed. */
-static void forget_kept(struct state *s, uint64_t tag)
+static void forget_kept(struct state *s, uint32_t id)
 {
     uint32_t left = 0;
-    for (uint32_t i = 0; i < s->kept_count; i++)
-        if (s->kept[i].tag != tag)
-            s->kept[left++] = s->kept[i];
-    s->kept_count = left;
+    for (uint32_t i = 0; i < s->kept_attribute_count; i++)
+        if (s->kept_attributes[i].id != id)
+            s->kept_attributes[left++] = s->kept_attributes[i];
+    s->kept_attribute_count = left;
 }
 
-int state_set_attribute(struct state *s, size_t attribute, struct value v)
+/* When it was set, under whatever type. */
+static int64_t attribute_time(const struct state *s, size_t attribute)
 {
+    for (uint32_t i = 0; i < s->kept_attribute_count; i++)
+        if (s->kept_attributes[i].id == s->schema->attributes[attribute].id)
+            return s->kept_attributes[i].time_ms;
+    return s->attribute_ms[attribute];
+}
+
+int state_set_attribute(struct state *s, size_t attribute, struct value v, int64_t now_ms)
+{
+    int64_t there_ms = attribute_time(s, attribute), time_ms = now_ms > there_ms ? now_ms : there_ms;
     if (v.type == VALUE_STRING) {
         struct str copy = arena_str(s->arena, value_str(v));
         if (!copy.p)
@@ -72,9 +148,19 @@ int state_set_attribute(struct state *s, size_t attribute, struct value v)
         v = value_string(copy);
     }
     s->attributes[attribute] = v;
-    if (s->kept_count)
-        forget_kept(s, state_tag(ENTRY_ATTRIBUTE, s->schema->attributes[attribute].id));
+    s->attribute_ms[attribute] = time_ms ? time_ms : 1; /* 0 says never */
+    if (s->kept_attribute_count)
+        forget_kept(s, s->schema->attributes[attribute].id);
     return 0;
+}
+
+int state_offer_attribute(struct state *s, size_t attribute, struct value v, int64_t time_ms)
+{
+    int64_t there_ms = attribute_time(s, attribute);
+    if (there_ms && time_ms < there_ms)
+        return 0;
+    int rc = state_set_attribute(s, attribute, v, time_ms);
+    return rc ? rc : 1;
 }
 
 static int consent_order(const struct consent *a, const struct consent *b)
@@ -151,12 +237,75 @@ static void contacts_prune(struct state *s, int64_t now_ms)
     s->contact_count = kept;
 }
 
+/* In order again; of two under one tag, which no writer of ours makes, one goes. */
+static void kept_sort(struct state *s)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < s->kept_count; i++) {
+        struct raw_entry k = s->kept[i];
+        uint32_t at = left;
+        while (at > 0 && tag_order(s->kept[at - 1].tag) > tag_order(k.tag))
+            at--;
+        if (at > 0 && s->kept[at - 1].tag == k.tag)
+            continue;
+        memmove(s->kept + at + 1, s->kept + at, (left - at) * sizeof *s->kept);
+        s->kept[at] = k;
+        left++;
+    }
+    s->kept_count = left;
+}
+
+/* What the last writer of events does not keep up becomes an orphan; orphans go after STATE_STALE_MS. Without memory they
+ * stay as they are for now. */
+static void kept_prune(struct state *s, int64_t now_ms)
+{
+    int64_t today = ms_floor(now_ms, DAY_MS);
+    uint32_t left = 0, orphaned = 0;
+    for (uint32_t i = 0; i < s->kept_count; i++) {
+        struct raw_entry k = s->kept[i];
+        if (tag_kind(k.tag) == ENTRY_SINCE)
+            continue;
+        if (tag_kind(k.tag) == ENTRY_ORPHAN) {
+            struct cursor c = cursor_of(k.payload.p, k.payload.n);
+            (void)cursor_byte(&c);
+            if ((int64_t)cursor_varint(&c) < today - STATE_STALE_MS / DAY_MS)
+                continue;
+        } else if (tag_is_aggregate(k.tag)) {
+            struct arena_buf b;
+            arena_buf_init(&b, s->arena, k.payload.n + 11);
+            buf_byte(&b.buf, (uint8_t)tag_kind(k.tag));
+            buf_varint(&b.buf, today > 0 ? (uint64_t)today : 0);
+            buf_str(&b.buf, k.payload);
+            struct str payload = arena_buf_take(&b);
+            if (payload.p) {
+                k = (struct raw_entry){state_tag(ENTRY_ORPHAN, tag_id(k.tag)), payload};
+                orphaned++;
+            }
+        }
+        s->kept[left++] = k;
+    }
+    s->kept_count = left;
+    if (orphaned)
+        kept_sort(s);
+}
+
+/* A removed attribute is remembered only to hold off what is older than its removal. */
+static void attributes_prune(struct state *s, int64_t now_ms)
+{
+    for (size_t i = 0; i < s->schema->attribute_count; i++)
+        if (s->attributes[i].type == VALUE_UNKNOWN && s->attribute_ms[i] < now_ms - STATE_STALE_MS)
+            s->attribute_ms[i] = 0;
+}
+
 void state_prune(struct state *s, int64_t now_ms)
 {
     for (size_t i = 0; i < s->schema->aggregate_count; i++)
-        aggregate_prune(&s->schema->aggregates[i], &s->aggregates[i], now_ms);
+        aggregate_prune(s, i, now_ms);
+    attributes_prune(s, now_ms);
     contacts_prune(s, now_ms);
     seen_prune(s, now_ms);
+    if (s->kept_count && s->coverage.p && str_eq(s->coverage, s->schema->coverage))
+        kept_prune(s, now_ms);
 }
 
 struct contact *state_contact_find(const struct state *s, struct id128 decision, uint32_t action)

@@ -4,23 +4,30 @@
  *
  * A decoded state lives in one request's arena. Everything that changes it takes `now` as an argument and does no I/O.
  *
- * Blob, all integers little-endian or varint (LEB128; s: zigzag):
- *   u8 format (1) | u64 version (unique a write: milliseconds << 22 | 22 random bits; never 0) | entries
- *   entry = varint kind + 8 × id | varint length | payload
- *     kind 0 attribute id        type byte, value
- *     kind 1 aggregate id        by kind of aggregate, see codec.c
- *     kind 2 contacts            see codec.c
- *     kind 3 consents
- *     kind 4 event ids seen
- * Entries are in order of (kind, id). An entry whose kind or id this policy does not know is kept as it is and written
- * back, so that servers with an older and a newer policy share a store; so is an attribute, or a last, whose value has
- * another type than this policy declares, until it is set anew or removed. An entry that cannot be read is an error of the
- * whole blob (ERR_CORRUPT), which is then never overwritten.
+ * Blob (format 2), all integers little-endian or varint (LEB128; s: zigzag):
+ *   u8 format | u64 version | u32 checksum | entries
+ *   entry = varint kind + 32 × id | varint length | payload
+ *   version   unique a write: milliseconds << 22 | 22 random bits; never 0
+ *   checksum  low half of XXH3-64 of the entries with seed version ^ format
+ * Kinds and payloads stand in codec.h and in the files of the aggregates. Entries are in order of (kind, id). Every payload
+ * can be read without the policy that asked for it, so any server can merge, export and expire what another policy keeps.
+ * What this policy has no name for is kept and written back: servers with an older and a newer policy share a store. An
+ * attribute, or a last, whose value has another type than this policy declares is unknown here until it is set anew.
+ * Blobs of format 1 (codec_v1.h) are read, and written as format 2.
  *
- * Order of arrival does not matter for counts, sums, last, last_at and open: sums are 64-bit fixed point (10^-4), last is by
- * (event time, event id hash), cases keep the latest opening and closing. Events older than an aggregate's window do
- * not change it. (Past STATE_CASES_MAX cases, and where a sum leaves 64 bits, order can matter.) Duplicates are known by the 64-bit hash of their event id for an hour of arrival time and at least
- * the last 16, at most the last 4,096 events.
+ * Aggregates are decoded when they are first looked at; one that nobody touched is written back as it was read. Bytes that
+ * were damaged on the way fail the checksum, and the whole blob is ERR_CORRUPT. An aggregate that cannot be read all the
+ * same (a writer's mistake) is unknown (unreadable), and no event can be applied to it (ERR_CORRUPT), so that it is never
+ * overwritten.
+ *
+ * Order of arrival does not matter for any aggregate: sums are 64-bit fixed point (10^-4), last is by (event time, 16 bits of
+ * the event id's hash, value), cases keep the latest opening and closing, decayed sums agree to 1e-9. Events older than an
+ * aggregate's window do not change it. (Order can matter past STATE_CASES_MAX cases, past STATE_TOP_MAX keys of a top, and
+ * where a sum leaves 64 bits.) Duplicates are known by the 64-bit hash of their event id for an hour of arrival time and at
+ * least the last 16, at most the last 4,096 events.
+ *
+ * An aggregate that a policy added later has `since`: it counts what happened from then on. The same where servers with a
+ * policy that lacks it took the customer's events for a while (coverage.h).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STATE_STATE_H
 #define TACT_STATE_STATE_H
@@ -29,7 +36,7 @@
 #include "state/schema.h"
 
 enum {
-    STATE_FORMAT = 1,
+    STATE_FORMAT = 2,
     STATE_BLOB_MAX = 1024 * 1024,
     STATE_SEEN_LEAST = 16,
     STATE_SEEN_MOST = 4096,
@@ -37,16 +44,23 @@ enum {
     STATE_CONSENTS_MAX = 256,
     STATE_CASES_MAX =
         64, /* cases an aggregate keeps; past it closed ones go first, then those opened first */
+    STATE_CELLS_MAX = 64, /* (bucket, key) pairs a KEYS aggregate keeps: the latest; past it, it counts those only */
+    STATE_TOP_MAX = 16,   /* keys of a TOP aggregate */
+    STATE_KEY_MAX = 64,   /* bytes of such a key; longer ones are told apart by their first 64 */
     STATE_TEXT_MAX = 1024 /* bytes of a string attribute or property */
 };
 #define STATE_SEEN_MS INT64_C(3600000)
+#define STATE_STALE_MS WINDOW_MAX_MS /* what no policy has asked for so long is dropped */
 #define STATE_AHEAD_MS INT64_C(300000) /* events may lie this far ahead of now */
 #define STATE_NUMBER_MAX 1e12          /* magnitude of numbers in signals and attributes */
 #define STATE_SUM_SCALE 10000          /* fixed point of sums */
 
 struct bucket {
-    int64_t index; /* floor(event time / width) */
-    int64_t value; /* events, or sum × STATE_SUM_SCALE */
+    int64_t index; /* floor(event time / width); of HOURS that × 168 + the hour of the customer's week */
+    union {
+        int64_t value; /* events, or sum × STATE_SUM_SCALE */
+        double number; /* MIN, MAX */
+    };
 };
 
 struct open_case {
@@ -54,16 +68,41 @@ struct open_case {
     int64_t opened_ms, closed_ms; /* latest of each; INT64_MIN: never */
 };
 
-/* One aggregate's data; which members count depends on its kind. */
+struct key_cell {
+    int64_t index; /* floor(event time / width) */
+    uint32_t key;  /* hash of the property's value */
+    uint32_t count;
+};
+
+struct top_key {
+    struct str key;
+    double weight; /* at last_ms */
+};
+
+/* One aggregate's data; which members count depends on its kind. All zero: nothing. */
 struct aggregate_state {
-    uint32_t count, capacity; /* buckets or cases */
+    struct str raw;             /* payload as it was read; p NULL: none */
+    bool decoded;               /* the members below say what raw says */
+    bool changed;               /* they say something newer */
+    bool damaged;               /* raw cannot be read */
+    uint16_t rank;              /* LAST: of the event */
+    uint32_t half_life_min;     /* DECAYED, MOOD, TOP */
+    uint32_t count, capacity;   /* of the items; LAST, LAST_AT, DECAYED, MOOD: 1 when there is something */
     union {
+        void *items;
         struct bucket *buckets;  /* by index, ascending */
         struct open_case *cases; /* by (opened, key), ascending */
+        struct key_cell *cells;  /* by (index, key), ascending */
+        struct top_key *keys;    /* by key, ascending */
     };
-    int64_t last_ms; /* last, last_at; INT64_MIN: nothing yet */
-    uint64_t last_event;
-    struct value last;
+    int64_t last_ms; /* LAST, LAST_AT: of the event; DECAYED, MOOD, TOP: the latest event, to which weights are relative */
+    union {
+        struct value last;
+        struct {
+            double sum, weight; /* DECAYED, MOOD: Σ value × w and Σ w at last_ms; TOP: weight */
+        };
+    };
+    int64_t since_ms; /* it counts events from then on; 0: it missed nothing */
 };
 
 enum contact_outcome {
@@ -90,14 +129,17 @@ struct consent {
     struct str source;
 };
 
-struct seen_event {
-    uint64_t hash;
-    int64_t arrived_ms;
+/* An entry that this policy has no name for. */
+struct raw_entry {
+    uint64_t tag; /* see codec.h */
+    struct str payload;
 };
 
-struct raw_entry {
-    uint64_t tag; /* kind + 8 × id */
-    struct str payload;
+/* An attribute that this policy has no name for, or declares with another type. */
+struct kept_attribute {
+    uint32_t id;
+    struct value value;
+    int64_t time_ms;
 };
 
 struct state {
@@ -106,15 +148,20 @@ struct state {
     bool exists;                        /* there is a blob */
     uint64_t version;                   /* of the blob it was read from; 0: none */
     struct value *attributes;           /* [schema->attribute_count]; VALUE_UNKNOWN where absent */
+    int64_t *attribute_ms;              /* when it was set or removed; 0: never */
     struct aggregate_state *aggregates; /* [schema->aggregate_count] */
     struct contact *contacts;           /* by (time, decision id, action) ascending */
     uint32_t contact_count, contact_capacity;
     struct consent *consents; /* by (channel, purpose) */
     uint32_t consent_count, consent_capacity;
-    struct seen_event *seen; /* by arrival */
+    uint64_t *seen;         /* hashes of event ids, by arrival */
+    uint32_t *seen_minutes; /* of arrival, rounded up, since 1970 */
     uint32_t seen_count, seen_capacity;
+    struct str coverage;    /* ids of the aggregates that the last writer of an event kept up (coverage.h) */
     struct raw_entry *kept; /* entries of other policies */
     uint32_t kept_count, kept_capacity;
+    struct kept_attribute *kept_attributes; /* by id */
+    uint32_t kept_attribute_count, kept_attribute_capacity;
 };
 
 /* An event about the customer, checked against the schema by the caller. */
@@ -123,18 +170,24 @@ struct signal {
     uint64_t event; /* hash of the event id */
     int64_t time_ms;
     const struct value *properties; /* [property_count]; VALUE_UNKNOWN where absent */
+    struct str channel;             /* empty: not told */
+    int week_hour; /* the hour of the customer's week at that time, 0 (Sunday 00:00) to 167 */
 };
 
 /* ---- changing ---- */
 
-/* Applies one event: 1 applied, 0 seen before, ERR_NOSPACE when the arena is full. Forgets what no window can see at now. */
+/* Applies one event: 1 applied, 0 seen before, ERR_NOSPACE when the arena is full, ERR_CORRUPT when it feeds an aggregate
+ * that cannot be read. Forgets what no window can see at now. */
 int state_apply(struct state *s, const struct signal *signal, int64_t now_ms) MUST_CHECK;
 /* Remembers an id (of an outcome, say): 1 new, 0 seen before, ERR_NOSPACE. */
 int state_see(struct state *s, uint64_t event, int64_t now_ms) MUST_CHECK;
 /* Drops what no window, limit or duplicate check can look at any more; called before a state is written. */
 void state_prune(struct state *s, int64_t now_ms);
-/* VALUE_UNKNOWN removes. Strings are copied. */
-int state_set_attribute(struct state *s, size_t attribute, struct value v) MUST_CHECK;
+/* VALUE_UNKNOWN removes. Strings are copied. now_ms is remembered, or when it was set before if that is later by another
+ * server's clock. ERR_NOSPACE. */
+int state_set_attribute(struct state *s, size_t attribute, struct value v, int64_t now_ms) MUST_CHECK;
+/* The same for a value that is known to be of time_ms: 1 set, 0 when the attribute was set or removed after that. */
+int state_offer_attribute(struct state *s, size_t attribute, struct value v, int64_t time_ms) MUST_CHECK;
 /* Keeps the newer of both; ties: withdrawn wins, then the source that sorts first. ERR_NOSPACE past STATE_CONSENTS_MAX. */
 int state_set_consent(struct state *s, const struct consent *c) MUST_CHECK;
 /* Adds a contact, dropping those older than the schema's horizon and lapsed reservations first. ERR_EXISTS when the decision

@@ -2,6 +2,7 @@
  * in the log before its outcomes on one server, but not across servers, so outcomes that come first wait in a list of their own.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/eval_log.h"
+#include "decide/apply.h"
 #include "base/hash.h"
 #include "decide/request_wire.h"
 #include "models/offline/log_scan.h"
@@ -126,9 +127,9 @@ static int decide_again(struct reading *x, const Tact__V1__DecisionRecord *m,
     struct str blob = {(const char *)m->state.data, m->state_unreadable ? 0 : m->state.len};
     if (!rc)
         rc = state_decode(state, &p->schema, blob, work, e);
-    if (!rc && decide_apply_signals(state, parsed, m->now_ms) < 0)
-        rc = error_set(e, ERR_NOSPACE, "the memory for one decision is full");
-    return rc ? rc : policy_target_decide(&x->target, state, parsed, m->now_ms, m->seed, work, d, e);
+    if (!rc)
+        rc = apply_signals(p, state, parsed->signals, parsed->signal_count, m->now_ms, e);
+    return rc < 0 ? rc : policy_target_decide(&x->target, state, parsed, m->now_ms, m->seed, work, d, e);
 }
 
 /* Which action the target puts where a row stands: at the same placement, else at the same rank. */

@@ -1,6 +1,7 @@
 /* Decisions made again; see replay.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/replay.h"
+#include "decide/apply.h"
 #include "decide/decision_wire.h"
 #include "decide/request_wire.h"
 #include "models/offline/log_scan.h"
@@ -88,8 +89,9 @@ static int make_again(struct replay *r, const struct replay_setup *s, const Tact
     rc = state_decode(&state, &s->policy->schema, blob, r->scan.work, e);
     if (rc)
         return rc;
-    if (decide_apply_signals(&state, &parsed, m->now_ms) < 0)
-        return error_set(e, ERR_NOSPACE, "the memory for one decision is full");
+    rc = apply_signals(s->policy, &state, parsed.signals, parsed.signal_count, m->now_ms, e);
+    if (rc < 0)
+        return rc;
     struct decide_input in = {.policy = s->policy,
                               .scorer = s->binding ? &s->scorer : NULL,
                               .world_id = s->world_id,

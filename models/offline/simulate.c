@@ -1,6 +1,7 @@
 /* Moments become rows; see simulate.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/simulate.h"
+#include "decide/apply.h"
 #include "decide/gate.h"
 #include "models/offline/life.h"
 #include "state/codec.h"
@@ -270,9 +271,9 @@ static int on_moment(struct simulation *s, const struct act *m)
 
 /* ---- lives ---- */
 
-static int set_text(struct state *s, long attribute, const char *text)
+static int set_text(struct state *s, long attribute, const char *text, int64_t now_ms)
 {
-    return attribute < 0 ? 0 : state_set_attribute(s, (size_t)attribute, value_string(str_from(text)));
+    return attribute < 0 ? 0 : state_set_attribute(s, (size_t)attribute, value_string(str_from(text)), now_ms);
 }
 
 /* Profile and consents into an empty state. */
@@ -283,13 +284,13 @@ static int set_profile(struct simulation *s)
     const struct person *p = &s->life.person;
     int rc = 0;
     if (p->known) {
-        rc = set_text(&s->state, w->first_name, p->first_name);
+        rc = set_text(&s->state, w->first_name, p->first_name, s->life.now_ms);
         if (!rc)
-            rc = set_text(&s->state, w->tier, tiers[p->tier]);
+            rc = set_text(&s->state, w->tier, tiers[p->tier], s->life.now_ms);
         if (!rc)
-            rc = set_text(&s->state, w->locale, p->persian ? "fa" : "en");
+            rc = set_text(&s->state, w->locale, p->persian ? "fa" : "en", s->life.now_ms);
         if (!rc && w->spend >= 0)
-            rc = state_set_attribute(&s->state, (size_t)w->spend, value_double(p->spend_365d));
+            rc = state_set_attribute(&s->state, (size_t)w->spend, value_double(p->spend_365d), s->life.now_ms);
     }
     for (size_t i = 0; i < w->policy->channel_count; i++)
         for (int purpose = 0; !rc && purpose < PURPOSE_COUNT; purpose++) {
@@ -320,7 +321,7 @@ static int on_signal(struct simulation *s, const struct act *a)
     life_id(&s->life, a->number, id);
     struct signal signal = {
         .index = map->index, .event = hash64(id, strlen(id)), .time_ms = a->time_ms, .properties = values};
-    int rc = state_apply(&s->state, &signal, a->time_ms);
+    int rc = apply_signal(s->o->policy, &s->state, &signal, a->time_ms);
     return rc < 0 ? error_set(s->e, rc, "the state of %s does not fit its memory", s->life.person.id) : 0;
 }
 

@@ -2,6 +2,7 @@
  * applied to a customer, decided, written; every refusal says why, in well-formed UTF-8.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fuzz_policy.h"
+#include "decide/apply.h"
 #include "decide/decision_wire.h"
 #include "decide/request_wire.h"
 #include "net/proto_check.h"
@@ -27,7 +28,7 @@ static void decided(const Tact__V1__DecideRequest *m, struct state *s, struct er
         return;
     }
     ASSERT(r.max_actions >= 1 && r.customer.n >= 1 && r.customer.n <= DECIDE_CUSTOMER_MAX);
-    ASSERT(decide_apply_signals(s, &r, FUZZ_NOW) >= 0);
+    ASSERT(apply_signals(fuzz_policy(), s, r.signals, r.signal_count, FUZZ_NOW, NULL) >= 0);
     struct decide_input in = {
         .policy = fuzz_policy(), .world_id = "", .state = s, .request = &r, .now_ms = FUZZ_NOW};
     ASSERT(decide(&in, &arena, &d, e) == 0);
@@ -53,7 +54,7 @@ static void upserted(const Tact__V1__UpsertRequest *m, struct state *s, struct e
     struct upsert u;
     int rc = request_upsert(m, fuzz_policy(), FUZZ_NOW, &arena, &u, e);
     if (!rc)
-        rc = upsert_apply(&u, s, e);
+        rc = upsert_apply(&u, s, FUZZ_NOW, e);
     if (rc)
         refused(rc, e);
 }

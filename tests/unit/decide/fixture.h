@@ -126,7 +126,7 @@ static inline void set_profile(struct fixture *f, const char *name, struct value
 {
     long at = schema_attribute(&f->policy->schema, str_from(name));
     assert_true(at >= 0);
-    assert_int_equal(state_set_attribute(&f->state, (size_t)at, v), 0);
+    assert_int_equal(state_set_attribute(&f->state, (size_t)at, v, NOW), 0);
 }
 
 static inline void consent(struct fixture *f, const char *channel, enum purpose purpose, bool granted)

@@ -394,11 +394,11 @@ static void attributes(void **state)
         upsert_of(&u, good[i].key, values[i]);
         assert_int_equal(request_upsert(&u.m, f->policy, NOW, &f->arena, &out, &e), 0);
         assert_int_equal(out.changes[0].value.type, good[i].type);
-        assert_int_equal(upsert_apply(&out, &f->state, &e), 0);
+        assert_int_equal(upsert_apply(&out, &f->state, NOW, &e), 0);
         assert_int_equal(f->state.attributes[out.changes[0].attribute].type, good[i].type);
         upsert_of(&u, good[i].key, i % 2 ? &none : NULL); /* without a kind: removed */
         assert_int_equal(request_upsert(&u.m, f->policy, NOW, &f->arena, &out, &e), 0);
-        assert_int_equal(upsert_apply(&out, &f->state, &e), 0);
+        assert_int_equal(upsert_apply(&out, &f->state, NOW, &e), 0);
         assert_int_equal(f->state.attributes[out.changes[0].attribute].type, VALUE_UNKNOWN);
     }
 }
@@ -435,7 +435,7 @@ static void consents(void **state)
     upsert_refused(f, &u, "consents: 257; at most 256 are allowed");
     u.m.n_consents = 1;
     assert_int_equal(request_upsert(&u.m, f->policy, NOW, &f->arena, &out, &e), 0);
-    assert_int_equal(upsert_apply(&out, &f->state, &e), 0);
+    assert_int_equal(upsert_apply(&out, &f->state, NOW, &e), 0);
     assert_int_equal(
         state_consent(&f->state, f->policy->channels[0].word.id, f->policy->purposes[PURPOSE_ASK].id), 1);
     assert_true(f->state.consents[0].time_ms == NOW && str_is(f->state.consents[0].source, "form"));

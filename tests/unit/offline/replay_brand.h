@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_OFFLINE_REPLAY_BRAND_H
 #define TESTS_OFFLINE_REPLAY_BRAND_H
+#include "decide/apply.h"
 #include "offline_files.h"
 #include "base/rng.h"
 #include "decide/decision_wire.h"
@@ -302,7 +303,7 @@ static inline struct str prior_state(struct brand *b, const struct wanted *w, st
                            .properties = values};
     assert_int_equal(state_apply(&s, &added, noon_ms), 1);
     long name = schema_attribute(&p->schema, STR("first_name"));
-    assert_int_equal(state_set_attribute(&s, (size_t)name, value_string(STR("سارا"))), 0);
+    assert_int_equal(state_set_attribute(&s, (size_t)name, value_string(STR("سارا")), noon_ms), 0);
     struct consent consent = {.channel = p->channels[policy_channel_find(p, STR("email"))].word.id,
                               .purpose = p->purposes[PURPOSE_PROMOTIONAL].id,
                               .granted = true,
@@ -354,7 +355,7 @@ static inline struct str decide_now(struct brand *b, const struct wanted *w, str
     if (w->unreadable)
         blob = (struct str){0};
     if (request_decide(m, p, noon_ms, arena, &r, &e) || state_decode(&s, &p->schema, blob, arena, &e) ||
-        decide_apply_signals(&s, &r, noon_ms) < 0 || decide(&in, arena, &d, &e) ||
+        apply_signals(p, &s, r.signals, r.signal_count, noon_ms, &e) < 0 || decide(&in, arena, &d, &e) ||
         decision_encode(&d, arena, &out, &e))
         fail_msg("%s", e.text);
     tact__v1__decide_request__free_unpacked(m, NULL);

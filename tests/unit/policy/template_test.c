@@ -66,7 +66,7 @@ static int call(void *ctx, struct str name, const struct expr_arg *args, size_t 
     return ERR_NOTFOUND;
 }
 
-static const struct expr_scope scope = {NULL, ident, call, NULL};
+static const struct expr_scope scope = {.ident = ident, .call = call};
 
 static void add(void *ctx, enum diag_severity severity, size_t offset, const char *text)
 {

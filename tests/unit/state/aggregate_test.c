@@ -4,15 +4,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "context.h"
 
-static size_t aggregate_named(const struct schema *s, const char *name)
-{
-    for (size_t i = 0; i < s->aggregate_count; i++)
-        if (str_is(s->aggregates[i].name, name))
-            return i;
-    fail_msg("no aggregate %s", name);
-    return 0;
-}
-
 static bool same(struct value a, struct value b)
 {
     if (a.type == VALUE_STRING && b.type == VALUE_STRING)
@@ -39,6 +30,12 @@ static void next_change_is_the_first_change(void **state)
         add_aggregate(&schema, AGGREGATE_SUM, BUY, BUY_QTY, window);
         add_aggregate(&schema, AGGREGATE_OPEN, OPENED, 0, window);
         add_aggregate(&schema, AGGREGATE_LAST, BUY, BUY_SKU, 0);
+        add_aggregate(&schema, AGGREGATE_MIN, BUY, BUY_QTY, window);
+        add_aggregate(&schema, AGGREGATE_MAX, BUY, BUY_AMOUNT, window);
+        add_aggregate(&schema, AGGREGATE_KEYS, BUY, BUY_SKU, window);
+        add_aggregate(&schema, AGGREGATE_DECAYED, BUY, BUY_QTY, MINUTE);
+        add_aggregate(&schema, AGGREGATE_MOOD, BUY, BUY_AMOUNT, MINUTE);
+        add_aggregate(&schema, AGGREGATE_TOP, BUY, BUY_SKU, MINUTE);
         bind_schema(&schema, t->names);
         empty_state(&s, &schema, &t->arena);
         for (int i = 0; i < 80; i++) {
@@ -60,12 +57,24 @@ static void next_change_is_the_first_change(void **state)
                     next = state_aggregate_next_change(&s, k, at);
                     assert_true(next > at);
                     /* A bucket of value 0 leaves without a change; all else that is announced happens. */
-                    if (schema.aggregates[k].kind != AGGREGATE_SUM)
+                    enum aggregate_kind kind = schema.aggregates[k].kind;
+                    if (kind == AGGREGATE_COUNT || kind == AGGREGATE_OPEN)
                         assert_false(same(v, before));
                 }
                 before = v;
             }
-            assert_true(next == INT64_MAX);
+            int steps = 0; /* what decays goes on until it is nothing */
+            for (; next != INT64_MAX && aggregate_decays(schema.aggregates[k].kind); steps++) {
+                int64_t at = next;
+                next = state_aggregate_next_change(&s, k, at);
+                assert_true(next > at);
+                if (next == INT64_MAX) {
+                    struct value v = state_aggregate(&s, k, at);
+                    assert_true(v.type == VALUE_UNKNOWN || (v.type == VALUE_DOUBLE && v.number == 0));
+                    assert_true(same(v, state_aggregate(&s, k, at + DAY)));
+                }
+            }
+            assert_true(next == INT64_MAX && steps <= DECAY_STEPS * DECAY_HALVINGS_MAX + 1);
         }
     }
     assert_true(changes > 100);
@@ -185,9 +194,14 @@ static void old_data_goes(void **state)
     size_t full = blob_of(&t->s, 1, &t->arena).n;
     state_prune(&t->s, NOW + 500 * DAY);
     for (size_t i = 0; i < t->schema.aggregate_count; i++)
-        assert_int_equal(t->s.aggregates[i].count, 0);
+        if (aggregate_windowed(t->schema.aggregates[i].kind))
+            assert_int_equal(t->s.aggregates[i].count, 0);
+    state_prune(&t->s, NOW + 5000 * DAY); /* 64 half-lives of all that decays */
+    for (size_t i = 0; i < t->schema.aggregate_count; i++)
+        if (aggregate_decays(t->schema.aggregates[i].kind))
+            assert_int_equal(t->s.aggregates[i].count, 0);
     size_t left = blob_of(&t->s, 1, &t->arena).n;
-    assert_true(left < full / 4 && left < 9 + 7 * 40 + 16 * 18);
+    assert_true(left < full / 4 && left < STATE_HEAD + 7 * 40 + 16 * 9 + 20);
 }
 
 /* A window holds about 24 buckets, however many events. */

@@ -31,30 +31,6 @@ static int teardown(void **state)
 
 /* ---- equality of decoded states ---- */
 
-static void same_aggregate(const struct schema_aggregate *def, const struct aggregate_state *a,
-                           const struct aggregate_state *b)
-{
-    assert_int_equal(a->count, b->count);
-    assert_true(a->last_ms == b->last_ms);
-    if (def->kind == AGGREGATE_LAST && a->last_ms != INT64_MIN) {
-        if (a->last.type == VALUE_STRING)
-            assert_true(str_eq(value_str(a->last), value_str(b->last)));
-        else
-            assert_true(value_same(a->last, b->last));
-    }
-    if (a->last_ms != INT64_MIN)
-        assert_true(a->last_event == b->last_event);
-    for (uint32_t i = 0; i < a->count; i++) {
-        if (def->kind == AGGREGATE_OPEN)
-            assert_true(a->cases[i].key == b->cases[i].key &&
-                        a->cases[i].opened_ms == b->cases[i].opened_ms &&
-                        a->cases[i].closed_ms == b->cases[i].closed_ms);
-        else
-            assert_true(a->buckets[i].index == b->buckets[i].index &&
-                        a->buckets[i].value == b->buckets[i].value);
-    }
-}
-
 static void same_value(struct value a, struct value b)
 {
     assert_int_equal(a.type, b.type);
@@ -64,13 +40,26 @@ static void same_value(struct value a, struct value b)
         assert_true(value_same(a, b));
 }
 
+/* What each aggregate gives at a few instants, and when it next changes. */
+static void same_aggregates(const struct state *a, const struct state *b)
+{
+    static const int64_t ahead[] = {0, HOUR, 20 * DAY};
+    for (size_t i = 0; i < a->schema->aggregate_count; i++)
+        for (size_t k = 0; k < 3; k++) {
+            same_value(state_aggregate(a, i, NOW + ahead[k]), state_aggregate(b, i, NOW + ahead[k]));
+            assert_true(state_aggregate_next_change(a, i, NOW + ahead[k]) ==
+                        state_aggregate_next_change(b, i, NOW + ahead[k]));
+        }
+}
+
 static void same_state(const struct state *a, const struct state *b)
 {
     const struct schema *schema = a->schema;
-    for (size_t i = 0; i < schema->attribute_count; i++)
+    for (size_t i = 0; i < schema->attribute_count; i++) {
         same_value(a->attributes[i], b->attributes[i]);
-    for (size_t i = 0; i < schema->aggregate_count; i++)
-        same_aggregate(&schema->aggregates[i], &a->aggregates[i], &b->aggregates[i]);
+        assert_true(a->attribute_ms[i] == b->attribute_ms[i]);
+    }
+    same_aggregates(a, b);
     assert_int_equal(a->contact_count, b->contact_count);
     for (uint32_t i = 0; i < a->contact_count; i++) {
         const struct contact *x = &a->contacts[i], *y = &b->contacts[i];
@@ -87,7 +76,21 @@ static void same_state(const struct state *a, const struct state *b)
     }
     assert_int_equal(a->seen_count, b->seen_count);
     for (uint32_t i = 0; i < a->seen_count; i++)
-        assert_true(a->seen[i].hash == b->seen[i].hash && a->seen[i].arrived_ms == b->seen[i].arrived_ms);
+        assert_true(a->seen[i] == b->seen[i] && a->seen_minutes[i] == b->seen_minutes[i]);
+}
+
+/* A blob around entries, with a right head. */
+static struct str blob_around(const void *entries, size_t n, uint64_t version, struct arena *arena)
+{
+    struct buf b;
+    buf_init(&b, STATE_BLOB_MAX);
+    buf_byte(&b, STATE_FORMAT);
+    buf_u64le(&b, version);
+    buf_u32le(&b, state_checksum(STATE_FORMAT, version, (struct str){entries, n}));
+    buf_append(&b, entries, n);
+    struct str blob = arena_str(arena, (struct str){(const char *)b.p, b.n});
+    buf_free(&b);
+    return blob;
 }
 
 /* ---- tests ---- */
@@ -104,7 +107,7 @@ static void random_states_come_back(void **state)
         arena_reset(&t->arena);
         arena_reset(&t->schemas);
         make_schema(&schema, &t->schemas, (unsigned)rng_below(&rng, 64),
-                    (unsigned)rng_below(&rng, 1 << AGGREGATES), 0);
+                    (unsigned)rng_below(&rng, UINT64_C(1) << AGGREGATES), 0);
         bind_schema(&schema, t->names);
         empty_state(&s, &schema, &t->arena);
         assert_false(s.exists);
@@ -135,26 +138,26 @@ static void other_policies_entries_stay_as_they_are(void **state)
         make_schema(&whole, &t->schemas, EVERY_ATTRIBUTE, EVERY_AGGREGATE, 0);
         bind_schema(&whole, t->names);
         make_schema(&part, &t->schemas, (unsigned)rng_below(&rng, 64),
-                    (unsigned)rng_below(&rng, 1 << AGGREGATES), 0);
+                    (unsigned)rng_below(&rng, UINT64_C(1) << AGGREGATES), 0);
         bind_schema(&part, t->names);
         empty_state(&s, &whole, &t->arena);
         fill_state(&s, &rng, NOW);
         struct str blob = blob_of(&s, 5, &t->arena);
         assert_int_equal(state_decode(&there, &part, blob, &t->arena, &e), 0);
-        kept += there.kept_count;
+        kept += there.kept_count + there.kept_attribute_count;
         assert_same_bytes(blob, blob_of(&there, 5, &t->arena));
         /* What the other server changes is seen here again, with all that it did not know. */
         struct consent c = {.channel = 1, .purpose = 2, .granted = true, .time_ms = NOW, .source = STR("x")};
         assert_int_equal(state_set_consent(&there, &c), 0);
         assert_int_equal(state_decode(&there, &whole, blob_of(&there, 6, &t->arena), &t->arena, &e), 0);
-        assert_int_equal(there.kept_count, 0);
+        assert_int_equal(there.kept_count + there.kept_attribute_count, 0);
         assert_int_equal(state_set_consent(&s, &c), 0);
         same_state(&s, &there);
     }
     assert_true(kept > 1000);
 }
 
-/* A kind that no version knows yet, and one of ours with an id, at every place in the order. */
+/* Kinds that no version knows yet, and some of ours with an id, at every place in the order. */
 static void unknown_kinds_are_kept(void **state)
 {
     struct context *t = *state;
@@ -163,44 +166,30 @@ static void unknown_kinds_are_kept(void **state)
     struct error e = {0};
     make_schema(&schema, &t->schemas, EVERY_ATTRIBUTE, EVERY_AGGREGATE, 0);
     bind_schema(&schema, t->names);
-    static const uint8_t blob[] = {1,
-                                   9,
-                                   0,
-                                   0,
-                                   0,
-                                   0,
-                                   0,
-                                   0,
-                                   0, /* head */
-                                   ENTRY_CONTACTS + 8 * 3,
-                                   2,
-                                   'h',
-                                   'i', /* contacts 3 */
-                                   5,
-                                   0, /* kind 5, empty */
-                                   7 + 8 * 1,
-                                   1,
-                                   'x', /* kind 7, id 1 */
-                                   0xff,
-                                   0xff,
-                                   0xff,
-                                   0xff,
-                                   0xff,
-                                   0xff,
-                                   0xff,
-                                   0xff,
-                                   0xff,
-                                   1,
-                                   1,
-                                   'y'}; /* kind 7, greatest id */
-    struct str bytes = {(const char *)blob, sizeof blob};
+    struct buf b;
+    buf_init(&b, 1000);
+    const struct {
+        unsigned kind;
+        uint64_t id;
+        const char *payload;
+    } entries[] = {
+        {ENTRY_CONTACTS, 3, "hi"},         {ENTRY_SINCE, 5000, "\2"}, {15, 0, ""}, {ENTRY_AGGREGATES, 5000, "x"},
+        {ENTRY_AGGREGATES + 14, 7, "new"}, {30, UINT64_MAX >> 5, "y"}, {ENTRY_ORPHAN, 5000, "\20\1raw"},
+    };
+    for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
+        buf_varint(&b, state_tag(entries[i].kind, entries[i].id));
+        buf_varint(&b, strlen(entries[i].payload));
+        buf_str(&b, str_from(entries[i].payload));
+    }
+    struct str bytes = blob_around(b.p, b.n, 9, &t->arena);
+    buf_free(&b);
     assert_int_equal(state_decode(&s, &schema, bytes, &t->arena, &e), 0);
-    assert_int_equal(s.kept_count, 4);
+    assert_int_equal(s.kept_count, 7);
     assert_same_bytes(bytes, blob_of(&s, 9, &t->arena));
     struct consent c = {.channel = 1, .purpose = 2, .time_ms = NOW};
     assert_int_equal(state_set_consent(&s, &c), 0);
     assert_int_equal(state_decode(&s, &schema, blob_of(&s, 9, &t->arena), &t->arena, &e), 0);
-    assert_int_equal(s.kept_count, 4);
+    assert_int_equal(s.kept_count, 7);
     assert_int_equal(s.consent_count, 1);
 }
 
@@ -219,35 +208,36 @@ static void changed_types_are_kept_until_set(void **state)
     bind_schema(&young, t->names);
     empty_state(&s, &old, &t->arena);
     for (size_t i = 0; i < old.attribute_count; i++)
-        assert_int_equal(state_set_attribute(&s, i, random_value(&rng, old.attributes[i].type, &t->arena)),
-                         0);
+        assert_int_equal(state_set_attribute(&s, i, random_value(&rng, old.attributes[i].type, &t->arena), NOW), 0);
     struct value buy[BUY_PROPERTIES] = {value_double(1), value_string(STR("sku")), value_int(3)};
     struct signal g = {.index = BUY, .event = 1, .time_ms = NOW, .properties = buy};
     assert_int_equal(state_apply(&s, &g, NOW), 1);
     struct str blob = blob_of(&s, 5, &t->arena);
 
     assert_int_equal(state_decode(&there, &young, blob, &t->arena, &e), 0);
-    assert_int_equal(there.kept_count, 7);
+    assert_int_equal(there.kept_attribute_count, 6);
     for (size_t i = 0; i < young.attribute_count; i++)
         assert_int_equal(there.attributes[i].type, VALUE_UNKNOWN);
-    size_t last_sku = 0;
-    while (young.aggregates[last_sku].kind != AGGREGATE_LAST ||
-           young.aggregates[last_sku].property != BUY_SKU)
-        last_sku++;
+    size_t last_sku = aggregate_named(&young, "last(buy.sku)");
     assert_int_equal(state_aggregate(&there, last_sku, NOW).type, VALUE_UNKNOWN);
     assert_same_bytes(blob, blob_of(&there, 5, &t->arena));
 
     /* Set anew: the new value alone. Removed: nothing. */
-    assert_int_equal(state_set_attribute(&there, 0, random_value(&rng, young.attributes[0].type, &t->arena)),
-                     0);
-    assert_int_equal(state_set_attribute(&there, 1, value_unknown(UNKNOWN_ABSENT)), 0);
+    assert_int_equal(state_set_attribute(&there, 0, random_value(&rng, young.attributes[0].type, &t->arena), NOW), 0);
+    assert_int_equal(state_set_attribute(&there, 1, value_unknown(UNKNOWN_ABSENT), NOW), 0);
     buy[BUY_SKU] = value_int(8);
     g.event = 2;
+    g.time_ms = NOW - 1; /* older than the text that is there */
+    assert_int_equal(state_apply(&there, &g, NOW), 1);
+    assert_int_equal(state_aggregate(&there, last_sku, NOW).type, VALUE_UNKNOWN);
+    g.event = 3;
+    g.time_ms = NOW + 1;
     assert_int_equal(state_apply(&there, &g, NOW), 1);
     assert_int_equal(state_decode(&s, &old, blob_of(&there, 6, &t->arena), &t->arena, &e), 0);
-    assert_int_equal(s.kept_count, 2);
+    assert_int_equal(s.kept_attribute_count, 1);
     assert_int_equal(s.attributes[0].type, VALUE_UNKNOWN);
     assert_int_equal(s.attributes[1].type, VALUE_UNKNOWN);
+    assert_true(s.attribute_ms[1] == NOW); /* the removal is remembered */
     assert_int_equal(s.attributes[2].type, old.attributes[2].type);
     assert_int_equal(state_decode(&there, &young, blob_of(&s, 7, &t->arena), &t->arena, &e), 0);
     assert_int_equal(there.attributes[0].type, young.attributes[0].type);
@@ -331,8 +321,7 @@ static void use_state(struct state *s, struct arena *arena)
     const int64_t times[] = {NOW, 0, NOW + 100 * DAY};
     for (size_t k = 0; k < 3; k++)
         for (size_t i = 0; i < s->schema->aggregate_count; i++) {
-            (void)state_aggregate(s, i, times[k]);
-            (void)state_age(s, i, times[k]);
+            read_aggregate(s, i, times[k]);
             assert_true(state_aggregate_next_change(s, i, times[k]) > times[k]);
         }
     struct str blob = blob_of(s, 1, arena);
@@ -341,10 +330,20 @@ static void use_state(struct state *s, struct arena *arena)
     assert_same_bytes(blob, blob_of(&again, 1, arena));
     for (int i = 0; i < 8; i++) {
         struct signal g = random_signal(&rng, s->schema, NOW, 6 * HOUR, arena);
-        assert_true(state_apply(s, &g, NOW) >= 0);
+        int rc = state_apply(s, &g, NOW);
+        assert_true(rc >= 0 || rc == ERR_CORRUPT);
     }
     state_prune(s, NOW);
     (void)blob_of(s, 2, arena);
+}
+
+/* Makes the checksum right for what the blob holds. */
+static void put_checksum(char *blob, size_t n)
+{
+    uint64_t version = state_version((struct str){blob, n});
+    uint32_t checksum = state_checksum((uint8_t)blob[0], version, (struct str){blob + STATE_HEAD, n - STATE_HEAD});
+    for (int i = 0; i < 4; i++)
+        blob[9 + i] = (char)(checksum >> 8 * i);
 }
 
 static void damage_is_an_error_or_harmless(void **state)
@@ -372,9 +371,14 @@ static void damage_is_an_error_or_harmless(void **state)
             char *prefix = malloc(n);
             memcpy(prefix, blob.p, n);
             int rc = state_decode(&s, &schema, (struct str){prefix, n}, &t->arena, &e);
-            assert_true(rc == 0 || (rc == ERR_CORRUPT && e.text[0]));
-            if (rc == 0)
-                use_state(&s, &t->arena);
+            assert_true(rc == ERR_CORRUPT && e.text[0]);
+            if (n > STATE_HEAD) {
+                put_checksum(prefix, n);
+                rc = state_decode(&s, &schema, (struct str){prefix, n}, &t->arena, &e);
+                assert_true(rc == 0 || rc == ERR_CORRUPT);
+                if (rc == 0)
+                    use_state(&s, &t->arena);
+            }
             free(prefix);
         }
         char *copy = malloc(blob.n);
@@ -385,7 +389,13 @@ static void damage_is_an_error_or_harmless(void **state)
                 copy[i] = (char)(bit < 8 ? copy[i] ^ 1 << bit : ~copy[i]);
                 arena_reset(&t->arena);
                 int rc = state_decode(&s, &schema, (struct str){copy, blob.n}, &t->arena, &e);
-                assert_true(rc == 0 || rc == ERR_CORRUPT || (rc == ERR_INVALID && i == 0));
+                assert_true(rc == ERR_CORRUPT || (rc == ERR_INVALID && i == 0)); /* whatever the damage */
+                if (i < STATE_HEAD)
+                    continue;
+                /* the same under a right checksum, as a foreign writer could have made it */
+                put_checksum(copy, blob.n);
+                rc = state_decode(&s, &schema, (struct str){copy, blob.n}, &t->arena, &e);
+                assert_true(rc == 0 || rc == ERR_CORRUPT);
                 refused += rc != 0;
                 read += rc == 0;
                 if (rc == 0)
@@ -397,12 +407,31 @@ static void damage_is_an_error_or_harmless(void **state)
     assert_true(refused > 100 && read > 100);
 }
 
-static void corrupt_blob(struct context *t, const struct schema *schema, const uint8_t *bytes, size_t n)
+/* "double 1.5", "string 6162" (hex; - for an empty one), "bool 1", "unknown". */
+static void same_text(struct value v, const char *text)
+{
+    if (strcmp(text, "unknown") == 0) {
+        assert_int_equal(v.type, VALUE_UNKNOWN);
+        return;
+    }
+    const char *what = strchr(text, ' ') + 1;
+    assert_memory_equal(text, value_type_name((enum value_type)v.type), (size_t)(what - text) - 1);
+    if (v.type == VALUE_DOUBLE)
+        assert_true(v.number == strtod(what, NULL));
+    else if (v.type != VALUE_STRING)
+        assert_true((v.type == VALUE_BOOL ? v.boolean : v.integer) == strtoll(what, NULL, 10));
+    for (uint32_t i = 0; v.type == VALUE_STRING && i < v.n; i++) {
+        unsigned byte;
+        assert_int_equal(sscanf(what + 2 * i, "%2x", &byte), 1);
+        assert_int_equal((uint8_t)v.string[i], byte);
+    }
+}
+
+static void corrupt_blob(struct context *t, const struct schema *schema, struct str blob)
 {
     struct state s;
     struct error e = {0};
-    assert_int_equal(state_decode(&s, schema, (struct str){(const char *)bytes, n}, &t->arena, &e),
-                     ERR_CORRUPT);
+    assert_int_equal(state_decode(&s, schema, blob, &t->arena, &e), ERR_CORRUPT);
     assert_true(e.text[0]);
 }
 
@@ -414,28 +443,126 @@ static void refusals(void **state)
     struct error e = {0};
     make_schema(&schema, &t->schemas, EVERY_ATTRIBUTE, EVERY_AGGREGATE, 0);
     bind_schema(&schema, t->names);
-#define CORRUPT(...)                                                                                         \
+#define HEAD(...)                                                                                            \
     do {                                                                                                     \
         const uint8_t bytes[] = {__VA_ARGS__};                                                               \
-        corrupt_blob(t, &schema, bytes, sizeof bytes);                                                       \
+        corrupt_blob(t, &schema, (struct str){(const char *)bytes, sizeof bytes});                           \
     } while (0)
-    CORRUPT(1);
-    CORRUPT(1, 0, 0, 0, 0, 0, 0, 0, 0);             /* version 0 */
-    CORRUPT(0, 1, 0, 0, 0, 0, 0, 0, 0);             /* format 0 */
-    CORRUPT(1, 1, 0, 0, 0, 0, 0, 0, 0, 5, 0, 5, 0); /* the same entry twice */
-    CORRUPT(1, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 5, 0); /* not in order */
-    CORRUPT(1, 1, 0, 0, 0, 0, 0, 0, 0, 5, 1);       /* a length past the end */
-    CORRUPT(1, 1, 0, 0, 0, 0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1);
-    CORRUPT(1, 1, 0, 0, 0, 0, 0, 0, 0, ENTRY_ATTRIBUTE + 8, 1, 9); /* a type that no state holds */
-    static const uint8_t later[] = {2, 1, 0, 0, 0, 0, 0, 0, 0};
+#define ENTRIES(...)                                                                                         \
+    do {                                                                                                     \
+        const uint8_t bytes[] = {__VA_ARGS__};                                                               \
+        corrupt_blob(t, &schema, blob_around(bytes, sizeof bytes, 1, &t->arena));                            \
+    } while (0)
+    HEAD(1);
+    HEAD(2, 1, 0, 0, 0, 0, 0, 0, 0);             /* no checksum */
+    HEAD(2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0); /* a wrong one */
+    HEAD(1, 0, 0, 0, 0, 0, 0, 0, 0);             /* version 0 */
+    HEAD(0, 1, 0, 0, 0, 0, 0, 0, 0);             /* format 0 */
+    ENTRIES(15, 0, 15, 0);                       /* the same entry twice */
+    ENTRIES(15, 0, 14, 0);                       /* not in order */
+    ENTRIES(15, 1);                              /* a length past the end */
+    ENTRIES(15, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1);
+    ENTRIES(ENTRY_ATTRIBUTES, 3, 1, 2, 9);    /* a code that no value has */
+    ENTRIES(ENTRY_ATTRIBUTES, 3, 0, 2, 1);    /* id 0 */
+    ENTRIES(ENTRY_ATTRIBUTES, 3, 1, 0, 1);    /* set at no time */
+    ENTRIES(ENTRY_COVERAGE, 2, 1, 0);         /* an empty range */
+    ENTRIES(ENTRY_SEEN, 9, 2, 1, 2, 3, 4, 5, 6, 7);
+    static const uint8_t later[] = {3, 1, 0, 0, 0, 0, 0, 0, 0};
     assert_int_equal(
         state_decode(&s, &schema, (struct str){(const char *)later, sizeof later}, &t->arena, &e),
         ERR_INVALID);
-    assert_non_null(strstr(e.text, "format 2"));
+    assert_non_null(strstr(e.text, "format 3"));
     struct arena small;
     arena_init(&small, 64);
     assert_int_equal(state_decode(&s, &schema, (struct str){0}, &small, &e), ERR_NOSPACE);
     arena_free(&small);
+}
+
+/* An aggregate that a foreign writer made unreadable, under a right checksum: unknown, and never overwritten. */
+static void an_unreadable_aggregate_is_left_alone(void **state)
+{
+    struct context *t = *state;
+    struct schema schema;
+    struct state s, again;
+    struct error e = {0};
+    make_schema(&schema, &t->schemas, EVERY_ATTRIBUTE, EVERY_AGGREGATE, 0);
+    bind_schema(&schema, t->names);
+    struct value buy[BUY_PROPERTIES] = {value_double(1)};
+    struct signal g = {.index = BUY, .event = 1, .time_ms = NOW, .properties = buy};
+    for (size_t k = 0; k < schema.aggregate_count; k++) {
+        struct buf b;
+        buf_init(&b, 100);
+        buf_varint(&b, state_tag(ENTRY_AGGREGATES + schema.aggregates[k].kind, schema.aggregates[k].id));
+        buf_varint(&b, 2);
+        buf_append(&b, "\xff\xff", 2);
+        struct str blob = blob_around(b.p, b.n, 7, &t->arena);
+        buf_free(&b);
+        assert_int_equal(state_decode(&s, &schema, blob, &t->arena, &e), 0);
+        struct value v = state_aggregate(&s, k, NOW);
+        assert_int_equal(v.type, VALUE_UNKNOWN);
+        assert_int_equal(v.detail, UNKNOWN_UNREADABLE);
+        assert_true(state_aggregate_next_change(&s, k, NOW) == INT64_MAX);
+        state_prune(&s, NOW);
+        assert_same_bytes(blob, blob_of(&s, 7, &t->arena));
+        assert_int_equal(state_decode(&again, &schema, blob, &t->arena, &e), 0);
+        bool fed = false;
+        for (size_t i = 0; i < schema.signals[BUY].feed_count; i++) {
+            const struct schema_feed *f = &schema.signals[BUY].feeds[i];
+            fed |= f->aggregate == k && (f->property == UINT32_MAX || f->property == BUY_AMOUNT);
+        }
+        assert_int_equal(state_apply(&again, &g, NOW), fed ? ERR_CORRUPT : 1);
+    }
+}
+
+/* tests/cases/state_v1.txt: blobs that the last version with format 1 wrote, and what it read in them. */
+static void format_1_is_read(void **state)
+{
+    struct context *t = *state;
+    struct schema schema;
+    struct state s;
+    struct error e = {0};
+    static char line[16384];
+    size_t checks = 0, blobs = 0;
+    make_schema(&schema, &t->schemas, EVERY_ATTRIBUTE, 0xffff, 0);
+    FILE *in = fopen(SOURCE_DIR "/tests/cases/state_v1.txt", "r");
+    assert_non_null(in);
+    while (fgets(line, sizeof line, in)) {
+        unsigned id, counts[3];
+        int at;
+        long long time_ms = NOW;
+        unsigned long long hash;
+        line[strcspn(line, "\n")] = 0;
+        if (sscanf(line, "name %u %n", &id, &at) == 1) {
+            assert_int_equal(names_add(t->names, str_from(arena_strdup(&t->schemas, line + at)), id), 0);
+        } else if (strncmp(line, "blob ", 5) == 0) {
+            if (blobs++ == 0)
+                assert_int_equal(schema_bind(&schema, t->names, &e), 0);
+            size_t n = strlen(line + 5) / 2;
+            uint8_t *bytes = arena_alloc(&t->arena, n);
+            for (size_t i = 0; i < n; i++)
+                assert_int_equal(sscanf(line + 5 + 2 * i, "%2hhx", &bytes[i]), 1);
+            assert_int_equal(state_decode(&s, &schema, (struct str){(const char *)bytes, n}, &t->arena, &e), 0);
+            if (blobs % 2) { /* half of them make the way through format 2 */
+                struct str second = blob_of(&s, s.version, &t->arena);
+                assert_int_equal(second.p[0], 2);
+                assert_int_equal(state_decode(&s, &schema, second, &t->arena, &e), 0);
+            }
+        } else if (sscanf(line, "attribute %u %n", &id, &at) == 1) {
+            same_text(s.attributes[id], line + at);
+        } else if (sscanf(line, "aggregate %u %lld %n", &id, &time_ms, &at) == 2) {
+            same_text(state_aggregate(&s, id, time_ms), line + at);
+        } else if (sscanf(line, "counts %u %u %u", &counts[0], &counts[1], &counts[2]) == 3) {
+            assert_int_equal(s.contact_count, counts[0]);
+            assert_int_equal(s.consent_count, counts[1]);
+            assert_int_equal(s.seen_count, counts[2]);
+        } else {
+            assert_int_equal(sscanf(line, "seen %llu", &hash), 1);
+            assert_int_equal(state_see(&s, hash, NOW), 0);
+        }
+        checks++;
+    }
+    fclose(in);
+    assert_true(blobs == 16 && checks > 1000);
 }
 
 static void versions(void **state)
@@ -462,6 +589,8 @@ int main(void)
         TEST(full_lists_come_back),
         TEST(damage_is_an_error_or_harmless),
         TEST(refusals),
+        TEST(an_unreadable_aggregate_is_left_alone),
+        TEST(format_1_is_read),
         TEST(versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@
 
 enum { BUY, OPENED, CLOSED, SEEN_PAGE, SIGNALS };
 enum { BUY_AMOUNT, BUY_SKU, BUY_QTY, BUY_GIFT, BUY_WHEN, BUY_PROPERTIES };
-enum { EVERY_ATTRIBUTE = 0x3f, EVERY_AGGREGATE = 0xffff };
+enum { EVERY_ATTRIBUTE = 0x3f, EVERY_AGGREGATE = 0x3fffffff, EVERY_EXACT_AGGREGATE = 0x00ffffff };
 
 static inline struct schema_field field_of(struct arena *arena, const char *prefix, const char *name,
                                            uint8_t type)
@@ -43,19 +43,18 @@ static inline void add_signal(struct schema *s, const char *name, const char *co
 }
 
 static inline void add_aggregate(struct schema *s, enum aggregate_kind kind, uint32_t signal,
-                                 uint32_t property, int64_t window_ms)
+                                 uint32_t property, int64_t span_ms)
 {
-    struct schema_aggregate a = {
-        .kind = kind, .signal = signal, .property = property, .window_ms = window_ms};
-    if (kind == AGGREGATE_OPEN)
-        a.close_signal = CLOSED;
+    const struct aggregate_source sources[] = {{signal, property, UINT32_MAX, false}, {CLOSED, 0, UINT32_MAX, true}};
+    struct aggregate_spec a = {
+        .kind = kind, .span_ms = span_ms, .sources = sources, .source_count = kind == AGGREGATE_OPEN ? 2 : 1};
     assert_true(schema_aggregate_add(s, &a) >= 0);
 }
 
 static const struct {
     enum aggregate_kind kind;
     uint32_t signal, property;
-    int64_t window_ms;
+    int64_t span_ms;
 } all_aggregates[] = {
     {AGGREGATE_COUNT, BUY, UINT32_MAX, MINUTE},  {AGGREGATE_COUNT, BUY, UINT32_MAX, DAY},
     {AGGREGATE_COUNT, BUY, UINT32_MAX, 7 * DAY}, {AGGREGATE_COUNT, SEEN_PAGE, UINT32_MAX, 90 * MINUTE},
@@ -65,6 +64,14 @@ static const struct {
     {AGGREGATE_LAST, BUY, BUY_GIFT, 0},          {AGGREGATE_LAST, BUY, BUY_WHEN, 0},
     {AGGREGATE_LAST_AT, BUY, UINT32_MAX, 0},     {AGGREGATE_LAST_AT, OPENED, UINT32_MAX, 0},
     {AGGREGATE_OPEN, OPENED, 0, 90 * DAY},       {AGGREGATE_OPEN, OPENED, 0, 3 * HOUR},
+    {AGGREGATE_MIN, BUY, BUY_AMOUNT, 7 * DAY},   {AGGREGATE_MAX, BUY, BUY_QTY, 5 * HOUR},
+    {AGGREGATE_MAX, BUY, BUY_AMOUNT, 400 * DAY}, {AGGREGATE_COUNT, BUY, BUY_GIFT, 30 * DAY},
+    {AGGREGATE_KEYS, BUY, BUY_SKU, 30 * DAY},    {AGGREGATE_KEYS, BUY, BUY_QTY, 2 * HOUR},
+    {AGGREGATE_HOURS, BUY, UINT32_MAX, 28 * DAY}, {AGGREGATE_HOURS, SEEN_PAGE, UINT32_MAX, 400 * DAY},
+    /* those below agree to roundings only when the order is another */
+    {AGGREGATE_DECAYED, BUY, BUY_AMOUNT, 7 * DAY}, {AGGREGATE_DECAYED, SEEN_PAGE, UINT32_MAX, HOUR},
+    {AGGREGATE_MOOD, BUY, BUY_AMOUNT, 3 * DAY},    {AGGREGATE_TOP, BUY, BUY_SKU, 30 * DAY},
+    {AGGREGATE_TOP, BUY, BUY_QTY, 2 * DAY},        {AGGREGATE_TOP, OPENED, 0, 20 * DAY},
 };
 enum { AGGREGATES = sizeof all_aggregates / sizeof all_aggregates[0] };
 
@@ -96,7 +103,35 @@ static inline void make_schema(struct schema *s, struct arena *arena, unsigned a
     for (unsigned i = 0; i < AGGREGATES; i++)
         if (aggregates >> i & 1)
             add_aggregate(s, all_aggregates[i].kind, all_aggregates[i].signal, all_aggregates[i].property,
-                          all_aggregates[i].window_ms);
+                          all_aggregates[i].span_ms);
+}
+
+static inline size_t aggregate_named(const struct schema *s, const char *name)
+{
+    for (size_t i = 0; i < s->aggregate_count; i++)
+        if (str_is(s->aggregates[i].name, name))
+            return i;
+    fail_msg("no aggregate %s", name);
+    return 0;
+}
+
+/* All that can be asked of it. */
+static inline void read_aggregate(const struct state *s, size_t i, int64_t now_ms)
+{
+    enum aggregate_kind kind = s->schema->aggregates[i].kind;
+    (void)state_aggregate(s, i, now_ms);
+    (void)state_since(s, i, now_ms);
+    if (kind == AGGREGATE_LAST_AT)
+        (void)state_age(s, i, now_ms);
+    if (kind == AGGREGATE_KEYS)
+        (void)state_repeats(s, i, now_ms);
+    for (int hour = 0; kind == AGGREGATE_HOURS && hour < WEEK_HOURS; hour += 67)
+        (void)state_hour_affinity(s, i, hour, now_ms);
+    if (kind == AGGREGATE_TOP) {
+        (void)state_affinity(s, i, value_string(STR("x")), now_ms);
+        (void)state_affinity(s, i, value_int(7), now_ms);
+        (void)state_top_error(s, i);
+    }
 }
 
 static void intern_name(void *names, struct str name)
@@ -148,6 +183,7 @@ static inline struct signal random_signal(struct rng *rng, const struct schema *
                         ? value_string(str_from(arena_printf(arena, "case%d", (int)rng_below(rng, 12))))
                         : value_unknown(UNKNOWN_ABSENT);
     g.properties = values;
+    g.week_hour = (int)(((g.time_ms / HOUR) + 96) % 168);
     return g;
 }
 
@@ -185,7 +221,7 @@ static inline void fill_state(struct state *s, struct rng *rng, int64_t now_ms)
     for (size_t i = 0; i < s->schema->attribute_count; i++)
         if (rng_below(rng, 3))
             assert_int_equal(
-                state_set_attribute(s, i, random_value(rng, s->schema->attributes[i].type, s->arena)), 0);
+                state_set_attribute(s, i, random_value(rng, s->schema->attributes[i].type, s->arena), now_ms), 0);
     int64_t span = rng_below(rng, 2) ? 6 * HOUR : 100 * DAY;
     for (uint64_t n = rng_below(rng, 60); n > 0; n--) {
         struct signal g = random_signal(rng, s->schema, now_ms, span, s->arena);

@@ -1,0 +1,41 @@
+/* A signal applied under a policy; see apply.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "decide/apply.h"
+
+const struct tz *apply_zone(const struct policy *p, const struct state *s)
+{
+    long at = p->zone_attribute;
+    if (at < 0 || s->attributes[at].type != VALUE_STRING)
+        return p->zone;
+    const struct tz *found = tz_find(p->zones, value_str(s->attributes[at]));
+    return found ? found : p->zone;
+}
+
+int apply_week_hour(const struct policy *p, const struct state *s, int64_t t_ms)
+{
+    struct civil local;
+    tz_local(apply_zone(p, s), t_ms, &local);
+    return local.weekday * 24 + local.hour;
+}
+
+int apply_signal(const struct policy *p, struct state *s, const struct signal *signal, int64_t now_ms)
+{
+    struct signal local = *signal;
+    local.week_hour = apply_week_hour(p, s, signal->time_ms);
+    return state_apply(s, &local, now_ms);
+}
+
+int apply_signals(const struct policy *p, struct state *s, const struct signal *signals, size_t count, int64_t now_ms,
+                  struct error *e)
+{
+    int applied = 0;
+    for (size_t i = 0; i < count; i++) {
+        int rc = apply_signal(p, s, &signals[i], now_ms);
+        if (rc == ERR_CORRUPT)
+            return error_set(e, rc, "the customer's state has an aggregate that cannot be read");
+        if (rc < 0)
+            return error_set(e, rc, "the customer's state does not fit the request's memory");
+        applied += rc;
+    }
+    return applied;
+}
