@@ -214,7 +214,7 @@ int state_consent(const struct state *s, uint32_t channel, uint32_t purpose)
     return -1;
 }
 
-static int contact_order(const struct contact *a, const struct contact *b)
+int state_contact_order(const struct contact *a, const struct contact *b)
 {
     if (a->time_ms != b->time_ms)
         return a->time_ms < b->time_ms ? -1 : 1;
@@ -334,7 +334,7 @@ int state_contact_add(struct state *s, const struct contact *c, int64_t now_ms)
         s->contact_capacity = capacity;
     }
     uint32_t at = s->contact_count;
-    while (at > 0 && contact_order(c, &s->contacts[at - 1]) < 0)
+    while (at > 0 && state_contact_order(c, &s->contacts[at - 1]) < 0)
         at--;
     memmove(s->contacts + at + 1, s->contacts + at, (s->contact_count - at) * sizeof *s->contacts);
     s->contacts[at] = *c;

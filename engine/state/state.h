@@ -195,6 +195,8 @@ int state_set_consent(struct state *s, const struct consent *c) MUST_CHECK;
 int state_contact_add(struct state *s, const struct contact *c, int64_t now_ms) MUST_CHECK;
 /* The contact of a decision (action 0: its first), or NULL. */
 struct contact *state_contact_find(const struct state *s, struct id128 decision, uint32_t action);
+/* By (time, decision, action). */
+int state_contact_order(const struct contact *a, const struct contact *b);
 void state_contact_remove(struct state *s, struct contact *c);
 
 /* ---- reading (aggregates: aggregate.h) ---- */
