@@ -222,10 +222,10 @@ static int apply(const struct workload_call *call, const struct policy *p, struc
     if (call->kind == WORKLOAD_DECIDE)
         return apply_decide((const Tact__V1__DecideRequest *)m, call, p, s, arena, e);
     const Tact__V1__SignalRequest *request = (const Tact__V1__SignalRequest *)m;
-    struct signal *signals;
-    int rc = request_signals(request, p, call->as_of_ms, arena, &signals, e);
+    struct signal_batch batch;
+    int rc = request_signals(request, p, call->as_of_ms, arena, &batch, e);
     if (!rc)
-        rc = apply_signals(p, s, signals, request->n_signals, call->as_of_ms, e);
+        rc = apply_signals(p, s, batch.signals, batch.count, call->as_of_ms, e);
     return rc < 0 ? rc : 0;
 }
 

@@ -100,12 +100,16 @@ static int string_value(const char *where, const struct schema_field *f, const c
     return f->domain ? unknown_name(e, where, s, f->domain, sizeof *f->domain, f->domain_count) : 0;
 }
 
-static int number_value(const char *where, uint8_t type, double d, struct value *out, struct error *e)
+static int number_value(const char *where, const struct schema_field *f, double d, struct value *out,
+                        struct error *e)
 {
+    uint8_t type = f->type;
     if (!isfinite(d) || fabs(d) > STATE_NUMBER_MAX)
         return error_set(e, ERR_INVALID, "%s: a number must be finite and at most 1e12 in size", where);
     if (type == VALUE_INT && d != floor(d))
         return error_set(e, ERR_INVALID, "%s: expected a whole number, got %g", where, d);
+    if (f->ranged && (d < f->least || d > f->most))
+        return error_set(e, ERR_INVALID, "%s: %g; from %g to %g is allowed", where, d, f->least, f->most);
     *out = type == VALUE_INT ? value_int((int64_t)d) : value_double(d);
     return 0;
 }
@@ -121,11 +125,11 @@ static int field_value(const char *where, const struct schema_field *f, const Ta
         break;
     case TACT__V1__VALUE__KIND_NUMBER_VALUE:
         if (f->type == VALUE_DOUBLE || f->type == VALUE_INT)
-            return number_value(where, f->type, v->number_value, out, e);
+            return number_value(where, f, v->number_value, out, e);
         break;
     case TACT__V1__VALUE__KIND_INT_VALUE:
         if (f->type == VALUE_DOUBLE || f->type == VALUE_INT)
-            return number_value(where, f->type, (double)v->int_value, out, e);
+            return number_value(where, f, (double)v->int_value, out, e);
         break;
     case TACT__V1__VALUE__KIND_BOOL_VALUE:
         if (f->type == VALUE_BOOL) {
@@ -189,6 +193,12 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
     rc = event_time(where, m->time_ms, now_ms, &out->time_ms, e);
     if (rc)
         return rc;
+    snprintf(path, sizeof path, "%s.channel", where);
+    long channel = policy_channel_find(p, str_from(m->channel));
+    if (m->channel[0] && channel < 0)
+        return unknown_name(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
+                            p->channel_count);
+    out->channel = channel < 0 ? (struct str){0} : p->channels[channel].word.name;
     const struct schema_signal *g = &schema->signals[at];
     struct value *properties = arena_zalloc(arena, g->property_count * sizeof *properties);
     if (!properties)
@@ -234,11 +244,36 @@ static int signals_of(size_t n, Tact__V1__Signal *const *messages, const struct 
 }
 
 int request_signals(const Tact__V1__SignalRequest *m, const struct policy *p, int64_t now_ms,
-                    struct arena *arena, struct signal **out, struct error *e)
+                    struct arena *arena, struct signal_batch *out, struct error *e)
 {
-    if (m->n_signals == 0)
-        return error_set(e, ERR_INVALID, "signals: none; 1 to %d are allowed", DECIDE_SIGNALS_MAX);
-    return signals_of(m->n_signals, m->signals, p, now_ms, arena, out, e);
+    *out = (struct signal_batch){0};
+    if (m->n_signals == 0 || m->n_signals > DECIDE_SIGNALS_MAX)
+        return error_set(e, ERR_INVALID, "signals: %zu; 1 to %d are allowed", m->n_signals, DECIDE_SIGNALS_MAX);
+    out->signals = arena_zalloc(arena, m->n_signals * sizeof *out->signals);
+    out->rejected = arena_zalloc(arena, m->n_signals * sizeof *out->rejected);
+    if (!out->signals || !out->rejected)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    struct error first = {0};
+    for (size_t i = 0; i < m->n_signals; i++) {
+        struct error why = {0};
+        char where[32];
+        snprintf(where, sizeof where, "signals[%zu]", i);
+        int rc = signal_of(where, m->signals[i], p, now_ms, arena, &out->signals[out->count], &why);
+        if (!rc) {
+            out->count++;
+            continue;
+        }
+        const char *reason = arena_strdup(arena, why.text);
+        if (rc != ERR_INVALID || !reason)
+            return error_set(e, ERR_NOSPACE, "the request's memory is full");
+        if (out->rejected_count == 0)
+            first = why;
+        out->rejected[out->rejected_count++] = (struct signal_rejection){i, reason};
+    }
+    if (out->count)
+        return 0;
+    *e = first;
+    return ERR_INVALID;
 }
 
 /* ---- decide ---- */

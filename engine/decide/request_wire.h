@@ -13,8 +13,20 @@
 int request_decide(const Tact__V1__DecideRequest *m, const struct policy *p, int64_t now_ms,
                    struct arena *arena, struct decide_request *out, struct error *e) MUST_CHECK;
 
+/* The signals of a batch that are right, and why the others are not. */
+struct signal_rejection {
+    size_t index; /* in the request */
+    const char *reason;
+};
+struct signal_batch {
+    struct signal *signals;
+    size_t count;
+    struct signal_rejection *rejected; /* by index */
+    size_t rejected_count;
+};
+/* ERR_INVALID with the first one's reason when none is right. */
 int request_signals(const Tact__V1__SignalRequest *m, const struct policy *p, int64_t now_ms,
-                    struct arena *arena, struct signal **out, struct error *e) MUST_CHECK;
+                    struct arena *arena, struct signal_batch *out, struct error *e) MUST_CHECK;
 
 struct attribute_change {
     size_t attribute;

@@ -95,7 +95,7 @@ struct op {
             struct decide_input input;
         } decide;
         struct {
-            struct signal *signals;
+            struct signal_batch batch;
             uint32_t applied;
         } signal;
         struct {

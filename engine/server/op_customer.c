@@ -15,15 +15,15 @@ static int signal_check(struct op *op, struct error *e)
     if (!rc)
         rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
     if (!rc)
-        rc = request_signals(m, op->snapshot->policy, op->now_ms, &op->arena, &op->signal.signals, e);
+        rc = request_signals(m, op->snapshot->policy, op->now_ms, &op->arena, &op->signal.batch, e);
     op->writes = true;
     return rc;
 }
 
 static int signal_apply(struct op *op, struct error *e)
 {
-    const Tact__V1__SignalRequest *m = (const Tact__V1__SignalRequest *)op->message;
-    int applied = apply_signals(op->snapshot->policy, &op->state, op->signal.signals, m->n_signals, op->now_ms, e);
+    const struct signal_batch *b = &op->signal.batch;
+    int applied = apply_signals(op->snapshot->policy, &op->state, b->signals, b->count, op->now_ms, e);
     if (applied < 0)
         return applied;
     op->signal.applied = (uint32_t)applied;
@@ -46,14 +46,43 @@ static int signal_record(struct op *op, struct str *out, struct error *e)
     return op_pack(op, &head.base, out, e);
 }
 
-static int signal_answer(struct op *op, struct str *out, struct error *e)
+/* As it came, at most as long as an event id may be. */
+static char *event_id_of(struct op *op, const char *id)
+{
+    size_t n = strnlen(id, DECIDE_ID_MAX + 1);
+    if (n <= DECIDE_ID_MAX)
+        return (char *)id;
+    for (n = DECIDE_ID_MAX; n > 0 && ((unsigned char)id[n] & 0xc0) == 0x80;) /* not within a character */
+        n--;
+    return (char *)arena_str(&op->arena, (struct str){id, n}).p;
+}
+
+static int rejections(struct op *op, Tact__V1__SignalResponse *r, struct error *e)
 {
     const Tact__V1__SignalRequest *m = (const Tact__V1__SignalRequest *)op->message;
+    const struct signal_batch *b = &op->signal.batch;
+    Tact__V1__Rejection *items = arena_alloc(&op->arena, b->rejected_count * sizeof *items);
+    r->rejected = arena_alloc(&op->arena, b->rejected_count * sizeof *r->rejected);
+    for (size_t i = 0; items && r->rejected && i < b->rejected_count; i++) {
+        tact__v1__rejection__init(&items[i]);
+        items[i].index = (uint32_t)b->rejected[i].index;
+        items[i].event_id = event_id_of(op, m->signals[b->rejected[i].index]->event_id);
+        items[i].reason = (char *)b->rejected[i].reason;
+        if (!items[i].event_id)
+            break;
+        r->rejected[r->n_rejected++] = &items[i];
+    }
+    return r->n_rejected == b->rejected_count ? 0 : error_set(e, ERR_NOSPACE, "the request's memory is full");
+}
+
+static int signal_answer(struct op *op, struct str *out, struct error *e)
+{
     Tact__V1__SignalResponse r;
     tact__v1__signal_response__init(&r);
     r.applied = op->signal.applied;
-    r.repeats = (uint32_t)m->n_signals - op->signal.applied;
-    return op_pack(op, &r.base, out, e);
+    r.repeats = (uint32_t)op->signal.batch.count - op->signal.applied;
+    int rc = rejections(op, &r, e);
+    return rc ? rc : op_pack(op, &r.base, out, e);
 }
 
 const struct op_methods op_signal_methods = {&tact__v1__signal_request__descriptor, signal_check,

@@ -41,12 +41,14 @@ static void decided(const Tact__V1__DecideRequest *m, struct state *s, struct er
 
 static void signalled(const Tact__V1__SignalRequest *m, struct state *s, struct error *e)
 {
-    struct signal *signals;
-    int rc = request_signals(m, fuzz_policy(), FUZZ_NOW, &arena, &signals, e);
-    if (rc)
+    struct signal_batch b;
+    int rc = request_signals(m, fuzz_policy(), FUZZ_NOW, &arena, &b, e);
+    if (rc) {
         refused(rc, e);
-    for (size_t i = 0; !rc && i < m->n_signals; i++)
-        ASSERT(state_apply(s, &signals[i], FUZZ_NOW) >= 0);
+        return;
+    }
+    ASSERT(b.count + b.rejected_count == m->n_signals);
+    ASSERT(apply_signals(fuzz_policy(), s, b.signals, b.count, FUZZ_NOW, e) >= 0);
 }
 
 static void upserted(const Tact__V1__UpsertRequest *m, struct state *s, struct error *e)

@@ -247,9 +247,14 @@ fails("unknown placement", INVALID, "placements[1]: unknown 'heroo'; did you mea
       lambda: decide("w", placements=["hero", "heroo"]))
 fails("the same placement twice", INVALID, "placements[1]: 'hero' is asked for twice", lambda: decide("w", placements=["hero", "hero"]))
 fails("placement of another channel", INVALID, "placements[0]: unknown 'hero'", lambda: decide("w", "email", placements=["hero"]))
-fails("unknown signal", INVALID, "signals[1].name: unknown 'cart_ad'; did you mean cart_add?; allowed: cart_add, support_contact, support_resolved",
-      lambda: signal("w", one, event("cart_ad", "x2")))
+fails("unknown signal", INVALID, "signals[0].name: unknown 'cart_ad'; did you mean cart_add?; allowed: cart_add, support_contact, support_resolved",
+      lambda: signal("w", event("cart_ad", "x2"), event("cart_add", "")))
 check("and nothing of that call was applied", not get("w").found)
+batch = signal("batch", event("cart_ad", "b1"), one, event("cart_add", "b2", NOW + 301000), one)
+check("of a batch the right ones are applied", batch.applied == 1 and batch.repeats == 1 and get("batch").found)
+check("and the others come back", [(r.index, r.event_id) for r in batch.rejected] == [(0, "b1"), (2, "b2")] and
+      batch.rejected[0].reason.startswith("signals[0].name: unknown 'cart_ad'; did you mean cart_add?") and
+      batch.rejected[1].reason.startswith("signals[2].time_ms: 301 s ahead"))
 fails("unknown property", INVALID, "signals[0].properties: unknown 'prise'; did you mean price?; allowed: sku, price",
       lambda: signal("w", event("cart_add", "x3", prise=value(number_value=1))))
 fails("unknown attribute", INVALID, "profile: unknown 'teir'; did you mean tier?; allowed: first_name", lambda: upsert("w", {"teir": value()}))
@@ -280,8 +285,8 @@ fails("event before 1970", INVALID, "signals[0].time_ms", lambda: signal("w", ev
 fails("consent ahead of time", INVALID, "consents[0].time_ms: 301 s ahead",
       lambda: upsert("w", {}, [customers.Consent(channel="email", purpose="ask", time_ms=NOW + 301000)]))
 fails("outcome ahead of time", INVALID, "time_ms: at most 300 s ahead", lambda: record("w1", Kind.SENT, customer_id="w", decision_id="0" * 32, time_ms=NOW + 301000))
-fails("no signals", INVALID, "signals: none; 1 to 256 are allowed", lambda: signal("w"))
-fails("257 signals", INVALID, "signals: 257; at most 256", lambda: signal("w", *[event("cart_add", "y%d" % i) for i in range(257)]))
+fails("no signals", INVALID, "signals: 0; 1 to 256 are allowed", lambda: signal("w"))
+fails("257 signals", INVALID, "signals: 257; 1 to 256 are allowed", lambda: signal("w", *[event("cart_add", "y%d" % i) for i in range(257)]))
 fails("RESERVE on an inbound channel", INVALID, "mode: RESERVE is for outbound channels; web is inbound", lambda: decide("w", mode="RESERVE"))
 fails("an unknown mode", INVALID, "mode: unknown 9; allowed: PEEK (0), FRESH (1), RESERVE (2)", lambda: decide("w", mode=9))
 fails("65 actions", INVALID, "max_actions: 65; at most 64 are allowed", lambda: decide("w", max_actions=65))

@@ -214,7 +214,7 @@ static Tact__V1__Signal good_signal(void)
     return g;
 }
 
-static int signals_rc(struct fixture *f, Tact__V1__Signal *g, size_t n, struct signal **out, struct error *e)
+static int signals_rc(struct fixture *f, Tact__V1__Signal *g, size_t n, struct signal_batch *out, struct error *e)
 {
     Tact__V1__SignalRequest m = TACT__V1__SIGNAL_REQUEST__INIT;
     Tact__V1__Signal *list[DECIDE_SIGNALS_MAX + 1];
@@ -227,7 +227,7 @@ static int signals_rc(struct fixture *f, Tact__V1__Signal *g, size_t n, struct s
 
 static void signal_refused(struct fixture *f, Tact__V1__Signal *g, size_t n, const char *text)
 {
-    struct signal *out;
+    struct signal_batch out;
     struct error e = {0};
     assert_int_equal(signals_rc(f, g, n, &out, &e), ERR_INVALID);
     assert_string_equal(e.text, text);
@@ -237,8 +237,8 @@ static void signal_refusals(void **state)
 {
     struct fixture *f = *state;
     Tact__V1__Signal g = good_signal();
-    signal_refused(f, &g, 0, "signals: none; 1 to 256 are allowed");
-    signal_refused(f, &g, DECIDE_SIGNALS_MAX + 1, "signals: 257; at most 256 a request are allowed");
+    signal_refused(f, &g, 0, "signals: 0; 1 to 256 are allowed");
+    signal_refused(f, &g, DECIDE_SIGNALS_MAX + 1, "signals: 257; 1 to 256 are allowed");
     g.event_id = (char *)"";
     signal_refused(f, &g, 1, "signals[0].event_id is empty; 1 to 128 bytes are allowed");
     g = good_signal();
@@ -262,10 +262,41 @@ static void signal_refusals(void **state)
     word[0] = 'x';
     word[199] = 0;
     g.name = word;
-    struct signal *out;
+    struct signal_batch out;
     struct error e = {0};
     assert_int_equal(signals_rc(f, &g, 1, &out, &e), ERR_INVALID);
     assert_int_equal(utf8_bad_at(e.text, strlen(e.text)), 0);
+}
+
+/* What is wrong in a batch comes back with its place and reason; what is right is there. */
+static void a_batch_is_checked_one_by_one(void **state)
+{
+    struct fixture *f = *state;
+    Tact__V1__SignalRequest m = TACT__V1__SIGNAL_REQUEST__INIT;
+    Tact__V1__Signal items[4], *list[4];
+    for (int i = 0; i < 4; i++) {
+        items[i] = good_signal();
+        list[i] = &items[i];
+    }
+    items[0].name = (char *)"card_add";
+    items[2].channel = (char *)"webb";
+    items[3].channel = (char *)"web";
+    m.signals = list;
+    m.n_signals = 4;
+    struct signal_batch out;
+    struct error e = {0};
+    assert_int_equal(request_signals(&m, f->policy, NOW, &f->arena, &out, &e), 0);
+    assert_int_equal(out.count, 2);
+    assert_int_equal(out.signals[0].channel.n, 0);
+    assert_true(str_is(out.signals[1].channel, "web"));
+    assert_int_equal(out.rejected_count, 2);
+    assert_int_equal(out.rejected[0].index, 0);
+    assert_non_null(strstr(out.rejected[0].reason, "signals[0].name: unknown 'card_add'"));
+    assert_int_equal(out.rejected[1].index, 2);
+    assert_non_null(strstr(out.rejected[1].reason, "signals[2].channel: unknown 'webb'; did you mean web?"));
+    items[1].event_id = items[3].event_id = (char *)"";
+    assert_int_equal(request_signals(&m, f->policy, NOW, &f->arena, &out, &e), ERR_INVALID);
+    assert_non_null(strstr(e.text, "signals[0].name: unknown 'card_add'"));
 }
 
 static void property_refused(struct fixture *f, const char *signal, const char *key, Tact__V1__Value *v,
@@ -315,16 +346,16 @@ static void signal_properties(void **state)
     g.properties = entries;
     g.n_properties = 1;
     g.time_ms = NOW + STATE_AHEAD_MS;
-    struct signal *out;
+    struct signal_batch out;
     struct error e = {0};
     assert_int_equal(signals_rc(f, &g, 1, &out, &e), 0);
-    assert_true(out[0].index == 0 && out[0].event == hash64("e1", 2) &&
-                out[0].time_ms == NOW + STATE_AHEAD_MS);
-    assert_int_equal(out[0].properties[0].type, VALUE_UNKNOWN);
-    assert_true(out[0].properties[1].type == VALUE_DOUBLE && out[0].properties[1].number == 5);
+    assert_true(out.signals[0].index == 0 && out.signals[0].event == hash64("e1", 2) &&
+                out.signals[0].time_ms == NOW + STATE_AHEAD_MS);
+    assert_int_equal(out.signals[0].properties[0].type, VALUE_UNKNOWN);
+    assert_true(out.signals[0].properties[1].type == VALUE_DOUBLE && out.signals[0].properties[1].number == 5);
     g.time_ms = 0;
     assert_int_equal(signals_rc(f, &g, 1, &out, &e), 0);
-    assert_true(out[0].time_ms == NOW);
+    assert_true(out.signals[0].time_ms == NOW);
 }
 
 /* ---- upsert ---- */
@@ -541,7 +572,8 @@ int main(void)
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(decide_defaults), TEST(decide_refusals),   TEST(placements),      TEST(context_fields),
-        TEST(signal_refusals), TEST(signal_properties), TEST(attributes),      TEST(consents),
+        TEST(signal_refusals),
+        TEST(a_batch_is_checked_one_by_one), TEST(signal_properties), TEST(attributes),      TEST(consents),
         TEST(outcomes),        TEST(values_saturate),   TEST(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
