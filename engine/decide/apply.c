@@ -1,6 +1,7 @@
 /* A signal applied under a policy; see apply.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/apply.h"
+#include "state/reactions.h"
 
 const struct tz *apply_zone(const struct policy *p, const struct state *s)
 {
@@ -38,4 +39,34 @@ int apply_signals(const struct policy *p, struct state *s, const struct signal *
         applied += rc;
     }
     return applied;
+}
+
+/* The dictionary ids by which the policy asks: of the action, of its group; 0 where it does not. */
+static void reaction_ids(const struct policy *p, long action, uint32_t ids[2])
+{
+    const struct policy_action *a = action < 0 ? NULL : &p->actions[action];
+    ids[0] = a && p->schema.reactions_by_action ? a->word.id : 0;
+    ids[1] = a && p->schema.reactions_by_group ? p->groups[a->group].id : 0;
+}
+
+int apply_shown(const struct policy *p, struct state *s, long action, int64_t time_ms)
+{
+    uint32_t ids[2];
+    int rc = 0;
+    reaction_ids(p, action, ids);
+    for (int i = 0; i < 2 && !rc; i++)
+        if (ids[i])
+            rc = reaction_shown(s, ids[i], time_ms);
+    return rc;
+}
+
+int apply_answered(const struct policy *p, struct state *s, long action, enum contact_outcome outcome, int64_t time_ms)
+{
+    uint32_t ids[2];
+    int rc = 0;
+    reaction_ids(p, action, ids);
+    for (int i = 0; i < 2 && !rc; i++)
+        if (ids[i])
+            rc = reaction_answered(s, ids[i], outcome, time_ms);
+    return rc;
 }

@@ -144,7 +144,7 @@ static void wait_add(struct waits *w, struct str name)
 /* Room for every name there is. */
 static bool waits_init(struct waits *w, const struct policy *p, struct arena *arena)
 {
-    size_t names = p->schema.attribute_count + p->context_count + p->schema.signal_count + 1;
+    size_t names = p->schema.attribute_count + p->context_count + p->schema.signal_count + 2;
     *w = (struct waits){.policy = p, .items = arena_alloc(arena, names * sizeof *w->items)};
     return w->items != NULL;
 }
@@ -158,6 +158,8 @@ static void wait_slot(void *ctx, uint32_t slot)
         wait_add(w, p->schema.attributes[s->index].path);
     if (s->kind == SLOT_CONTEXT)
         wait_add(w, p->context[s->index].path);
+    if (s->kind == SLOT_REACTION)
+        wait_add(w, STR("outcome"));
     if (s->kind < SLOT_AGGREGATE)
         return;
     for (size_t i = 0; i < p->schema.signal_count; i++)

@@ -156,9 +156,10 @@ static bool quiet_blocked(struct gate *g, const struct policy_action *a, int64_t
 
 /* ---- limits ---- */
 
+/* A contact of which it is not known counts as if it were any: no contact past a cap. */
 static bool field_matches(uint32_t field, uint32_t contact, const uint32_t *candidate, uint32_t named)
 {
-    return field == SCOPE_ANY ||
+    return field == SCOPE_ANY || contact == 0 ||
            (field == SCOPE_EACH ? !candidate || contact == *candidate : contact == named);
 }
 

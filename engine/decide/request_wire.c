@@ -1,179 +1,11 @@
 /* Requests of tact.v1 against the policy; see request_wire.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/request_wire.h"
-#include <math.h>
-#include <stdarg.h>
+#include "decide/request_fields.h"
 
-enum { ALLOWED_LISTED = 12, LIST_END = 32, EVENT_SEED_OUTCOME = 1, CONSENT_SOURCE_MAX = 64 };
-
-int request_id(const char *field, const char *text, size_t most, struct str *out, struct error *e)
-{
-    *out = str_from(text);
-    if (out->n == 0)
-        return error_set(e, ERR_INVALID, "%s is empty; 1 to %zu bytes are allowed", field, most);
-    if (out->n > most)
-        return error_set(e, ERR_INVALID, "%s has %zu bytes; 1 to %zu are allowed", field, out->n, most);
-    return 0;
-}
-
-/* At most so many bytes, not ending inside a character: errors are UTF-8 too. */
-static struct str cut(struct str s, size_t most)
-{
-    if (s.n <= most)
-        return s;
-    while (most > 0 && ((unsigned char)s.p[most] & 0xC0) == 0x80)
-        most--;
-    return (struct str){s.p, most};
-}
-
-/* "channel: unknown 'emial'; did you mean email?; allowed: email, web". names: the first of `count`, stride bytes apart. */
-static int unknown_name(struct error *e, const char *where, struct str got, const struct str *names,
-                        size_t stride, size_t count)
-{
-    struct suggest s;
-    suggest_init(&s, got);
-    char list[300] = "";
-    bool listing = true;
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct str name = *(const struct str *)(const void *)((const char *)names + i * stride);
-        suggest_offer(&s, name);
-        if (listing && i < ALLOWED_LISTED && n + name.n + LIST_END < sizeof list) {
-            n += (size_t)snprintf(list + n, sizeof list - n, "%s%.*s", i ? ", " : "", STR_ARG(name));
-        } else if (listing) {
-            snprintf(list + n, sizeof list - n, ", … (%zu in all)", count);
-            listing = false;
-        }
-    }
-    struct str best = suggest_best(&s);
-    return error_set(e, ERR_INVALID, "%s: unknown '%.*s'%s%.*s%s; allowed: %s", where, STR_ARG(cut(got, 80)),
-                     best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "",
-                     count ? list : "none");
-}
-
-/* ---- values ---- */
-
-static const char *kind_name(const Tact__V1__Value *v)
-{
-    switch (v->kind_case) {
-    case TACT__V1__VALUE__KIND_STRING_VALUE:
-        return "a string";
-    case TACT__V1__VALUE__KIND_NUMBER_VALUE:
-        return "a number";
-    case TACT__V1__VALUE__KIND_BOOL_VALUE:
-        return "a bool";
-    case TACT__V1__VALUE__KIND_INT_VALUE:
-        return "an int";
-    case TACT__V1__VALUE__KIND_TIME_MS:
-        return "a time";
-    default:
-        return "nothing";
-    }
-}
-
-static const char *type_wanted(uint8_t type)
-{
-    switch (type) {
-    case VALUE_STRING:
-        return "a string (string_value)";
-    case VALUE_DOUBLE:
-        return "a number (number_value)";
-    case VALUE_INT:
-        return "an int (int_value)";
-    case VALUE_BOOL:
-        return "a bool (bool_value)";
-    default:
-        return "a time (time_ms)";
-    }
-}
-
-static int string_value(const char *where, const struct schema_field *f, const char *text, struct value *out,
-                        struct error *e)
-{
-    struct str s = str_from(text);
-    if (s.n > STATE_TEXT_MAX)
-        return error_set(e, ERR_INVALID, "%s: %zu bytes; at most %d are allowed", where, s.n, STATE_TEXT_MAX);
-    *out = value_string(s);
-    for (size_t i = 0; i < f->domain_count; i++)
-        if (str_eq(f->domain[i], s))
-            return 0;
-    return f->domain ? unknown_name(e, where, s, f->domain, sizeof *f->domain, f->domain_count) : 0;
-}
-
-static int number_value(const char *where, const struct schema_field *f, double d, struct value *out,
-                        struct error *e)
-{
-    uint8_t type = f->type;
-    if (!isfinite(d) || fabs(d) > STATE_NUMBER_MAX)
-        return error_set(e, ERR_INVALID, "%s: a number must be finite and at most 1e12 in size", where);
-    if (type == VALUE_INT && d != floor(d))
-        return error_set(e, ERR_INVALID, "%s: expected a whole number, got %g", where, d);
-    if (f->ranged && (d < f->least || d > f->most))
-        return error_set(e, ERR_INVALID, "%s: %g; from %g to %g is allowed", where, d, f->least, f->most);
-    *out = type == VALUE_INT ? value_int((int64_t)d) : value_double(d);
-    return 0;
-}
-
-/* A wire value as a declared field's. */
-static int field_value(const char *where, const struct schema_field *f, const Tact__V1__Value *v,
-                       struct value *out, struct error *e)
-{
-    switch (v->kind_case) {
-    case TACT__V1__VALUE__KIND_STRING_VALUE:
-        if (f->type == VALUE_STRING)
-            return string_value(where, f, v->string_value, out, e);
-        break;
-    case TACT__V1__VALUE__KIND_NUMBER_VALUE:
-        if (f->type == VALUE_DOUBLE || f->type == VALUE_INT)
-            return number_value(where, f, v->number_value, out, e);
-        break;
-    case TACT__V1__VALUE__KIND_INT_VALUE:
-        if (f->type == VALUE_DOUBLE || f->type == VALUE_INT)
-            return number_value(where, f, (double)v->int_value, out, e);
-        break;
-    case TACT__V1__VALUE__KIND_BOOL_VALUE:
-        if (f->type == VALUE_BOOL) {
-            *out = value_bool(v->bool_value);
-            return 0;
-        }
-        break;
-    case TACT__V1__VALUE__KIND_TIME_MS:
-        if (f->type == VALUE_TIMESTAMP && v->time_ms >= TIMESTAMP_MIN_MS && v->time_ms <= TIMESTAMP_MAX_MS) {
-            *out = value_timestamp(v->time_ms);
-            return 0;
-        }
-        if (f->type == VALUE_TIMESTAMP)
-            return error_set(e, ERR_INVALID, "%s: time outside the years 1 to 9999", where);
-        break;
-    default:
-        break;
-    }
-    return error_set(e, ERR_INVALID, "%s: expected %s, got %s", where, type_wanted(f->type), kind_name(v));
-}
-
-static long field_find(const struct schema_field *fields, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (str_is(fields[i].name, name))
-            return (long)i;
-    return -1;
-}
+enum { CONSENT_SOURCE_MAX = 64 };
 
 /* ---- signals ---- */
-
-/* When an event happened: now where it is not given. */
-static int event_time(const char *where, int64_t time_ms, int64_t now_ms, int64_t *out, struct error *e)
-{
-    *out = time_ms ? time_ms : now_ms;
-    if (time_ms < 0 || *out > TIMESTAMP_MAX_MS)
-        return error_set(e, ERR_INVALID, "%s.time_ms: %lld is no time in Unix milliseconds", where,
-                         (long long)time_ms);
-    if (*out > now_ms + STATE_AHEAD_MS)
-        return error_set(e, ERR_INVALID,
-                         "%s.time_ms: %lld s ahead of the server's time; at most 300 s are allowed", where,
-                         (long long)((*out - now_ms) / 1000));
-    return 0;
-}
 
 static int signal_of(const char *where, const Tact__V1__Signal *m, const struct policy *p, int64_t now_ms,
                      struct arena *arena, struct signal *out, struct error *e)
@@ -188,15 +20,15 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
     snprintf(path, sizeof path, "%s.name", where);
     long at = schema_signal_find(schema, str_from(m->name));
     if (at < 0)
-        return unknown_name(e, path, str_from(m->name), &schema->signals->name, sizeof *schema->signals,
+        return request_unknown(e, path, str_from(m->name), &schema->signals->name, sizeof *schema->signals,
                             schema->signal_count);
-    rc = event_time(where, m->time_ms, now_ms, &out->time_ms, e);
+    rc = request_time(where, m->time_ms, now_ms, &out->time_ms, e);
     if (rc)
         return rc;
     snprintf(path, sizeof path, "%s.channel", where);
     long channel = policy_channel_find(p, str_from(m->channel));
     if (m->channel[0] && channel < 0)
-        return unknown_name(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
+        return request_unknown(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
                             p->channel_count);
     out->channel = channel < 0 ? (struct str){0} : p->channels[channel].word.name;
     const struct schema_signal *g = &schema->signals[at];
@@ -205,16 +37,16 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     for (size_t i = 0; i < m->n_properties; i++) {
         const Tact__V1__Signal__PropertiesEntry *entry = m->properties[i];
-        long k = field_find(g->properties, g->property_count, entry->key);
+        long k = request_field(g->properties, g->property_count, entry->key);
         snprintf(path, sizeof path, "%s.properties", where);
         if (k < 0)
-            return unknown_name(e, path, str_from(entry->key),
+            return request_unknown(e, path, str_from(entry->key),
                                 g->property_count ? &g->properties->name : NULL, sizeof *g->properties,
                                 g->property_count);
         snprintf(path, sizeof path, "%s.properties[%.64s]", where, entry->key);
         if (!entry->value)
             return error_set(e, ERR_INVALID, "%s: has no value; leave the property out instead", path);
-        rc = field_value(path, &g->properties[k], entry->value, &properties[k], e);
+        rc = request_value(path, &g->properties[k], entry->value, &properties[k], e);
         if (rc)
             return rc;
     }
@@ -293,7 +125,7 @@ static int placements_of(const Tact__V1__DecideRequest *m, const struct policy_c
         struct str name = str_from(m->placements[i]);
         long at = policy_placement_find(c, name);
         if (at < 0)
-            return unknown_name(e, where, name, c->placements, sizeof *c->placements, c->placement_count);
+            return request_unknown(e, where, name, c->placements, sizeof *c->placements, c->placement_count);
         for (size_t k = 0; k < i; k++)
             if (str_eq(out->placements[k], name))
                 return error_set(e, ERR_INVALID, "%s: '%.*s' is asked for twice", where, STR_ARG(name));
@@ -311,15 +143,15 @@ static int context_of(const Tact__V1__DecideRequest *m, const struct policy *p, 
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     for (size_t i = 0; i < m->n_context; i++) {
         const Tact__V1__DecideRequest__ContextEntry *entry = m->context[i];
-        long at = field_find(p->context, p->context_count, entry->key);
+        long at = request_field(p->context, p->context_count, entry->key);
         char where[96];
         if (at < 0)
-            return unknown_name(e, "context", str_from(entry->key), &p->context->name, sizeof *p->context,
+            return request_unknown(e, "context", str_from(entry->key), &p->context->name, sizeof *p->context,
                                 p->context_count);
         snprintf(where, sizeof where, "context[%.64s]", entry->key);
         if (!entry->value)
             return error_set(e, ERR_INVALID, "%s: has no value; leave the field out instead", where);
-        int rc = field_value(where, &p->context[at], entry->value, &out->context[at], e);
+        int rc = request_value(where, &p->context[at], entry->value, &out->context[at], e);
         if (rc)
             return rc;
     }
@@ -355,7 +187,7 @@ int request_decide(const Tact__V1__DecideRequest *m, const struct policy *p, int
                          out->request_id.n, DECIDE_ID_MAX);
     long channel = policy_channel_find(p, str_from(m->channel));
     if (channel < 0)
-        return unknown_name(e, "channel", str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
+        return request_unknown(e, "channel", str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
                             p->channel_count);
     out->channel = (uint32_t)channel;
     const struct policy_channel *c = &p->channels[channel];
@@ -383,14 +215,14 @@ static int consent_of(const char *where, const Tact__V1__Consent *m, const struc
     long channel = policy_channel_find(p, str_from(m->channel));
     snprintf(path, sizeof path, "%s.channel", where);
     if (channel < 0)
-        return unknown_name(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
+        return request_unknown(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
                             p->channel_count);
     int purpose = 0;
     while (purpose < PURPOSE_COUNT && !str_is(p->purposes[purpose].name, m->purpose))
         purpose++;
     snprintf(path, sizeof path, "%s.purpose", where);
     if (purpose == PURPOSE_COUNT)
-        return unknown_name(e, path, str_from(m->purpose), &p->purposes->name, sizeof *p->purposes,
+        return request_unknown(e, path, str_from(m->purpose), &p->purposes->name, sizeof *p->purposes,
                             PURPOSE_COUNT);
     *out = (struct consent){.channel = p->channels[channel].word.id,
                             .purpose = p->purposes[purpose].id,
@@ -399,7 +231,7 @@ static int consent_of(const char *where, const Tact__V1__Consent *m, const struc
     if (out->source.n > CONSENT_SOURCE_MAX)
         return error_set(e, ERR_INVALID, "%s.source has %zu bytes; at most %d are allowed", where,
                          out->source.n, CONSENT_SOURCE_MAX);
-    return event_time(where, m->time_ms, now_ms, &out->time_ms, e);
+    return request_time(where, m->time_ms, now_ms, &out->time_ms, e);
 }
 
 int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int64_t now_ms,
@@ -416,22 +248,22 @@ int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     for (size_t i = 0; i < m->n_profile; i++) {
         const Tact__V1__UpsertRequest__ProfileEntry *entry = m->profile[i];
-        long at = field_find(schema->attributes, schema->attribute_count, entry->key);
+        long at = request_field(schema->attributes, schema->attribute_count, entry->key);
         char where[96];
         if (at < 0)
-            return unknown_name(e, "profile", str_from(entry->key), &schema->attributes->name,
+            return request_unknown(e, "profile", str_from(entry->key), &schema->attributes->name,
                                 sizeof *schema->attributes, schema->attribute_count);
         snprintf(where, sizeof where, "profile[%.64s]", entry->key);
         out->changes[i].attribute = (size_t)at;
         bool removes = !entry->value || entry->value->kind_case == TACT__V1__VALUE__KIND__NOT_SET;
         int rc = removes
                      ? 0
-                     : field_value(where, &schema->attributes[at], entry->value, &out->changes[i].value, e);
+                     : request_value(where, &schema->attributes[at], entry->value, &out->changes[i].value, e);
         if (!rc && at == p->zone_attribute && !removes &&
             !tz_find(p->zones, value_str(out->changes[i].value)))
             rc = error_set(e, ERR_INVALID,
                            "%s: unknown time zone '%.*s'; allowed: IANA names like Asia/Tehran", where,
-                           STR_ARG(cut(str_from(entry->value->string_value), 64)));
+                           STR_ARG(request_cut(str_from(entry->value->string_value), 64)));
         if (rc)
             return rc;
     }
@@ -454,70 +286,4 @@ int upsert_apply(const struct upsert *u, struct state *s, int64_t now_ms, struct
         if (state_set_consent(s, &u->consents[i]))
             return error_set(e, ERR_NOSPACE, "more than %d consents for one customer", STATE_CONSENTS_MAX);
     return 0;
-}
-
-/* ---- outcomes ---- */
-
-static int outcome_contact(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms,
-                           struct contact **out, struct error *e)
-{
-    *out = state_contact_find(s, o->decision, o->action);
-    bool makes = o->kind == TACT__V1__RECORD_REQUEST__KIND__SENT ||
-                 o->kind == TACT__V1__RECORD_REQUEST__KIND__IMPRESSION;
-    if (*out || !makes)
-        return 0;
-    if (!o->action || !o->channel)
-        return error_set(e, ERR_NOTFOUND,
-                         "no such decision is kept for this customer; pass the choice's handle");
-    long at = policy_action_of_id(p, o->action);
-    if (!policy_counts_contact(p, at, o->channel)) /* no limit looks at it: it would only fill the list */
-        return 0;
-    struct contact k = {
-        .decision = o->decision, .action = o->action, .channel = o->channel, .time_ms = o->time_ms};
-    if (at >= 0) {
-        k.purpose = p->purposes[p->actions[at].purpose].id;
-        k.group = p->groups[p->actions[at].group].id;
-        k.issue = p->issues[p->actions[at].issue].id;
-    }
-    int rc = state_contact_add(s, &k, now_ms);
-    if (rc)
-        return error_set(e, rc, "more than %d contacts are kept for this customer", STATE_CONTACTS_MAX);
-    *out = state_contact_find(s, o->decision, o->action);
-    return 0;
-}
-
-/* Saturates: no number of outcomes can wrap it. */
-static void add_value(struct contact *k, double value)
-{
-    int64_t more = llround(value * STATE_SUM_SCALE);
-    if (__builtin_add_overflow(k->value, more, &k->value))
-        k->value = more > 0 ? INT64_MAX : INT64_MIN;
-}
-
-int outcome_apply(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms,
-                  struct error *e)
-{
-    static const uint32_t bits[] = {[TACT__V1__RECORD_REQUEST__KIND__SENT] = CONTACT_SENT,
-                                    [TACT__V1__RECORD_REQUEST__KIND__IMPRESSION] = CONTACT_IMPRESSION,
-                                    [TACT__V1__RECORD_REQUEST__KIND__RESPONSE] = CONTACT_RESPONSE,
-                                    [TACT__V1__RECORD_REQUEST__KIND__CONVERSION] = CONTACT_CONVERSION,
-                                    [TACT__V1__RECORD_REQUEST__KIND__REJECTION] = CONTACT_REJECTION};
-    int fresh = state_see(s, o->event, now_ms);
-    if (fresh == 0)
-        return 0;
-    if (fresh < 0)
-        return error_set(e, ERR_NOSPACE, "the request's memory is full");
-    struct contact *k;
-    int rc = outcome_contact(o, p, s, now_ms, &k, e);
-    if (rc || !k)
-        return rc ? rc : 1;
-    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__NOT_SENT) {
-        state_contact_remove(s, k);
-        return 1;
-    }
-    k->outcomes |= bits[o->kind];
-    k->expires_ms = 0; /* sent, shown, or answered, so it was sent */
-    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__CONVERSION)
-        add_value(k, o->value);
-    return 1;
 }

@@ -5,9 +5,9 @@
 #ifndef TACT_DECIDE_REQUEST_WIRE_H
 #define TACT_DECIDE_REQUEST_WIRE_H
 #include "decide/decide.h"
+#include "decide/request_fields.h"
 #include "tact/v1/customers.pb-c.h"
 #include "tact/v1/decisions.pb-c.h"
-#include "tact/v1/outcomes.pb-c.h"
 
 /* now_ms: as_of where it was given and allowed, else the clock; event times are checked against it. */
 int request_decide(const Tact__V1__DecideRequest *m, const struct policy *p, int64_t now_ms,
@@ -41,22 +41,5 @@ struct upsert {
 int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int64_t now_ms,
                    struct arena *arena, struct upsert *out, struct error *e) MUST_CHECK;
 int upsert_apply(const struct upsert *u, struct state *s, int64_t now_ms, struct error *e) MUST_CHECK;
-
-/* "customer_id is empty; 1 to 256 bytes are allowed". */
-int request_id(const char *field, const char *text, size_t most, struct str *out, struct error *e) MUST_CHECK;
-
-/* ---- outcomes ---- */
-
-struct outcome {
-    Tact__V1__RecordRequest__Kind kind;
-    uint64_t event; /* hash of the outcome id */
-    struct id128 decision;
-    uint32_t action, channel; /* dictionary ids; 0: not known (resolved from the state's contacts) */
-    double value;
-    int64_t time_ms;
-};
-/* Applies an outcome: 1 changed, 0 seen before, ERR_NOTFOUND when the decision is not known here, ERR_NOSPACE. */
-int outcome_apply(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms,
-                  struct error *e) MUST_CHECK;
 
 #endif

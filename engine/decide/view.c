@@ -4,6 +4,7 @@
 #include "decide/apply.h"
 #include "expr/ops.h"
 #include "state/aggregate.h"
+#include "state/reactions.h"
 
 static struct value ratio(const struct state *s, uint32_t part, uint32_t whole, int64_t now_ms)
 {
@@ -22,6 +23,34 @@ static struct value affinity(const struct view *v, const struct policy_slot *s, 
     if (s->second != UINT32_MAX)
         key = v->action == UINT32_MAX ? value_unknown(UNKNOWN_ABSENT) : v->policy->actions[v->action].fields[s->second];
     return state_affinity(v->state, s->index, key, now_ms);
+}
+
+static const struct reaction *reaction_of(const struct view *v, const struct policy_slot *s)
+{
+    const struct policy_action *a = &v->policy->actions[v->action];
+    return reaction_find(v->state, s->second ? v->policy->groups[a->group].id : a->word.id);
+}
+
+static struct value load_reaction(const struct view *v, const struct policy_slot *s, int64_t now_ms)
+{
+    if (v->action == UINT32_MAX)
+        return value_unknown(UNKNOWN_ABSENT);
+    const struct reaction *r = reaction_of(v, s);
+    switch ((enum policy_reaction)s->index) {
+    case REACTION_SHOWN_AGE:
+        return reaction_age(r, now_ms);
+    case REACTION_SHOWN:
+        return value_int(r ? r->shown : 0);
+    case REACTION_IGNORED:
+        return value_int(reaction_ignored(r, now_ms));
+    case REACTION_RESPONDED:
+        return value_int(r ? r->responded : 0);
+    case REACTION_CONVERTED:
+        return value_int(r ? r->converted : 0);
+    case REACTION_REJECTED:
+        return value_int(r ? r->rejected : 0);
+    }
+    return value_unknown(UNKNOWN_ABSENT);
 }
 
 static struct value load_aggregate(const struct view *v, const struct policy_slot *s, int64_t now_ms)
@@ -62,7 +91,9 @@ static struct value load(void *ctx, uint32_t slot, int64_t now_ms)
     }
     if (v->unreadable)
         return value_unknown(UNKNOWN_UNREADABLE);
-    return s->kind == SLOT_ATTRIBUTE ? v->state->attributes[s->index] : load_aggregate(v, s, now_ms);
+    if (s->kind == SLOT_ATTRIBUTE)
+        return v->state->attributes[s->index];
+    return s->kind == SLOT_REACTION ? load_reaction(v, s, now_ms) : load_aggregate(v, s, now_ms);
 }
 
 static void vary(void *ctx, uint32_t which)
@@ -91,6 +122,8 @@ static int64_t next_change(void *ctx, uint32_t slot, int64_t t_ms)
 {
     const struct view *v = ctx;
     const struct policy_slot *s = &v->policy->slots[slot];
+    if (s->kind == SLOT_REACTION && !v->unreadable && v->action != UINT32_MAX)
+        return reaction_next_ignored(reaction_of(v, s), t_ms);
     if (s->kind < SLOT_AGGREGATE || v->unreadable)
         return INT64_MAX;
     int64_t next = state_aggregate_next_change(v->state, s->index, t_ms);

@@ -150,12 +150,27 @@ struct policy_feature {
     expr_id node;
 };
 
+/* What is asked of how the customer took an action or its group before. */
+#define POLICY_REACTIONS(X)                                                                                  \
+    X(REACTION_SHOWN_AGE, "shown_age")                                                                       \
+    X(REACTION_SHOWN, "shown")                                                                               \
+    X(REACTION_IGNORED, "ignored")                                                                           \
+    X(REACTION_RESPONDED, "responded")                                                                       \
+    X(REACTION_CONVERTED, "converted")                                                                       \
+    X(REACTION_REJECTED, "rejected")
+enum policy_reaction {
+#define X(name, text) name,
+    POLICY_REACTIONS(X)
+#undef X
+};
+
 enum slot_kind {
     SLOT_NOW,
     SLOT_CHANNEL,
     SLOT_ATTRIBUTE,
     SLOT_CONTEXT,
     SLOT_ACTION,
+    SLOT_REACTION,  /* index: enum policy_reaction; second: 0 to the action looked at, 1 to its group */
     SLOT_AGGREGATE, /* from here on: over an aggregate */
     SLOT_AGE,
     SLOT_RATIO,    /* mean, share: aggregate index over aggregate second; unknown over 0 */

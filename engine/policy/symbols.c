@@ -3,6 +3,7 @@
 #include "policy/symbols.h"
 #include "policy/action_fields.h"
 #include "policy/aggregate_calls.h"
+#include "policy/reaction_calls.h"
 
 /* ---- slots ---- */
 
@@ -77,6 +78,8 @@ static struct expr_slot slot_describe(struct loader *l, const struct policy_slot
                                   .domain = f->values,
                                   .domain_count = f->value_count};
     }
+    case SLOT_REACTION:
+        return reaction_slot(l, slot);
     default:
         return aggregate_slot(l, slot);
     }
@@ -217,6 +220,8 @@ static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void
     for (const char *const *c = aggregate_call_names; *c; c++)
         if (strcmp(*c, "mood") != 0) /* nobody means it who did not write it */
             visit(arg, str_from(*c));
+    for (const char *const *c = reaction_call_names; *c; c++)
+        visit(arg, str_from(*c));
     if (!l->action) {
         for (size_t i = 0; i < l->field_count; i++)
             visit(arg, l->fields[i].path);
@@ -233,7 +238,8 @@ static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void
 static int call_symbol(void *ctx, struct str name, const struct expr_arg *args, size_t count, size_t offset,
                        const struct expr_report *report, struct expr_symbol *out)
 {
-    return aggregate_call_symbol(ctx, name, args, count, offset, report, out);
+    int rc = reaction_call_symbol(ctx, name, args, count, offset, report, out);
+    return rc == ERR_NOTFOUND ? aggregate_call_symbol(ctx, name, args, count, offset, report, out) : rc;
 }
 
 /* Filters of events are compiled in a scope of their own. */

@@ -16,7 +16,7 @@ static const struct op_methods *methods_of(const struct op *op)
 {
     static const struct op_methods *const table[OP_KIND_COUNT] = {
         [OP_DECIDE] = &op_decide_methods, [OP_SIGNAL] = &op_signal_methods, [OP_UPSERT] = &op_upsert_methods,
-        [OP_GET] = &op_get_methods,       [OP_RECORD] = &op_record_methods,
+        [OP_GET] = &op_get_methods,       [OP_CONTACT] = &op_contact_methods, [OP_RECORD] = &op_record_methods,
     };
     return table[op->kind];
 }

@@ -14,6 +14,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_OP_H
 #define TACT_SERVER_OP_H
+#include "decide/outcome_wire.h"
 #include "decide/request_wire.h"
 #include "server/worker.h"
 #include <protobuf-c/protobuf-c.h>
@@ -98,6 +99,10 @@ struct op {
             struct signal_batch batch;
             uint32_t applied;
         } signal;
+        struct {
+            struct outside_contact outside;
+            bool repeated;
+        } contact;
         struct {
             struct upsert changes;
             bool created;

@@ -1,4 +1,4 @@
-/* Signal, Upsert, Get: what is known of a customer.
+/* Signal, Upsert, RecordContact, Get: what is known of a customer.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/op_customer.h"
 #include "decide/apply.h"
@@ -134,6 +134,56 @@ static int upsert_answer(struct op *op, struct str *out, struct error *e)
 
 const struct op_methods op_upsert_methods = {&tact__v1__upsert_request__descriptor, upsert_check,
                                              upsert_apply_op, upsert_record, upsert_answer};
+
+/* ---- RecordContact ---- */
+
+static int contact_check(struct op *op, struct error *e)
+{
+    const Tact__V1__RecordContactRequest *m = (const Tact__V1__RecordContactRequest *)op->message;
+    int rc = op_as_of(op, m->as_of_ms, e);
+    if (!rc)
+        rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
+    if (!rc)
+        rc = request_contact(m, op->snapshot->policy, op->now_ms, &op->arena, &op->contact.outside, e);
+    op->writes = true;
+    return rc;
+}
+
+static int contact_apply(struct op *op, struct error *e)
+{
+    int changed = outside_contact_apply(&op->contact.outside, op->snapshot->policy, &op->state, op->now_ms, e);
+    if (changed < 0)
+        return changed;
+    op->contact.repeated = changed == 0;
+    op->dirty = changed > 0;
+    return 0;
+}
+
+static int contact_record(struct op *op, struct str *out, struct error *e)
+{
+    Tact__V1__LogRecord head;
+    Tact__V1__ContactRecord m;
+    tact__v1__log_record__init(&head);
+    tact__v1__contact_record__init(&m);
+    op_log_head(op, &head);
+    m.request = (ProtobufCBinaryData){op->request.n, (uint8_t *)op->request.p};
+    m.now_ms = op->now_ms;
+    m.new_version = op->dirty ? op->new_version : 0;
+    head.record_case = TACT__V1__LOG_RECORD__RECORD_CONTACT;
+    head.contact = &m;
+    return op_pack(op, &head.base, out, e);
+}
+
+static int contact_answer(struct op *op, struct str *out, struct error *e)
+{
+    Tact__V1__RecordContactResponse r;
+    tact__v1__record_contact_response__init(&r);
+    r.repeated_before = op->contact.repeated;
+    return op_pack(op, &r.base, out, e);
+}
+
+const struct op_methods op_contact_methods = {&tact__v1__record_contact_request__descriptor, contact_check,
+                                              contact_apply, contact_record, contact_answer};
 
 /* ---- Get ---- */
 

@@ -6,8 +6,6 @@
 #include "tact/v1/log.pb-c.h"
 #include <math.h>
 
-enum { EVENT_SEED_OUTCOME = 1 };
-
 static int by_handle(struct op *op, const Tact__V1__RecordRequest *m, struct error *e)
 {
     struct handle *h = &op->record.handle;

@@ -40,6 +40,7 @@ struct worker_clock {
     X(OP_SIGNAL, "/tact.v1.Customers/Signal")                                                                \
     X(OP_UPSERT, "/tact.v1.Customers/Upsert")                                                                \
     X(OP_GET, "/tact.v1.Customers/Get")                                                                      \
+    X(OP_CONTACT, "/tact.v1.Customers/RecordContact")                                                        \
     X(OP_RECORD, "/tact.v1.Outcomes/Record")
 enum op_kind {
 #define X(name, path) name,

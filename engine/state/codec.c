@@ -7,6 +7,7 @@
 #include "state/codec_v1.h"
 #include "state/codec_value.h"
 #include "state/coverage.h"
+#include "state/reactions.h"
 
 enum { VERSION_RANDOM_BITS = 22 };
 
@@ -141,6 +142,8 @@ static int get_entry(struct state *s, uint64_t tag, struct str payload)
         return contacts_get(&c, s);
     case ENTRY_SEEN:
         return seen_get(&c, s);
+    case ENTRY_REACTIONS:
+        return reactions_get(&c, s);
     case ENTRY_COVERAGE:
         s->coverage = payload;
         return coverage_ok(payload) ? 0 : ERR_CORRUPT;
@@ -229,6 +232,9 @@ static void put_payload(struct buf *out, const struct state *s, const struct out
     case ENTRY_SEEN:
         seen_put(out, s);
         break;
+    case ENTRY_REACTIONS:
+        reactions_put(out, s);
+        break;
     case ENTRY_COVERAGE:
         buf_str(out, s->coverage);
         break;
@@ -283,6 +289,8 @@ static size_t collect(const struct state *s, struct outgoing *items)
         items[n++] = (struct outgoing){ENTRY_CONTACTS, 0};
     if (s->seen_count)
         items[n++] = (struct outgoing){ENTRY_SEEN, 0};
+    if (s->reaction_count)
+        items[n++] = (struct outgoing){ENTRY_REACTIONS, 0};
     if (s->coverage.p)
         items[n++] = (struct outgoing){ENTRY_COVERAGE, 0};
     for (uint32_t i = 0; i < schema->aggregate_count; i++)
@@ -319,7 +327,7 @@ static void put_entries(struct buf *out, const struct state *s, const struct out
 
 int state_encode(const struct state *s, uint64_t version, struct buf *out, struct error *e)
 {
-    size_t most = 2 * s->schema->aggregate_count + 5;
+    size_t most = 2 * s->schema->aggregate_count + 16;
     struct outgoing *items = arena_alloc(s->arena, most * sizeof *items);
     if (!items)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");

@@ -5,6 +5,7 @@
 #include "state/aggregate_kinds.h"
 #include "state/codec.h"
 #include "state/coverage.h"
+#include "state/reactions.h"
 
 static int64_t later(int64_t a, int64_t b)
 {
@@ -250,6 +251,8 @@ int state_merge(struct state *into, const struct state *from, int64_t now_ms)
         rc = merge_contacts(into, from);
     if (!rc)
         rc = merge_consents(into, from);
+    if (!rc)
+        rc = reactions_merge(into, from);
     if (!rc)
         rc = merge_seen(into, from);
     into->exists = into->exists || from->exists;

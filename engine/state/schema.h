@@ -104,6 +104,7 @@ struct schema {
     struct schema_aggregate *aggregates;
     size_t aggregate_count;
     int64_t contact_horizon_ms; /* contacts older than this no limit looks at */
+    bool reactions_by_action, reactions_by_group; /* some expression asks how the customer took them */
     /* by dictionary id, up to id_limit: index + 1 of the attribute or aggregate, 0 for neither */
     uint32_t id_limit;
     uint16_t *attribute_of_id, *aggregate_of_id;

@@ -5,6 +5,7 @@
 #include "state/aggregate_kinds.h"
 #include "state/codec.h"
 #include "state/coverage.h"
+#include "state/reactions.h"
 
 #define DAY_MS INT64_C(86400000)
 
@@ -303,6 +304,7 @@ void state_prune(struct state *s, int64_t now_ms)
         aggregate_prune(s, i, now_ms);
     attributes_prune(s, now_ms);
     contacts_prune(s, now_ms);
+    reactions_prune(s, now_ms);
     seen_prune(s, now_ms);
     if (s->kept_count && s->coverage.p && str_eq(s->coverage, s->schema->coverage))
         kept_prune(s, now_ms);

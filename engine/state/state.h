@@ -154,6 +154,8 @@ struct state {
     uint32_t contact_count, contact_capacity;
     struct consent *consents; /* by (channel, purpose) */
     uint32_t consent_count, consent_capacity;
+    struct reaction *reactions; /* by id (reactions.h) */
+    uint32_t reaction_count, reaction_capacity;
     uint64_t *seen;         /* hashes of event ids, by arrival */
     uint32_t *seen_minutes; /* of arrival, rounded up, since 1970 */
     uint32_t seen_count, seen_capacity;

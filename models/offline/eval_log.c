@@ -5,6 +5,7 @@
 #include "decide/apply.h"
 #include "base/hash.h"
 #include "decide/request_wire.h"
+#include "tact/v1/outcomes.pb-c.h"
 #include "models/offline/log_scan.h"
 #include "state/codec.h"
 #include <math.h>

@@ -221,7 +221,7 @@ static bool draw(struct simulation *s, const struct choices *c, uint32_t *action
     return true;
 }
 
-static int keep_contact(struct simulation *s, const struct gate *g, uint32_t action, int64_t now_ms)
+static int keep_contact(struct simulation *s, const struct gate *g, uint32_t action, int64_t now_ms, bool responds)
 {
     uint64_t random[2] = {rng_u64(&s->draws), rng_u64(&s->draws)};
     struct id128 id = hash128(random, sizeof random);
@@ -229,6 +229,10 @@ static int keep_contact(struct simulation *s, const struct gate *g, uint32_t act
     k.expires_ms = 0;
     k.outcomes = g->outbound ? CONTACT_SENT : CONTACT_IMPRESSION;
     int rc = state_contact_add(&s->state, &k, now_ms);
+    if (!rc)
+        rc = apply_shown(s->o->policy, &s->state, (long)action, now_ms);
+    if (!rc && responds)
+        rc = apply_answered(s->o->policy, &s->state, (long)action, CONTACT_RESPONSE, now_ms);
     return rc ? error_set(s->e, rc, "the contacts of %s do not fit", s->life.person.id) : 0;
 }
 
@@ -266,7 +270,7 @@ static int on_moment(struct simulation *s, const struct act *m)
         return 0;
     bool responds = life_shown(&s->life, m, action, &truth);
     int rc = write_row(s, m->time_ms, &v, action, probability, truth, responds);
-    return rc ? rc : keep_contact(s, &g, action, m->time_ms);
+    return rc ? rc : keep_contact(s, &g, action, m->time_ms, responds);
 }
 
 /* ---- lives ---- */

@@ -4,6 +4,7 @@
 #include "fuzz_policy.h"
 #include "decide/apply.h"
 #include "decide/decision_wire.h"
+#include "decide/outcome_wire.h"
 #include "decide/request_wire.h"
 #include "net/proto_check.h"
 

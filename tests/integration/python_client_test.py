@@ -227,11 +227,22 @@ check("a handle of a long id with the id", len(d.handles[0]) <= 256 and
       not record("o8", Kind.IMPRESSION, handle=d.handles[0], customer_id=long_id).repeated_before)
 fails("a handle of a long id without it", INVALID, "customer_id", lambda: record("o9", Kind.RESPONSE, handle=d.handles[0]))
 
+# ---- contacts made outside ----
+def contact(c, contact_id, channel="email", **more):
+    return client.RecordContact(customers.RecordContactRequest(customer_id=c, contact_id=contact_id, channel=channel, **more))
+
+
+check("a contact of an agency is counted", not contact("agency", "call-1").repeated_before and len(get("agency").contacts) == 1)
+check("once", contact("agency", "call-1").repeated_before and len(get("agency").contacts) == 1)
+fails("a contact on an unknown channel", INVALID, "channel: unknown 'letter'; allowed: email, web", lambda: contact("agency", "l1", "letter"))
+fails("a contact without an id", INVALID, "contact_id is empty", lambda: contact("agency", ""))
+
 # ---- what is wrong ----
 D, S, U, G, R = (decisions.DecideRequest, customers.SignalRequest, customers.UpsertRequest, customers.GetRequest, outcomes.RecordRequest)
 one = event("cart_add", "x1", price=value(number_value=1))
 CALLS = {"Decide": lambda c: client.Decide(D(customer_id=c, channel="web")), "Upsert": lambda c: client.Upsert(U(customer_id=c)),
          "Signal": lambda c: client.Signal(S(customer_id=c, signals=[one])), "Get": lambda c: client.Get(G(customer_id=c)),
+         "RecordContact": lambda c: contact(c, "w"),
          "Record": lambda c: client.Record(R(outcome_id="w", kind=Kind.SENT, customer_id=c, decision_id="0" * 32))}
 for name, call in CALLS.items():
     fails("%s: empty customer_id" % name, INVALID, "customer_id is empty; 1 to 256 bytes are allowed", lambda: call(""))

@@ -1,6 +1,7 @@
 /* Requests of the wire against a policy: what is refused and what is said, and what a good one becomes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
+#include "decide/outcome_wire.h"
 #include "decide/request_wire.h"
 #include <math.h>
 

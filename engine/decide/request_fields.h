@@ -1,0 +1,24 @@
+/* Fields of requests that several kinds share, checked against the policy. Every failure is ERR_INVALID with a text that names
+ * the field and says what is allowed. Strings of the results point into the message.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_DECIDE_REQUEST_FIELDS_H
+#define TACT_DECIDE_REQUEST_FIELDS_H
+#include "decide/decide.h"
+#include "tact/v1/common.pb-c.h"
+
+/* "customer_id is empty; 1 to 256 bytes are allowed". */
+int request_id(const char *field, const char *text, size_t most, struct str *out, struct error *e) MUST_CHECK;
+/* "channel: unknown 'emial'; did you mean email?; allowed: email, web". names: the first of `count`, stride bytes apart. */
+int request_unknown(struct error *e, const char *where, struct str got, const struct str *names, size_t stride,
+                    size_t count);
+/* At most so many bytes, not ending inside a character: errors are UTF-8 too. */
+struct str request_cut(struct str s, size_t most);
+/* A wire value as a declared field's. */
+int request_value(const char *where, const struct schema_field *f, const Tact__V1__Value *v, struct value *out,
+                  struct error *e) MUST_CHECK;
+/* The index of the field of that name, or -1. */
+long request_field(const struct schema_field *fields, size_t count, const char *name);
+/* When an event happened: now where it is not given. where: of the message, empty for the request itself. */
+int request_time(const char *where, int64_t time_ms, int64_t now_ms, int64_t *out, struct error *e) MUST_CHECK;
+
+#endif
