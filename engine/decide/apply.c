@@ -2,6 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/apply.h"
 #include "state/reactions.h"
+#include <stdio.h>
+
+enum { SOURCE_BYTES = POLICY_NAME_MAX + 8 };
 
 const struct tz *apply_zone(const struct policy *p, const struct state *s)
 {
@@ -19,11 +22,36 @@ int apply_week_hour(const struct policy *p, const struct state *s, int64_t t_ms)
     return local.weekday * 24 + local.hour;
 }
 
+/* "signal unsubscribe" is where a consent comes from that a signal changed. */
+static int consent_effect(const struct policy *p, struct state *s, const struct signal *signal)
+{
+    const struct policy_consent_effect *e = &p->effects[signal->index];
+    long own = signal->channel.n ? policy_channel_find(p, signal->channel) : -1;
+    char source[SOURCE_BYTES];
+    snprintf(source, sizeof source, "signal %.*s", STR_ARG(p->schema.signals[signal->index].name));
+    for (uint32_t i = 0; e->set && i < p->channel_count; i++) {
+        bool here = e->channel == EFFECT_ALL_CHANNELS || e->channel == i ||
+                    (e->channel == EFFECT_OWN_CHANNEL && (own < 0 || own == (long)i));
+        for (int k = 0; here && k < PURPOSE_COUNT; k++) {
+            struct consent c = {.channel = p->channels[i].word.id,
+                                .purpose = p->purposes[k].id,
+                                .granted = e->granted,
+                                .time_ms = signal->time_ms,
+                                .source = str_from(source)};
+            if (e->purposes[k] && p->channels[i].consent[k] && state_set_consent(s, &c))
+                return ERR_NOSPACE;
+        }
+    }
+    return 0;
+}
+
 int apply_signal(const struct policy *p, struct state *s, const struct signal *signal, int64_t now_ms)
 {
     struct signal local = *signal;
     local.week_hour = apply_week_hour(p, s, signal->time_ms);
-    return state_apply(s, &local, now_ms);
+    int applied = state_apply(s, &local, now_ms);
+    int rc = applied > 0 ? consent_effect(p, s, signal) : 0;
+    return rc ? rc : applied;
 }
 
 int apply_signals(const struct policy *p, struct state *s, const struct signal *signals, size_t count, int64_t now_ms,

@@ -44,6 +44,7 @@ static enum candidate_stage stage_of(const struct blocker *b)
     case BLOCK_STATE:
     case BLOCK_CONSENT:
     case BLOCK_QUIET:
+    case BLOCK_PREFERENCE:
     case BLOCK_LIMIT:
         return STAGE_CONTACT_POLICY;
     case BLOCK_NONE:

@@ -109,7 +109,8 @@ const char *candidate_stage_name(enum candidate_stage s);
     X(CAUSE_COOLDOWN, 6, "cooldown")                                                                         \
     X(CAUSE_NOT_WORTH_IT, 7, "not_worth_it")                                                                 \
     X(CAUSE_STATE_UNREADABLE, 8, "state_unreadable")                                                         \
-    X(CAUSE_RENDERING, 9, "rendering")
+    X(CAUSE_RENDERING, 9, "rendering")                                                                       \
+    X(CAUSE_PREFERENCE, 10, "preference")
 enum suppression_cause {
 #define X(name, number, text) name = number,
     SUPPRESSION_CAUSES(X)
@@ -127,8 +128,12 @@ enum block_kind {
     BLOCK_SUPPRESSION,
     BLOCK_CONSENT,
     BLOCK_QUIET,
+    BLOCK_PREFERENCE, /* index: enum preference_block */
     BLOCK_LIMIT
 };
+/* What the person asked for. */
+enum preference_block { PREFERENCE_PAUSE, PREFERENCE_QUIET, PREFERENCE_LESS };
+
 struct blocker {
     enum block_kind kind;
     enum engagement engagement;     /* BLOCK_ENGAGEMENT: which */

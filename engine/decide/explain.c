@@ -79,6 +79,37 @@ static void add_evidence(struct gather *g, const char *name, struct value v)
     g->items[g->count++] = (struct evidence){str_from(name), value_text(v, g->arena)};
 }
 
+static void quiet_evidence(const struct decision *d, struct gather *g, struct quiet_hours q)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%02d:%02d-%02d:%02d", q.from_minute / 60, q.from_minute % 60, q.to_minute / 60,
+             q.to_minute % 60);
+    g->items[g->count++] = (struct evidence){STR("quiet_hours"), arena_str(g->arena, str_from(text))};
+    const struct view *v = (const struct view *)d->ev->source->ctx;
+    struct civil local;
+    tz_local(view_zone(v), d->input->now_ms, &local);
+    snprintf(text, sizeof text, "%02d:%02d", local.hour, local.minute);
+    g->items[g->count++] = (struct evidence){STR("local_time"), arena_str(g->arena, str_from(text))};
+    g->items[g->count++] = (struct evidence){STR("time_zone"), tz_name(view_zone(v))};
+}
+
+static void preference_evidence(const struct decision *d, struct gather *g, enum preference_block which)
+{
+    const struct preferences *p = &d->input->state->preferences;
+    switch (which) {
+    case PREFERENCE_PAUSE:
+        add_evidence(g, "paused_until", value_timestamp(p->paused_until_ms));
+        break;
+    case PREFERENCE_QUIET:
+        quiet_evidence(d, g, (struct quiet_hours){p->quiet_from, p->quiet_to});
+        break;
+    case PREFERENCE_LESS:
+        add_evidence(g, "at_most", value_int(p->less_at_most));
+        add_evidence(g, "per", value_duration(p->less_per_ms));
+        break;
+    }
+}
+
 size_t explain_evidence(const struct decision *d, uint32_t action, const struct blocker *b,
                         struct evidence **out, struct arena *arena)
 {
@@ -100,19 +131,12 @@ size_t explain_evidence(const struct decision *d, uint32_t action, const struct 
         add_evidence(&g, p->limits[b->index].cooldown ? "cooldown" : "per",
                      value_duration(p->limits[b->index].per_ms));
         break;
-    case BLOCK_QUIET: {
-        char text[32];
-        snprintf(text, sizeof text, "%02d:%02d-%02d:%02d", c->quiet.from_minute / 60,
-                 c->quiet.from_minute % 60, c->quiet.to_minute / 60, c->quiet.to_minute % 60);
-        g.items[g.count++] = (struct evidence){STR("quiet_hours"), arena_str(arena, str_from(text))};
-        const struct view *v = (const struct view *)d->ev->source->ctx;
-        struct civil local;
-        tz_local(view_zone(v), d->input->now_ms, &local);
-        snprintf(text, sizeof text, "%02d:%02d", local.hour, local.minute);
-        g.items[g.count++] = (struct evidence){STR("local_time"), arena_str(arena, str_from(text))};
-        g.items[g.count++] = (struct evidence){STR("time_zone"), tz_name(view_zone(v))};
+    case BLOCK_QUIET:
+        quiet_evidence(d, &g, c->quiet);
         break;
-    }
+    case BLOCK_PREFERENCE:
+        preference_evidence(d, &g, (enum preference_block)b->index);
+        break;
     case BLOCK_CONSENT: {
         const struct view *v = (const struct view *)d->ev->source->ctx;
         int given = v->unreadable ? -1 : state_consent(v->state, c->word.id, p->purposes[b->index].id);
@@ -144,7 +168,7 @@ static void wait_add(struct waits *w, struct str name)
 /* Room for every name there is. */
 static bool waits_init(struct waits *w, const struct policy *p, struct arena *arena)
 {
-    size_t names = p->schema.attribute_count + p->context_count + p->schema.signal_count + 2;
+    size_t names = p->schema.attribute_count + p->context_count + p->schema.signal_count + 3;
     *w = (struct waits){.policy = p, .items = arena_alloc(arena, names * sizeof *w->items)};
     return w->items != NULL;
 }
@@ -160,6 +184,8 @@ static void wait_slot(void *ctx, uint32_t slot)
         wait_add(w, p->context[s->index].path);
     if (s->kind == SLOT_REACTION)
         wait_add(w, STR("outcome"));
+    if (s->kind == SLOT_PREFERENCE)
+        wait_add(w, STR("preferences"));
     if (s->kind < SLOT_AGGREGATE)
         return;
     for (size_t i = 0; i < p->schema.signal_count; i++)
@@ -176,6 +202,8 @@ static void waits_of(struct waits *w, const struct blocker *b)
         expr_slots(w->policy->program, b->rule->when, wait_slot, w);
     if (b->kind == BLOCK_CONSENT)
         wait_add(w, STR("consent"));
+    if (b->kind == BLOCK_PREFERENCE)
+        wait_add(w, STR("preferences"));
 }
 
 /* ---- sentences ---- */
@@ -208,6 +236,23 @@ static void put_scope(struct buf *b, const struct policy *p, const struct policy
 static void put_duration(struct buf *b, int64_t ms)
 {
     value_format(value_duration(ms), b);
+}
+
+static void put_preference(struct buf *b, const struct preferences *p, enum preference_block which)
+{
+    switch (which) {
+    case PREFERENCE_PAUSE:
+        buf_printf(b, "the customer asked for a pause until ");
+        value_format(value_timestamp(p->paused_until_ms), b);
+        break;
+    case PREFERENCE_QUIET:
+        buf_printf(b, "quiet hours of the customer's own");
+        break;
+    case PREFERENCE_LESS:
+        buf_printf(b, "the customer asked for at most %u contacts in ", p->less_at_most);
+        put_duration(b, p->less_per_ms);
+        break;
+    }
 }
 
 /* What a block says, without the action's name. */
@@ -246,6 +291,9 @@ static void put_block(struct buf *b, const struct decision *d, const struct bloc
         break;
     case BLOCK_QUIET:
         buf_printf(b, "quiet hours on %.*s", STR_ARG(c->word.name));
+        break;
+    case BLOCK_PREFERENCE:
+        put_preference(b, &d->input->state->preferences, (enum preference_block)k->index);
         break;
     case BLOCK_LIMIT:
         if (p->limits[k->index].cooldown) {
@@ -289,6 +337,8 @@ static enum suppression_cause cause_of(const struct policy *p, const struct bloc
         return CAUSE_CONSENT;
     case BLOCK_QUIET:
         return CAUSE_QUIET_HOURS;
+    case BLOCK_PREFERENCE:
+        return CAUSE_PREFERENCE;
     case BLOCK_LIMIT:
         return p->limits[b->index].cooldown ? CAUSE_COOLDOWN : CAUSE_FREQUENCY_CAP;
     case BLOCK_ENGAGEMENT:
@@ -306,7 +356,7 @@ static void scope_of(const struct decision *d, const struct blocker *b, struct p
         *s = p->suppressions[b->index].block;
     else if (b->kind == BLOCK_LIMIT)
         *s = p->limits[b->index].scope;
-    else if (b->kind == BLOCK_QUIET || b->kind == BLOCK_CONSENT || b->kind == BLOCK_STATE)
+    else if (b->kind == BLOCK_QUIET || b->kind == BLOCK_PREFERENCE || b->kind == BLOCK_CONSENT || b->kind == BLOCK_STATE)
         s->channel = d->input->request->channel;
     if (b->kind == BLOCK_CONSENT && d->suppression.withheld >= 0)
         s->purpose = p->actions[d->suppression.withheld].purpose;

@@ -6,6 +6,7 @@
  * free is the first there is.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/gate.h"
+#include "state/preferences.h"
 
 static struct str wanted_locale(const struct gate *g)
 {
@@ -154,6 +155,84 @@ static bool quiet_blocked(struct gate *g, const struct policy_action *a, int64_t
     return c->quiet_set && !c->quiet_except[a->purpose] && quiet_now(g, c, now_ms);
 }
 
+/* ---- what the person asked for ---- */
+
+/* When a contact stops counting in a window. */
+static int64_t contact_leaves(const struct policy_limit *l, const struct contact *k)
+{
+    int64_t leaves = k->time_ms + l->per_ms;
+    return k->expires_ms && k->expires_ms < leaves ? k->expires_ms : leaves;
+}
+
+/* Of outbound contacts: a pause and less often are about what nobody waits for, quiet hours about all but transactions. */
+static bool is_asked_for(enum purpose purpose)
+{
+    return purpose == PURPOSE_SERVICE || purpose == PURPOSE_TRANSACTIONAL;
+}
+
+static bool paused(const struct gate *g, const struct policy_action *a, int64_t now_ms)
+{
+    return g->outbound && !g->unreadable && !is_asked_for(a->purpose) && now_ms < g->state->preferences.paused_until_ms;
+}
+
+static struct quiet_hours own_hours(const struct gate *g)
+{
+    const struct preferences *p = &g->state->preferences;
+    return (struct quiet_hours){p->quiet_from, p->quiet_to};
+}
+
+static bool own_quiet(const struct gate *g, const struct policy_action *a, int64_t now_ms)
+{
+    const struct policy_channel *c = &g->policy->channels[g->request->channel];
+    if (!g->outbound || g->unreadable || !g->state->preferences.quiet_ms ||
+        g->state->preferences.quiet_from == PREFERENCE_NO_QUIET || a->purpose == PURPOSE_TRANSACTIONAL ||
+        c->quiet_except[a->purpose])
+        return false;
+    struct quiet_hours own = own_hours(g);
+    return quiet_at(&own, g->zone, now_ms);
+}
+
+/* Outbound contacts that nobody waited for, in the person's own window; *leaves[] as in limit_count. What it was about or
+ * where, when that is not known, counts. */
+static uint32_t less_count(const struct gate *g, int64_t now_ms, int64_t *leaves)
+{
+    const struct policy *p = g->policy;
+    const struct policy_limit window = {.per_ms = g->state->preferences.less_per_ms};
+    uint32_t n = 0, kept = g->state->contact_count;
+    for (uint32_t i = 0; i < kept + g->pending_count; i++) {
+        const struct contact *k = i < kept ? &g->state->contacts[i] : &g->pending[i - kept];
+        long channel = policy_channel_of_id(p, k->channel);
+        int64_t end = contact_leaves(&window, k);
+        if (end <= now_ms || (channel >= 0 && !p->channels[channel].outbound) ||
+            k->purpose == p->purposes[PURPOSE_SERVICE].id || k->purpose == p->purposes[PURPOSE_TRANSACTIONAL].id)
+            continue;
+        if (leaves)
+            leaves[n] = end;
+        n++;
+    }
+    return n;
+}
+
+static bool less_often(const struct gate *g, const struct policy_action *a, int64_t now_ms)
+{
+    if (!g->outbound || g->unreadable || !g->state->preferences.less_per_ms || is_asked_for(a->purpose))
+        return false;
+    return less_count(g, now_ms, NULL) >= g->state->preferences.less_at_most;
+}
+
+static bool preference_blocked(const struct gate *g, const struct policy_action *a, int64_t now_ms, uint32_t *which)
+{
+    *which = paused(g, a, now_ms) ? PREFERENCE_PAUSE : own_quiet(g, a, now_ms) ? PREFERENCE_QUIET : PREFERENCE_LESS;
+    return *which != PREFERENCE_LESS || less_often(g, a, now_ms);
+}
+
+static bool preference_stands(const struct gate *g, const struct policy_action *a, uint32_t which, int64_t now_ms)
+{
+    return which == PREFERENCE_PAUSE   ? paused(g, a, now_ms)
+           : which == PREFERENCE_QUIET ? own_quiet(g, a, now_ms)
+                                       : less_often(g, a, now_ms);
+}
+
 /* ---- limits ---- */
 
 /* A contact of which it is not known counts as if it were any: no contact past a cap. */
@@ -180,13 +259,6 @@ static bool limit_sees(const struct gate *g, const struct policy_limit *l, const
                          s->group < p->group_count ? p->groups[s->group].id : 0) &&
            field_matches(s->action, k->action, mine ? &mine->action : NULL,
                          s->action < p->action_count ? p->actions[s->action].word.id : 0);
-}
-
-/* When a contact stops counting in a window. */
-static int64_t contact_leaves(const struct policy_limit *l, const struct contact *k)
-{
-    int64_t leaves = k->time_ms + l->per_ms;
-    return k->expires_ms && k->expires_ms < leaves ? k->expires_ms : leaves;
 }
 
 /* Contacts in the limit's window that count for this candidate (NULL: for some); *leaves[] gets when each stops counting, when
@@ -238,6 +310,10 @@ static bool limit_full(const struct gate *g, uint32_t limit, uint32_t action, in
 bool gate_limit_blocked(const struct gate *g, uint32_t action, struct blocker *out)
 {
     const struct policy_action *a = &g->policy->actions[action];
+    if (less_often(g, a, g->view->ev.now_ms)) {
+        *out = (struct blocker){BLOCK_PREFERENCE, 0, NULL, PREFERENCE_LESS};
+        return true;
+    }
     for (size_t i = 0; i < a->limit_count; i++) {
         const struct policy_limit *l = &g->policy->limits[a->limits[i]];
         bool here = l->scope.channel >= SCOPE_EACH || l->scope.channel == g->request->channel;
@@ -268,6 +344,8 @@ bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out)
         *out = (struct blocker){BLOCK_CONSENT, 0, NULL, a->purpose};
     else if (quiet_blocked(g, a, now_ms))
         out->kind = BLOCK_QUIET;
+    else if (preference_blocked(g, a, now_ms, &out->index))
+        out->kind = BLOCK_PREFERENCE;
     else
         return gate_limit_blocked(g, action, out);
     return out->kind != BLOCK_NONE;
@@ -285,17 +363,35 @@ static void sort_times(int64_t *times, uint32_t n)
     }
 }
 
-/* The limit lets one more through when as many contacts have left as are too many now. */
+/* When as many contacts have left as are too many now. */
+static int64_t room_at(int64_t *leaves, uint32_t n, uint32_t at_most)
+{
+    if (at_most == 0 || n < at_most)
+        return INT64_MAX;
+    sort_times(leaves, n);
+    return leaves[n - at_most];
+}
+
+static int64_t preference_lift(const struct gate *g, uint32_t which)
+{
+    int64_t leaves[STATE_CONTACTS_MAX + DECIDE_ACTIONS_MAX], now_ms = g->view->ev.now_ms;
+    ASSERT(g->state->contact_count <= STATE_CONTACTS_MAX && g->pending_count <= DECIDE_ACTIONS_MAX);
+    const struct preferences *p = &g->state->preferences;
+    if (which == PREFERENCE_PAUSE)
+        return p->paused_until_ms;
+    if (which == PREFERENCE_LESS)
+        return room_at(leaves, less_count(g, now_ms, leaves), p->less_at_most);
+    struct quiet_hours own = own_hours(g);
+    return quiet_next_change(&own, g->zone, now_ms);
+}
+
 static int64_t limit_lift(const struct gate *g, uint32_t action, const struct policy_limit *l)
 {
     int64_t leaves[STATE_CONTACTS_MAX + DECIDE_ACTIONS_MAX];
     ASSERT(g->state->contact_count <= STATE_CONTACTS_MAX && g->pending_count <= DECIDE_ACTIONS_MAX);
     struct contact mine = gate_contact(g, action, (struct id128){{0}}, g->view->ev.now_ms);
     uint32_t n = limit_count(g, l, &mine, g->view->ev.now_ms, leaves);
-    if (l->at_most == 0 || n < l->at_most)
-        return INT64_MAX;
-    sort_times(leaves, n);
-    return leaves[n - l->at_most];
+    return room_at(leaves, n, l->at_most);
 }
 
 int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b)
@@ -315,6 +411,8 @@ int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b)
         return expr_next_change(&g->view->ev, b->rule->when);
     case BLOCK_QUIET:
         return quiet_next_change(&c->quiet, g->zone, now_ms);
+    case BLOCK_PREFERENCE:
+        return preference_lift(g, b->index);
     case BLOCK_LIMIT:
         return limit_lift(g, action, &g->policy->limits[b->index]);
     case BLOCK_NONE:
@@ -371,6 +469,8 @@ static bool stands(struct gate *g, uint32_t action, const struct blocker *b)
         return gate_suppression_fires(g, b->index);
     case BLOCK_QUIET:
         return quiet_blocked(g, a, now_ms);
+    case BLOCK_PREFERENCE:
+        return preference_stands(g, a, b->index, now_ms);
     case BLOCK_LIMIT:
         return limit_full(g, b->index, action, now_ms);
     case BLOCK_STATE:

@@ -19,8 +19,8 @@ static int outcome_contact(const struct outcome *o, const struct policy *p, stru
         return error_set(e, ERR_NOTFOUND,
                          "no such decision is kept for this customer; pass the choice's handle");
     long at = policy_action_of_id(p, o->action);
-    if (!policy_counts_contact(p, at, o->channel)) /* no limit looks at it: it would only fill the list */
-        return 0;
+    if (!policy_counts_contact(p, at, o->channel) && !s->preferences.less_per_ms)
+        return 0; /* no limit looks at it: it would only fill the list */
     struct contact k = {
         .decision = o->decision, .action = o->action, .channel = o->channel, .time_ms = o->time_ms};
     if (at >= 0) {

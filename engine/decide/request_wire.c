@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/request_wire.h"
 #include "decide/request_fields.h"
+#include "state/preferences.h"
 
 enum { CONSENT_SOURCE_MAX = 64 };
 
@@ -234,6 +235,93 @@ static int consent_of(const char *where, const Tact__V1__Consent *m, const struc
     return request_time(where, m->time_ms, now_ms, &out->time_ms, e);
 }
 
+/* A part and its two values, given together or not at all. */
+static int both(const char *a, bool has_a, const char *b, bool has_b, struct error *e)
+{
+    if (has_a == has_b)
+        return 0;
+    return error_set(e, ERR_INVALID, "preferences.%s: given without %s", has_a ? a : b, has_a ? b : a);
+}
+
+static int quiet_of(const Tact__V1__Preferences *m, struct preferences *out, struct error *e)
+{
+    const struct {
+        const char *name, *text;
+        int16_t *minute;
+    } ends[] = {{"quiet_from", m->quiet_from, &out->quiet_from}, {"quiet_to", m->quiet_to, &out->quiet_to}};
+    for (size_t i = 0; i < 2; i++)
+        if (!clock_parse(str_from(ends[i].text), false, ends[i].minute))
+            return error_set(e, ERR_INVALID, "preferences.%s: '%.*s' is no time of day like 22:00", ends[i].name,
+                             STR_ARG(request_cut(str_from(ends[i].text), 32)));
+    if (out->quiet_from == out->quiet_to)
+        return error_set(e, ERR_INVALID, "preferences.quiet_to: the same as quiet_from; for no contact at all ask for a pause");
+    return 0;
+}
+
+static int cleared(const Tact__V1__Preferences *m, int64_t time_ms, struct preferences *out, struct error *e)
+{
+    static const struct str words[] = {{"channel", 7}, {"quiet_hours", 11}, {"pause", 5}, {"less_often", 10}};
+    int64_t *const times[] = {&out->channel_ms, &out->quiet_ms, &out->pause_ms, &out->less_ms};
+    for (size_t i = 0; i < m->n_clear; i++) {
+        char where[48];
+        size_t k = 0;
+        while (k < 4 && !str_is(words[k], m->clear[i]))
+            k++;
+        snprintf(where, sizeof where, "preferences.clear[%zu]", i);
+        if (k == 4)
+            return request_unknown(e, where, str_from(m->clear[i]), words, sizeof *words, 4);
+        if (*times[k])
+            return error_set(e, ERR_INVALID, "%s: %s is set by the same request", where, m->clear[i]);
+        *times[k] = time_ms;
+        if (times[k] == &out->quiet_ms)
+            out->quiet_from = out->quiet_to = PREFERENCE_NO_QUIET;
+    }
+    return 0;
+}
+
+static int preferences_of(const Tact__V1__Preferences *m, const struct policy *p, int64_t now_ms,
+                          struct preferences *out, struct error *e)
+{
+    int64_t time_ms;
+    int rc = request_time("preferences", m->time_ms, now_ms, &time_ms, e);
+    if (!rc)
+        rc = both("quiet_from", m->quiet_from[0], "quiet_to", m->quiet_to[0], e);
+    if (rc)
+        return rc;
+    if (m->channel[0]) {
+        long at = policy_channel_find(p, str_from(m->channel));
+        if (at < 0)
+            return request_unknown(e, "preferences.channel", str_from(m->channel), &p->channels->word.name,
+                                   sizeof *p->channels, p->channel_count);
+        out->channel = p->channels[at].word.id;
+        out->channel_ms = time_ms;
+    }
+    if (m->quiet_from[0]) {
+        if ((rc = quiet_of(m, out, e)))
+            return rc;
+        out->quiet_ms = time_ms;
+    }
+    if (m->paused_until_ms < 0 || m->paused_until_ms > TIMESTAMP_MAX_MS)
+        return error_set(e, ERR_INVALID, "preferences.paused_until_ms: %lld is no time in Unix milliseconds",
+                         (long long)m->paused_until_ms);
+    if (m->paused_until_ms) {
+        out->paused_until_ms = m->paused_until_ms;
+        out->pause_ms = time_ms;
+    }
+    if (m->per_ms || m->at_most) {
+        if (m->per_ms < 3600000 || m->per_ms > PREFERENCE_PER_MAX_MS || m->per_ms % 60000)
+            return error_set(e, ERR_INVALID, "preferences.per_ms: %lld; 1 hour to 30 days in whole minutes is allowed",
+                             (long long)m->per_ms);
+        if (m->at_most > PREFERENCE_LESS_MAX)
+            return error_set(e, ERR_INVALID, "preferences.at_most: %u; at most %d is allowed", m->at_most,
+                             PREFERENCE_LESS_MAX);
+        out->less_at_most = m->at_most;
+        out->less_per_ms = m->per_ms;
+        out->less_ms = time_ms;
+    }
+    return cleared(m, time_ms, out, e);
+}
+
 int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int64_t now_ms,
                    struct arena *arena, struct upsert *out, struct error *e)
 {
@@ -274,7 +362,7 @@ int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int
         if (rc)
             return rc;
     }
-    return 0;
+    return m->preferences ? preferences_of(m->preferences, p, now_ms, &out->preferences, e) : 0;
 }
 
 int upsert_apply(const struct upsert *u, struct state *s, int64_t now_ms, struct error *e)
@@ -285,5 +373,6 @@ int upsert_apply(const struct upsert *u, struct state *s, int64_t now_ms, struct
     for (size_t i = 0; i < u->consent_count; i++)
         if (state_set_consent(s, &u->consents[i]))
             return error_set(e, ERR_NOSPACE, "more than %d consents for one customer", STATE_CONSENTS_MAX);
+    preferences_set(s, &u->preferences);
     return 0;
 }

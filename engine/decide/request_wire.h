@@ -37,6 +37,7 @@ struct upsert {
     size_t change_count;
     struct consent *consents;
     size_t consent_count;
+    struct preferences preferences; /* the parts that are set or taken back have their time */
 };
 int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int64_t now_ms,
                    struct arena *arena, struct upsert *out, struct error *e) MUST_CHECK;

@@ -53,6 +53,15 @@ static struct value load_reaction(const struct view *v, const struct policy_slot
     return value_unknown(UNKNOWN_ABSENT);
 }
 
+static struct value load_preference(const struct view *v, uint32_t which)
+{
+    const struct preferences *p = &v->state->preferences;
+    if (which == 1)
+        return p->paused_until_ms ? value_timestamp(p->paused_until_ms) : value_unknown(UNKNOWN_ABSENT);
+    long at = p->channel ? policy_channel_of_id(v->policy, p->channel) : -1;
+    return at < 0 ? value_unknown(UNKNOWN_ABSENT) : value_string(v->policy->channels[at].word.name);
+}
+
 static struct value load_aggregate(const struct view *v, const struct policy_slot *s, int64_t now_ms)
 {
     switch (s->kind) {
@@ -93,6 +102,8 @@ static struct value load(void *ctx, uint32_t slot, int64_t now_ms)
         return value_unknown(UNKNOWN_UNREADABLE);
     if (s->kind == SLOT_ATTRIBUTE)
         return v->state->attributes[s->index];
+    if (s->kind == SLOT_PREFERENCE)
+        return load_preference(v, s->index);
     return s->kind == SLOT_REACTION ? load_reaction(v, s, now_ms) : load_aggregate(v, s, now_ms);
 }
 

@@ -25,6 +25,7 @@ struct loader {
     size_t file_count;
     bool unread;                     /* a file is no YAML: its own findings are enough */
     const struct yaml_node **negative; /* [signal_count] of signals; NULL: not there */
+    const struct yaml_node **consent;  /* alike */
     struct loader_feature *features; /* [feature_count] */
     long missed;                     /* of the feature that compiles now */
     struct loader_field *fields;     /* of actions */

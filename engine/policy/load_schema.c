@@ -5,7 +5,9 @@
  *                    range: [least, most] (of a number or int)}
  *   context:  name: {type, values}                     fields that a request may carry
  *   signals:  name: {properties: {name: type or {type, values, range}},
- *                    negative: true or "expression over its properties": which of its events are bad moments}
+ *                    negative: true or "expression over its properties": which of its events are bad moments,
+ *                    consent: {withdraw: [purposes] or grant: [purposes], channel: own | all | name}: what its events do;
+ *                    own is the channel that the signal came by, all channels when it tells none}
  *             types as of the profile, without time_zone and locale, and sentiment: a number from -1 to 1; all
  *             sentiments make up the mood
  *   channels: name: {direction: inbound | outbound, cost, confirm_within, format: text | html,
@@ -220,7 +222,7 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
                          size_t index)
 {
     (void)index;
-    static const char *const keys[] = {"properties", "negative", NULL};
+    static const char *const keys[] = {"properties", "negative", "consent", NULL};
     struct schema *schema = &l->policy->schema;
     struct schema_signal g = {.negative = SIGNAL_NEVER_NEGATIVE};
     if (!loader_name(l, key, false, "signal name", &g.name))
@@ -239,6 +241,7 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
         yaml_known_keys(l->diags, value, "a signal", keys);
         properties = yaml_get(value, "properties");
         l->negative[schema->signal_count] = yaml_get(value, "negative");
+        l->consent[schema->signal_count] = yaml_get(value, "consent");
     }
     if (properties && yaml_expect(l->diags, properties, YAML_MAPPING, "properties")) {
         if (properties->count > SCHEMA_PROPERTIES_MAX) {
@@ -390,6 +393,40 @@ static void visit_channel(struct loader *l, const struct yaml_node *key, const s
     p->channels[p->channel_count++] = c;
 }
 
+/* ---- what signals do ---- */
+
+static void load_effect_channel(struct loader *l, const struct yaml_node *n, struct policy_consent_effect *out)
+{
+    struct str name;
+    if (!n || !yaml_string(l->diags, n, &name) || str_is(name, "own"))
+        return;
+    long at = policy_channel_find(l->policy, name);
+    out->channel = at >= 0 ? (uint32_t)at : EFFECT_ALL_CHANNELS;
+    if (at < 0 && !str_is(name, "all")) {
+        struct str *names = loader_channel_names(l);
+        if (names)
+            loader_unknown_word(l, n, "channel (or own, or all)", name, names, l->policy->channel_count);
+    }
+}
+
+static void load_consent_effect(struct loader *l, uint32_t signal, const struct yaml_node *n)
+{
+    static const char *const keys[] = {"withdraw", "grant", "channel", NULL};
+    if (!n || !yaml_expect(l->diags, n, YAML_MAPPING, "consent like {withdraw: [promotional], channel: own}"))
+        return;
+    yaml_known_keys(l->diags, n, "consent", keys);
+    struct policy_consent_effect e = {.set = true, .channel = EFFECT_OWN_CHANNEL};
+    const struct yaml_node *withdraw = yaml_get(n, "withdraw"), *grant = yaml_get(n, "grant");
+    if (!withdraw == !grant) {
+        yaml_diag(l->diags, DIAG_ERROR, n, "a signal either withdraws consent or grants it: {withdraw: [promotional]}");
+        return;
+    }
+    e.granted = grant != NULL;
+    load_purposes(l, grant ? grant : withdraw, e.purposes);
+    load_effect_channel(l, yaml_get(n, "channel"), &e);
+    l->policy->effects[signal] = e;
+}
+
 /* ---- all ---- */
 
 void load_schema(struct loader *l)
@@ -401,7 +438,9 @@ void load_schema(struct loader *l)
     s->signals = loader_alloc(l, loader_count(l, "signals") * sizeof *s->signals);
     p->channels = loader_alloc(l, loader_count(l, "channels") * sizeof *p->channels);
     l->negative = loader_alloc(l, loader_count(l, "signals") * sizeof *l->negative);
-    if (!s->attributes || !p->context || !s->signals || !p->channels || !l->negative)
+    l->consent = loader_alloc(l, loader_count(l, "signals") * sizeof *l->consent);
+    p->effects = loader_alloc(l, loader_count(l, "signals") * sizeof *p->effects);
+    if (!s->attributes || !p->context || !s->signals || !p->channels || !l->negative || !l->consent || !p->effects)
         return;
     load_brand(l);
     loader_each(l, "profile", YAML_MAPPING, visit_attribute);
@@ -410,6 +449,8 @@ void load_schema(struct loader *l)
     loader_each(l, "channels", YAML_MAPPING, visit_channel);
     for (uint32_t i = 0; i < s->signal_count; i++)
         load_negative(l, i, l->negative[i]);
+    for (uint32_t i = 0; i < s->signal_count; i++)
+        load_consent_effect(l, i, l->consent[i]);
     if (p->channel_count == 0)
         diag_add(l->diags, DIAG_ERROR, p->folder.p, 0, 0,
                  "no channels section; write e.g. channels: {web: {direction: inbound}}");

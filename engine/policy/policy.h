@@ -150,6 +150,15 @@ struct policy_feature {
     expr_id node;
 };
 
+/* What a signal does to consent: "unsubscribe" withdraws it. */
+struct policy_consent_effect {
+    bool set, granted;
+    bool purposes[PURPOSE_COUNT];
+    uint32_t channel; /* index; EFFECT_OWN_CHANNEL: the signal's own, all when it tells none; EFFECT_ALL_CHANNELS */
+};
+#define EFFECT_OWN_CHANNEL UINT32_MAX
+#define EFFECT_ALL_CHANNELS (UINT32_MAX - 1)
+
 /* What is asked of how the customer took an action or its group before. */
 #define POLICY_REACTIONS(X)                                                                                  \
     X(REACTION_SHOWN_AGE, "shown_age")                                                                       \
@@ -170,6 +179,7 @@ enum slot_kind {
     SLOT_ATTRIBUTE,
     SLOT_CONTEXT,
     SLOT_ACTION,
+    SLOT_PREFERENCE, /* index 0: the person's channel, 1: until when they asked for a pause */
     SLOT_REACTION,  /* index: enum policy_reaction; second: 0 to the action looked at, 1 to its group */
     SLOT_AGGREGATE, /* from here on: over an aggregate */
     SLOT_AGE,
@@ -210,6 +220,7 @@ struct policy {
     struct schema_field *context;
     size_t context_count;
     struct expr_program *program;
+    struct policy_consent_effect *effects; /* by signal */
     struct policy_slot *slots; /* by the program's slot number */
     size_t slot_count;
     struct policy_feature *features;

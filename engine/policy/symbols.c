@@ -78,6 +78,13 @@ static struct expr_slot slot_describe(struct loader *l, const struct policy_slot
                                   .domain = f->values,
                                   .domain_count = f->value_count};
     }
+    case SLOT_PREFERENCE:
+        if (slot->index == 1)
+            return (struct expr_slot){.name = STR("preferences.paused_until"), .type = {VALUE_TIMESTAMP, 0}};
+        return (struct expr_slot){.name = STR("preferences.channel"),
+                                  .type = {VALUE_STRING, 0},
+                                  .domain = loader_channel_names(l),
+                                  .domain_count = p->channel_count};
     case SLOT_REACTION:
         return reaction_slot(l, slot);
     default:
@@ -173,6 +180,8 @@ static int ident(void *ctx, struct str path, struct expr_symbol *out)
             return slot_symbol(l, SLOT_CONTEXT, context_find(l->policy, tail), out);
         if (str_is(head, "action"))
             return action_symbol(l, tail, out);
+        if (str_is(head, "preferences"))
+            return slot_symbol(l, SLOT_PREFERENCE, str_is(tail, "channel") ? 0 : str_is(tail, "paused_until") ? 1 : -1, out);
         return ERR_NOTFOUND;
     }
     if (str_is(path, "now"))
@@ -211,6 +220,8 @@ static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void
     const struct policy *p = l->policy;
     visit(arg, STR("now"));
     visit(arg, STR("channel"));
+    visit(arg, STR("preferences.channel"));
+    visit(arg, STR("preferences.paused_until"));
     for (size_t i = 0; i < p->schema.attribute_count; i++)
         visit(arg, p->schema.attributes[i].path);
     for (size_t i = 0; i < p->context_count; i++)

@@ -4,6 +4,7 @@
 #include "decide/apply.h"
 #include "decide/explain.h"
 #include "decide/view.h"
+#include "state/preferences.h"
 #include "tact/v1/log.pb-c.h"
 
 /* ---- Signal ---- */
@@ -288,6 +289,42 @@ static int get_consents(struct op *op, Tact__V1__GetResponse *r, struct error *e
     return 0;
 }
 
+static void clock_text(int16_t minute, char text[8])
+{
+    snprintf(text, 8, "%02d:%02d", minute / 60 % 24, minute % 60);
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int get_preferences(struct op *op, Tact__V1__GetResponse *r)
+{
+    const struct preferences *p = &op->state.preferences;
+    if (!preferences_any(p))
+        return 0;
+    Tact__V1__Preferences *m = arena_alloc(&op->arena, sizeof *m);
+    if (!m)
+        return ERR_NOSPACE;
+    tact__v1__preferences__init(m);
+    r->preferences = m;
+    if (p->channel)
+        m->channel = op_word(op, p->channel);
+    m->paused_until_ms = p->paused_until_ms;
+    m->at_most = p->less_at_most;
+    m->per_ms = p->less_per_ms;
+    m->time_ms = later(later(p->channel_ms, p->quiet_ms), later(p->pause_ms, p->less_ms));
+    if (!p->quiet_ms || p->quiet_from == PREFERENCE_NO_QUIET)
+        return 0;
+    char text[2][8];
+    clock_text(p->quiet_from, text[0]);
+    clock_text(p->quiet_to, text[1]);
+    m->quiet_from = arena_strdup(&op->arena, text[0]);
+    m->quiet_to = arena_strdup(&op->arena, text[1]);
+    return m->quiet_from && m->quiet_to ? 0 : ERR_NOSPACE;
+}
+
 static int get_contacts(struct op *op, Tact__V1__GetResponse *r, struct error *e)
 {
     static const char *const outcomes[] = {"SENT", "IMPRESSION", "RESPONSE", "CONVERSION", "REJECTION"};
@@ -354,7 +391,7 @@ static int get_answer(struct op *op, struct str *out, struct error *e)
     r.state_bytes = (uint32_t)op->blob.n;
     r.version = op->state.version;
     if (get_profile(op, &r, e) || get_consents(op, &r, e) || get_contacts(op, &r, e) ||
-        get_features(op, &r, e))
+        get_preferences(op, &r) || get_features(op, &r, e))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     return op_pack(op, &r.base, out, e);
 }

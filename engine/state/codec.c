@@ -7,6 +7,7 @@
 #include "state/codec_v1.h"
 #include "state/codec_value.h"
 #include "state/coverage.h"
+#include "state/preferences.h"
 #include "state/reactions.h"
 
 enum { VERSION_RANDOM_BITS = 22 };
@@ -144,6 +145,8 @@ static int get_entry(struct state *s, uint64_t tag, struct str payload)
         return seen_get(&c, s);
     case ENTRY_REACTIONS:
         return reactions_get(&c, s);
+    case ENTRY_PREFERENCES:
+        return preferences_get(&c, &s->preferences);
     case ENTRY_COVERAGE:
         s->coverage = payload;
         return coverage_ok(payload) ? 0 : ERR_CORRUPT;
@@ -235,6 +238,9 @@ static void put_payload(struct buf *out, const struct state *s, const struct out
     case ENTRY_REACTIONS:
         reactions_put(out, s);
         break;
+    case ENTRY_PREFERENCES:
+        preferences_put(out, &s->preferences);
+        break;
     case ENTRY_COVERAGE:
         buf_str(out, s->coverage);
         break;
@@ -291,6 +297,8 @@ static size_t collect(const struct state *s, struct outgoing *items)
         items[n++] = (struct outgoing){ENTRY_SEEN, 0};
     if (s->reaction_count)
         items[n++] = (struct outgoing){ENTRY_REACTIONS, 0};
+    if (preferences_any(&s->preferences))
+        items[n++] = (struct outgoing){ENTRY_PREFERENCES, 0};
     if (s->coverage.p)
         items[n++] = (struct outgoing){ENTRY_COVERAGE, 0};
     for (uint32_t i = 0; i < schema->aggregate_count; i++)

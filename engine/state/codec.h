@@ -7,6 +7,7 @@
  *   seen        the newest first: s minute of arrival | 8 bytes hash | then: v minutes before that (at most 127) | 8 bytes
  *   coverage    coverage.h
  *   reactions   reactions.h
+ *   preferences preferences.h
  *   since       of aggregate id: s time
  *   aggregates  each kind has its own number: 16 + enum aggregate_kind; payload in the kind's file
  *   orphan      of aggregate id: byte kind | v day (since 1970) on which it was orphaned | payload
@@ -24,6 +25,7 @@ enum entry_kind {
     ENTRY_COVERAGE = 4,
     ENTRY_SINCE = 5,
     ENTRY_REACTIONS = 6,
+    ENTRY_PREFERENCES = 7,
     ENTRY_AGGREGATES = 16,
     ENTRY_ORPHAN = 31
 };

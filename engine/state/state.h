@@ -129,6 +129,16 @@ struct consent {
     struct str source;
 };
 
+/* What a person asked for (preferences.h). A part was set or taken back at its _ms; 0: never. */
+struct preferences {
+    int64_t channel_ms, quiet_ms, pause_ms, less_ms;
+    uint32_t channel;             /* dictionary id; 0: none */
+    int16_t quiet_from, quiet_to; /* minutes of the local day; PREFERENCE_NO_QUIET: none */
+    int64_t paused_until_ms;      /* 0: no pause */
+    uint32_t less_at_most;        /* contacts in any less_per_ms; less_per_ms 0: as often as the policy says */
+    int64_t less_per_ms;
+};
+
 /* An entry that this policy has no name for. */
 struct raw_entry {
     uint64_t tag; /* see codec.h */
@@ -154,6 +164,7 @@ struct state {
     uint32_t contact_count, contact_capacity;
     struct consent *consents; /* by (channel, purpose) */
     uint32_t consent_count, consent_capacity;
+    struct preferences preferences;
     struct reaction *reactions; /* by id (reactions.h) */
     uint32_t reaction_count, reaction_capacity;
     uint64_t *seen;         /* hashes of event ids, by arrival */
