@@ -1,6 +1,7 @@
 /* Reading a workload; see workload.h. SPDX-License-Identifier: Apache-2.0 */
 #include "tools/workload.h"
 #include "decide/apply.h"
+#include "decide/journey.h"
 #include "decide/request_wire.h"
 #include "net/proto_check.h"
 #include "net/proto_json.h"
@@ -241,6 +242,8 @@ static int commit(const struct workload_call *call, const struct policy *p, stru
         rc = apply(call, p, &s, scratch, e);
     if (rc)
         return rc;
+    if (journey_step(p, &s, call->as_of_ms, scratch) < 0)
+        return error_set(e, ERR_NOSPACE, "the customer's state does not fit its memory");
     state_prune(&s, call->as_of_ms);
     rc = state_encode(&s, state_version_make(call->as_of_ms, hash64(c->id.p, c->id.n)), bytes, e);
     if (rc)

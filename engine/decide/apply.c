@@ -1,6 +1,7 @@
 /* A signal applied under a policy; see apply.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/apply.h"
+#include "state/journey.h"
 #include "state/reactions.h"
 #include <stdio.h>
 
@@ -77,7 +78,7 @@ static void reaction_ids(const struct policy *p, long action, uint32_t ids[2])
     ids[1] = a && p->schema.reactions_by_group ? p->groups[a->group].id : 0;
 }
 
-int apply_shown(const struct policy *p, struct state *s, long action, int64_t time_ms)
+int apply_shown(const struct policy *p, struct state *s, long action, uint32_t channel_id, int64_t time_ms)
 {
     uint32_t ids[2];
     int rc = 0;
@@ -85,6 +86,8 @@ int apply_shown(const struct policy *p, struct state *s, long action, int64_t ti
     for (int i = 0; i < 2 && !rc; i++)
         if (ids[i])
             rc = reaction_shown(s, ids[i], time_ms);
+    if (action >= 0 && p->schema.keeps_touches)
+        touch_add(s, p->actions[action].word.id, channel_id, time_ms);
     return rc;
 }
 

@@ -19,7 +19,7 @@ int apply_signals(const struct policy *p, struct state *s, const struct signal *
 
 /* The customer was shown an action (index, or -1: one that this policy lacks, which changes nothing), or answered it. Kept
  * where an expression asks for it. ERR_NOSPACE. */
-int apply_shown(const struct policy *p, struct state *s, long action, int64_t time_ms) MUST_CHECK;
+int apply_shown(const struct policy *p, struct state *s, long action, uint32_t channel_id, int64_t time_ms) MUST_CHECK;
 int apply_answered(const struct policy *p, struct state *s, long action, enum contact_outcome outcome,
                    int64_t time_ms) MUST_CHECK;
 

@@ -186,6 +186,15 @@ static void wait_slot(void *ctx, uint32_t slot)
         wait_add(w, STR("outcome"));
     if (s->kind == SLOT_PREFERENCE)
         wait_add(w, STR("preferences"));
+    for (size_t i = 0; s->kind >= SLOT_STAGE && s->kind <= SLOT_PREVIOUS_STAGE && s->kind != SLOT_STAGE_BEFORE && i < p->stage_count; i++) {
+        expr_slots(p->program, p->stages[i].enter, wait_slot, w);
+        if (p->stages[i].leave != EXPR_NONE)
+            expr_slots(p->program, p->stages[i].leave, wait_slot, w);
+    }
+    if (s->kind == SLOT_FOLLOWED) {
+        wait_add(w, p->schema.signals[s->index].name);
+        wait_add(w, p->schema.signals[s->second].name);
+    }
     if (s->kind < SLOT_AGGREGATE)
         return;
     for (size_t i = 0; i < p->schema.signal_count; i++)

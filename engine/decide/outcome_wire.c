@@ -53,7 +53,7 @@ static int outcome_reaction(const struct outcome *o, const struct policy *p, str
     if (o->kind == TACT__V1__RECORD_REQUEST__KIND__NOT_SENT || (shows && before & (CONTACT_SENT | CONTACT_IMPRESSION)))
         return 0;
     long at = policy_action_of_id(p, o->action);
-    return shows ? apply_shown(p, s, at, o->time_ms) : apply_answered(p, s, at, answer, o->time_ms);
+    return shows ? apply_shown(p, s, at, o->channel, o->time_ms) : apply_answered(p, s, at, answer, o->time_ms);
 }
 
 int outcome_apply(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms,
@@ -171,7 +171,7 @@ int outside_contact_apply(const struct outside_contact *c, const struct policy *
     int fresh = state_see(s, c->event, now_ms);
     if (fresh == 0)
         return 0;
-    if (fresh < 0 || apply_shown(p, s, c->action, c->contact.time_ms))
+    if (fresh < 0 || apply_shown(p, s, c->action, c->contact.channel, c->contact.time_ms))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     int rc = state_contact_add(s, &c->contact, now_ms);
     return rc ? error_set(e, rc, "more than %d contacts are kept for this customer", STATE_CONTACTS_MAX) : 1;

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/policy_run.h"
 #include "decide/apply.h"
+#include "decide/journey.h"
+#include "state/preferences.h"
 #include "decide/gate.h"
 #include "state/codec.h"
 #include <stdarg.h>
@@ -38,6 +40,10 @@ static int build_state(const struct policy *p, const struct policy_test *t, stru
                                 .event = i + 1,
                                 .time_ms = t->now_ms - t->signals[i].ago_ms,
                                 .properties = t->signals[i].properties};
+        if (t->signals[i].channel != UINT32_MAX) {
+            signal.channel = p->channels[t->signals[i].channel].word.name;
+            signal.channel_id = p->channels[t->signals[i].channel].word.id;
+        }
         int applied = apply_signal(p, s, &signal, t->now_ms);
         rc = applied < 0 ? applied : 0;
     }
@@ -50,8 +56,15 @@ static int build_state(const struct policy *p, const struct policy_test *t, stru
         struct contact k = gate_contact(&g, t->contacts[i].action, id, t->now_ms - t->contacts[i].ago_ms);
         k.expires_ms = 0;
         rc = state_contact_add(s, &k, t->now_ms);
+        if (!rc)
+            rc = apply_shown(p, s, (long)t->contacts[i].action, k.channel, k.time_ms);
+        if (!rc && t->contacts[i].outcome)
+            rc = apply_answered(p, s, (long)t->contacts[i].action, t->contacts[i].outcome, k.time_ms);
     }
-    return rc;
+    preferences_set(s, &t->preferences);
+    if (!rc && t->preferences.channel_ms)
+        s->preferences.channel = p->channels[t->preferences.channel].word.id;
+    return rc ? rc : journey_step(p, s, t->now_ms, arena) < 0 ? ERR_NOSPACE : 0;
 }
 
 static const char *answer_of(const struct decision *d, struct arena *arena)
@@ -133,6 +146,11 @@ static bool check_rules(const struct policy *p, const struct policy_test *t, con
     return true;
 }
 
+static struct str stage_name(const struct policy *p, long stage)
+{
+    return stage < 0 ? STR("none") : p->stages[stage].word.name;
+}
+
 static bool check(const struct policy *p, const struct policy_test *t, const struct decision *d,
                   struct arena *arena, struct str *why)
 {
@@ -147,6 +165,10 @@ static bool check(const struct policy *p, const struct policy_test *t, const str
                 return fail(arena, why, "%.*s was chosen", STR_ARG(p->actions[t->not_actions[i]].word.name));
     if (t->suppressed_by.n && !check_suppressed(d, t))
         return fail(arena, why, "expected suppressed_by %.*s, got %s", STR_ARG(t->suppressed_by), answer);
+    long stage = journey_recorded(p, d->input->state);
+    if (t->stage_set && stage != t->stage)
+        return fail(arena, why, "expected stage %.*s, got %.*s", STR_ARG(stage_name(p, t->stage)),
+                    STR_ARG(stage_name(p, stage)));
     return check_next(d, t, arena, why) && check_content(d, t, arena, why) &&
            check_rules(p, t, d->input, arena, why);
 }

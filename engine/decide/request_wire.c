@@ -31,7 +31,10 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
     if (m->channel[0] && channel < 0)
         return request_unknown(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
                             p->channel_count);
-    out->channel = channel < 0 ? (struct str){0} : p->channels[channel].word.name;
+    if (channel >= 0) {
+        out->channel = p->channels[channel].word.name;
+        out->channel_id = p->channels[channel].word.id;
+    }
     const struct schema_signal *g = &schema->signals[at];
     struct value *properties = arena_zalloc(arena, g->property_count * sizeof *properties);
     if (!properties)

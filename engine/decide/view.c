@@ -2,8 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/view.h"
 #include "decide/apply.h"
+#include "decide/journey.h"
 #include "expr/ops.h"
 #include "state/aggregate.h"
+#include "state/journey.h"
 #include "state/reactions.h"
 
 static struct value ratio(const struct state *s, uint32_t part, uint32_t whole, int64_t now_ms)
@@ -62,6 +64,67 @@ static struct value load_preference(const struct view *v, uint32_t which)
     return at < 0 ? value_unknown(UNKNOWN_ABSENT) : value_string(v->policy->channels[at].word.name);
 }
 
+/* ---- journey ---- */
+
+static struct str stage_name(const struct policy *p, long stage)
+{
+    return stage < 0 ? STR("") : p->stages[stage].word.name;
+}
+
+static struct str previous_name(const struct policy *p, const struct journey *j)
+{
+    for (size_t i = 0; j->previous && i < p->stage_count; i++)
+        if (p->stages[i].word.id == j->previous)
+            return p->stages[i].word.name;
+    return STR("");
+}
+
+/* The name of a dictionary id among the policy's signals and actions; empty for another. */
+static struct str touch_name(const struct policy *p, uint32_t id)
+{
+    for (size_t i = 0; i < p->schema.signal_count; i++)
+        if (p->schema.signals[i].id == id)
+            return p->schema.signals[i].name;
+    long action = policy_action_of_id(p, id);
+    return action < 0 ? STR("") : p->actions[action].word.name;
+}
+
+static struct value load_touch(const struct view *v, uint32_t which)
+{
+    if (v->state->touch_count == 0)
+        return value_unknown(UNKNOWN_ABSENT);
+    const struct touch *t = &v->state->touches[v->state->touch_count - 1];
+    if (which == 0)
+        return value_string(touch_name(v->policy, t->id));
+    long channel = t->channel ? policy_channel_of_id(v->policy, t->channel) : -1;
+    return channel < 0 ? value_unknown(UNKNOWN_ABSENT) : value_string(v->policy->channels[channel].word.name);
+}
+
+static struct value load_journey(struct view *v, const struct policy_slot *s)
+{
+    const struct policy *p = v->policy;
+    const struct journey *j = &v->state->journey;
+    long recorded = journey_recorded(p, v->state);
+    switch (s->kind) {
+    case SLOT_STAGE_BEFORE:
+        if (s->index == 1)
+            return j->entered_ms ? value_timestamp(j->entered_ms) : value_unknown(UNKNOWN_ABSENT);
+        return value_string(s->index ? previous_name(p, j) : stage_name(p, recorded));
+    case SLOT_STAGE:
+        return value_string(stage_name(p, journey_stage(v)));
+    case SLOT_STAGE_SINCE:
+        return j->entered_ms && journey_stage(v) == recorded ? value_timestamp(j->entered_ms)
+                                                             : value_unknown(UNKNOWN_ABSENT);
+    case SLOT_PREVIOUS_STAGE:
+        return value_string(journey_stage(v) == recorded ? previous_name(p, j) : stage_name(p, recorded));
+    case SLOT_TOUCH:
+        return load_touch(v, s->index);
+    default: /* SLOT_FOLLOWED */
+        return value_bool(touch_followed(v->state, p->schema.signals[s->index].id, p->schema.signals[s->second].id,
+                                         s->key.integer));
+    }
+}
+
 static struct value load_aggregate(const struct view *v, const struct policy_slot *s, int64_t now_ms)
 {
     switch (s->kind) {
@@ -82,7 +145,7 @@ static struct value load_aggregate(const struct view *v, const struct policy_slo
 
 static struct value load(void *ctx, uint32_t slot, int64_t now_ms)
 {
-    const struct view *v = ctx;
+    struct view *v = ctx;
     const struct policy_slot *s = &v->policy->slots[slot];
     switch (s->kind) {
     case SLOT_NOW:
@@ -104,6 +167,8 @@ static struct value load(void *ctx, uint32_t slot, int64_t now_ms)
         return v->state->attributes[s->index];
     if (s->kind == SLOT_PREFERENCE)
         return load_preference(v, s->index);
+    if (s->kind >= SLOT_STAGE && s->kind <= SLOT_FOLLOWED)
+        return load_journey(v, s);
     return s->kind == SLOT_REACTION ? load_reaction(v, s, now_ms) : load_aggregate(v, s, now_ms);
 }
 
@@ -131,8 +196,10 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int64_t next_change(void *ctx, uint32_t slot, int64_t t_ms)
 {
-    const struct view *v = ctx;
+    struct view *v = ctx;
     const struct policy_slot *s = &v->policy->slots[slot];
+    if (!v->unreadable && (s->kind == SLOT_STAGE || s->kind == SLOT_STAGE_SINCE || s->kind == SLOT_PREVIOUS_STAGE))
+        return journey_next_change(v);
     if (s->kind == SLOT_REACTION && !v->unreadable && v->action != UINT32_MAX)
         return reaction_next_ignored(reaction_of(v, s), t_ms);
     if (s->kind < SLOT_AGGREGATE || v->unreadable)

@@ -1,12 +1,14 @@
 /* Loading a policy folder: files, sections, common readers; the snapshot's life. The sections themselves are
- * read by load_schema.c (brand, profile, context, signals, channels, features), load_actions.c and
- * load_rules.c (suppressions, contact policy); what features see of actions by action_fields.c; tests of the policy by policy_test.c.
+ * read by load_schema.c (brand, profile, context, signals, channels), load_features.c, load_journey.c, load_actions.c and
+ * load_rules.c (suppressions, contact policy); what features see of actions by action_fields.c; tests of the policy by
+ * policy_test.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load.h"
 #include "policy/action_fields.h"
 #include "policy/load_actions.h"
 #include "policy/load_rules.h"
 #include "policy/load_features.h"
+#include "policy/load_journey.h"
 #include "policy/load_schema.h"
 #include "policy/policy_test.h"
 #include "policy/symbols.h"
@@ -17,7 +19,7 @@
 
 static const char *const sections[] = {"brand",          "profile",  "context", "signals",
                                        "features",       "channels", "actions", "suppressions",
-                                       "contact_policy", "tests",    NULL};
+                                       "contact_policy", "journey",  "tests",   NULL};
 
 /* ---- memory ---- */
 
@@ -319,7 +321,9 @@ static struct policy *loader_finish(struct loader *l, struct hasher **h, size_t 
     if (l->file_count && !l->unread) {
         action_fields_read(l);
         load_schema(l);
+        load_stage_names(l);
         load_features(l);
+        load_stage_rules(l);
         load_actions(l);
         action_fields_finish(l);
         load_rules(l);

@@ -33,6 +33,7 @@ struct loader {
     /* The action whose expressions compile now, for action.x; NULL elsewhere:
      * there action.x is that of the action looked at. */
     const struct policy_action *action;
+    bool in_stage_rule; /* a stage's rule compiles now: `stage` is the one before */
     bool full; /* an allocation failed; the load ends with that finding */
 };
 
@@ -54,6 +55,8 @@ size_t loader_count(const struct loader *l, const char *section);
 bool loader_name(struct loader *l, const struct yaml_node *n, bool id, const char *what, struct str *out);
 /* "30d", "72h": at least `least_ms`, at most WINDOW_MAX_MS. */
 bool loader_duration(struct loader *l, const struct yaml_node *n, int64_t least_ms, int64_t *out);
+/* {from: "21:00", to: "08:00"}; false after a finding. */
+bool loader_quiet_hours(struct loader *l, const struct yaml_node *n, struct quiet_hours *out);
 /* Compiles the scalar's text; findings carry the file, line and column inside it. */
 bool loader_expr(struct loader *l, const struct yaml_node *n, uint8_t want, expr_id *out);
 /* A number, or an expression that gives one: as a node of type double. */

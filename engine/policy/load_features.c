@@ -20,6 +20,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_features.h"
 #include "policy/aggregate_calls.h"
+#include "policy/load_journey.h"
 
 static bool take_path(struct loader *l, const struct yaml_node *n, struct aggregate_call *call, bool closes)
 {
@@ -176,6 +177,9 @@ static void visit_feature_name(struct loader *l, const struct yaml_node *key, co
         if (str_is(name, reserved[i]))
             yaml_diag(l->diags, DIAG_ERROR, key, "'%s' is a name of the language and cannot be a feature",
                       reserved[i]);
+    for (const char *const *n = journey_names(l); *n; n++)
+        if (str_is(name, *n))
+            yaml_diag(l->diags, DIAG_ERROR, key, "'%s' is a name of the journey and cannot be a feature", *n);
     if (policy_feature_find(p, name) >= 0)
         yaml_diag(l->diags, DIAG_ERROR, key, "feature %.*s is declared twice", STR_ARG(name));
     else

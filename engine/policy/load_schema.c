@@ -7,7 +7,8 @@
  *   signals:  name: {properties: {name: type or {type, values, range}},
  *                    negative: true or "expression over its properties": which of its events are bad moments,
  *                    consent: {withdraw: [purposes] or grant: [purposes], channel: own | all | name}: what its events do;
- *                    own is the channel that the signal came by, all channels when it tells none}
+ *                    own is the channel that the signal came by, all channels when it tells none,
+ *                    touch: false when its events are no touch points of the journey (load_journey.h)}
  *             types as of the profile, without time_zone and locale, and sentiment: a number from -1 to 1; all
  *             sentiments make up the mood
  *   channels: name: {direction: inbound | outbound, cost, confirm_within, format: text | html,
@@ -222,7 +223,7 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
                          size_t index)
 {
     (void)index;
-    static const char *const keys[] = {"properties", "negative", "consent", NULL};
+    static const char *const keys[] = {"properties", "negative", "consent", "touch", NULL};
     struct schema *schema = &l->policy->schema;
     struct schema_signal g = {.negative = SIGNAL_NEVER_NEGATIVE};
     if (!loader_name(l, key, false, "signal name", &g.name))
@@ -235,6 +236,7 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
         yaml_diag(l->diags, DIAG_ERROR, key, "more than %d signals", SCHEMA_SIGNALS_MAX);
         return;
     }
+    g.path = loader_text(l, "signal.%.*s", STR_ARG(g.name));
     const struct yaml_node *properties = NULL;
     if (!yaml_is_null(value) &&
         yaml_expect(l->diags, value, YAML_MAPPING, "a signal like {properties: {sku: string}}")) {
@@ -242,6 +244,10 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
         properties = yaml_get(value, "properties");
         l->negative[schema->signal_count] = yaml_get(value, "negative");
         l->consent[schema->signal_count] = yaml_get(value, "consent");
+        bool touch = true;
+        if (yaml_get(value, "touch"))
+            (void)yaml_bool(l->diags, yaml_get(value, "touch"), &touch);
+        g.quiet = !touch;
     }
     if (properties && yaml_expect(l->diags, properties, YAML_MAPPING, "properties")) {
         if (properties->count > SCHEMA_PROPERTIES_MAX) {
@@ -304,6 +310,20 @@ static void load_clock(struct loader *l, const struct yaml_node *quiet, const ch
     else if (yaml_string(l->diags, n, &text) && !clock_parse(text, false, minute))
         yaml_diag(l->diags, DIAG_ERROR, n, "expected a time of day like \"21:00\" (in quotes), got '%.*s'",
                   STR_ARG(text));
+}
+
+bool loader_quiet_hours(struct loader *l, const struct yaml_node *n, struct quiet_hours *out)
+{
+    static const char *const keys[] = {"from", "to", NULL};
+    size_t errors = l->diags->errors;
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "quiet_hours like {from: \"21:00\", to: \"08:00\"}"))
+        return false;
+    yaml_known_keys(l->diags, n, "quiet_hours", keys);
+    load_clock(l, n, "from", &out->from_minute);
+    load_clock(l, n, "to", &out->to_minute);
+    if (l->diags->errors == errors && out->from_minute == out->to_minute)
+        yaml_diag(l->diags, DIAG_ERROR, n, "quiet_hours begin and end at the same time");
+    return l->diags->errors == errors;
 }
 
 static void load_quiet(struct loader *l, const struct yaml_node *n, struct policy_channel *c)

@@ -25,6 +25,8 @@ static void each_word(struct policy *p, void (*visit)(void *ctx, struct policy_w
         visit(ctx, &p->groups[i]);
     for (size_t i = 0; i < p->action_count; i++)
         visit(ctx, &p->actions[i].word);
+    for (size_t i = 0; i < p->stage_count; i++)
+        visit(ctx, &p->stages[i].word);
 }
 
 struct name_visit {

@@ -150,6 +150,13 @@ struct policy_feature {
     expr_id node;
 };
 
+/* A stage of the journey. A customer is in one at a time, or in none. */
+struct policy_stage {
+    struct policy_word word; /* "stage.at_risk" */
+    expr_id enter;
+    expr_id leave; /* EXPR_NONE: when enter is no longer true */
+};
+
 /* What a signal does to consent: "unsubscribe" withdraws it. */
 struct policy_consent_effect {
     bool set, granted;
@@ -179,6 +186,12 @@ enum slot_kind {
     SLOT_ATTRIBUTE,
     SLOT_CONTEXT,
     SLOT_ACTION,
+    SLOT_STAGE,        /* the current stage's name, "" for none */
+    SLOT_STAGE_BEFORE, /* in the rules of stages, as the state says: index 0 the stage, 1 since when, 2 the one before */
+    SLOT_STAGE_SINCE,  /* when it was entered; unknown while time alone has changed it */
+    SLOT_PREVIOUS_STAGE,
+    SLOT_TOUCH,        /* the last touch point: index 0 its name, 1 its channel */
+    SLOT_FOLLOWED,     /* whether touch point index (see second) was followed by another within key */
     SLOT_PREFERENCE, /* index 0: the person's channel, 1: until when they asked for a pause */
     SLOT_REACTION,  /* index: enum policy_reaction; second: 0 to the action looked at, 1 to its group */
     SLOT_AGGREGATE, /* from here on: over an aggregate */
@@ -221,6 +234,8 @@ struct policy {
     size_t context_count;
     struct expr_program *program;
     struct policy_consent_effect *effects; /* by signal */
+    struct policy_stage *stages;           /* those before others go first */
+    size_t stage_count;
     struct policy_slot *slots; /* by the program's slot number */
     size_t slot_count;
     struct policy_feature *features;

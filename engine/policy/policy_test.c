@@ -3,10 +3,10 @@
 #include "policy/policy_test.h"
 
 static const char *const given_keys[] = {"channel", "placements", "locale",  "mode",     "context",
-                                         "profile", "consents",   "signals", "contacts", NULL};
+                                         "profile", "consents",   "signals", "contacts", "preferences", NULL};
 static const char *const expect_keys[] = {
     "channel",           "action",           "not_action", "suppressed_by",
-    "not_suppressed_by", "next_eligible_in", "content",    NULL};
+    "not_suppressed_by", "next_eligible_in", "content",    "stage", NULL};
 
 bool loader_field_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f,
                         struct value *out)
@@ -136,7 +136,7 @@ static void load_signal(struct loader *l, const struct yaml_node *n, struct poli
     size_t found = 0;
     for (size_t i = 0; i < n->count; i++) {
         struct str name = n->keys[i]->text;
-        if (str_is(name, "ago"))
+        if (str_is(name, "ago") || str_is(name, "channel"))
             continue;
         long at = schema_signal_find(schema, name);
         if (at < 0) {
@@ -154,6 +154,9 @@ static void load_signal(struct loader *l, const struct yaml_node *n, struct poli
         found++;
     }
     out->ago_ms = ago_of(l, n);
+    out->channel = UINT32_MAX;
+    if (yaml_get(n, "channel") && !channel_of(l, yaml_get(n, "channel"), &out->channel))
+        return;
     if (found == 1)
         t->signal_count++;
     else
@@ -163,12 +166,16 @@ static void load_signal(struct loader *l, const struct yaml_node *n, struct poli
 
 static void load_contact(struct loader *l, const struct yaml_node *n, struct policy_test *t)
 {
-    static const char *const keys[] = {"action", "channel", "ago", NULL};
+    static const char *const keys[] = {"action", "channel", "ago", "answer", NULL};
+    static const char *const answers[] = {"response", "conversion", "rejection", NULL};
+    size_t answer;
     if (!yaml_expect(l->diags, n, YAML_MAPPING, "a contact like {action: a, channel: email, ago: 2d}"))
         return;
     yaml_known_keys(l->diags, n, "a contact", keys);
     struct test_contact *out = &t->contacts[t->contact_count];
     out->ago_ms = ago_of(l, n);
+    if (yaml_get(n, "answer") && yaml_choice(l->diags, yaml_get(n, "answer"), answers, &answer))
+        out->outcome = (enum contact_outcome)(CONTACT_RESPONSE << answer);
     if (!yaml_get(n, "action") || !yaml_get(n, "channel"))
         yaml_diag(l->diags, DIAG_ERROR, n, "a contact needs action and channel");
     else if (action_of(l, yaml_get(n, "action"), &out->action) &&
@@ -197,6 +204,38 @@ static void load_consent(struct loader *l, const struct yaml_node *n, struct pol
              yaml_bool(l->diags, yaml_get(n, "granted"), &out->granted)) {
         out->purpose = (enum purpose)purpose;
         t->consent_count++;
+    }
+}
+
+static void load_wishes(struct loader *l, const struct yaml_node *n, struct policy_test *t)
+{
+    static const char *const keys[] = {"channel", "quiet_hours", "pause", "at_most", "per", NULL};
+    struct preferences *p = &t->preferences;
+    const struct yaml_node *at;
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "preferences like {pause: 3d}"))
+        return;
+    yaml_known_keys(l->diags, n, "preferences", keys);
+    if ((at = yaml_get(n, "channel")) && channel_of(l, at, &p->channel))
+        p->channel_ms = t->now_ms;
+    struct quiet_hours own;
+    if ((at = yaml_get(n, "quiet_hours")) && loader_quiet_hours(l, at, &own)) {
+        p->quiet_from = own.from_minute;
+        p->quiet_to = own.to_minute;
+        p->quiet_ms = t->now_ms;
+    }
+    int64_t span_ms;
+    if ((at = yaml_get(n, "pause")) && loader_duration(l, at, 1000, &span_ms)) {
+        p->paused_until_ms = t->now_ms + span_ms;
+        p->pause_ms = t->now_ms;
+    }
+    const struct yaml_node *most = yaml_get(n, "at_most"), *per = yaml_get(n, "per");
+    double at_most;
+    if (!most != !per)
+        yaml_diag(l->diags, DIAG_ERROR, n, "at_most and per go together: {at_most: 2, per: 7d}");
+    else if (most && yaml_double(l->diags, most, 0, 1000, &at_most) && loader_duration(l, per, 3600000, &span_ms)) {
+        p->less_at_most = (uint32_t)at_most;
+        p->less_per_ms = span_ms;
+        p->less_ms = t->now_ms;
     }
 }
 
@@ -229,6 +268,8 @@ static void load_given(struct loader *l, const struct yaml_node *n, struct polic
             t->reserve = mode == 2;
         each_item(l, n, "signals", t, (void **)&t->signals, sizeof *t->signals, load_signal);
         each_item(l, n, "contacts", t, (void **)&t->contacts, sizeof *t->contacts, load_contact);
+        if ((at = yaml_get(n, "preferences")))
+            load_wishes(l, at, t);
         each_item(l, n, "consents", t, (void **)&t->consents, sizeof *t->consents, load_consent);
     }
     t->context = load_values(l, mapping ? yaml_get(n, "context") : NULL, p->context, p->context_count,
@@ -250,7 +291,7 @@ static void load_not_actions(struct loader *l, const struct yaml_node *n, struct
 /* Why a decision may be suppressed, besides a rule's or a limit's id. */
 static const char *const causes[] = {"nothing_to_offer", "engagement_policy", "suppression_rule",
                                      "consent",          "quiet_hours",       "frequency_cap",
-                                     "cooldown",         "not_worth_it",      "rendering"};
+                                     "cooldown",         "not_worth_it",      "rendering", "preference"};
 enum { CAUSES = sizeof causes / sizeof causes[0] };
 
 static void check_rule_name(struct loader *l, const struct yaml_node *n, struct str word,
@@ -285,6 +326,24 @@ static void load_content(struct loader *l, const struct yaml_node *n, struct pol
     }
 }
 
+static void load_expected_stage(struct loader *l, const struct yaml_node *n, struct policy_test *t)
+{
+    struct policy *p = l->policy;
+    struct str word;
+    if (!yaml_string(l->diags, n, &word))
+        return;
+    t->stage_set = true;
+    t->stage = (long)p->stage_count;
+    while (t->stage-- > 0)
+        if (str_eq(p->stages[t->stage].word.name, word))
+            return;
+    struct str *allowed = loader_alloc(l, (p->stage_count + 1) * sizeof *allowed);
+    for (size_t i = 0; allowed && i < p->stage_count; i++)
+        allowed[i] = p->stages[i].word.name;
+    if (!str_is(word, "none") && allowed)
+        loader_unknown_word(l, n, "stage (or none)", word, allowed, p->stage_count);
+}
+
 static void load_expect(struct loader *l, const struct yaml_node *n, struct policy_test *t)
 {
     const struct yaml_node *at;
@@ -298,6 +357,8 @@ static void load_expect(struct loader *l, const struct yaml_node *n, struct poli
         else if (action_of(l, at, &action))
             t->action = (long)action;
     }
+    if ((at = yaml_get(n, "stage")))
+        load_expected_stage(l, at, t);
     if ((at = yaml_get(n, "not_action")))
         load_not_actions(l, at, t);
     if ((at = yaml_get(n, "suppressed_by")) && yaml_string(l->diags, at, &t->suppressed_by))

@@ -12,8 +12,9 @@
  *         context: {device: phone}
  *         profile: {tier: gold}
  *         consents: [{channel: email, purpose: promotional, granted: true}]
- *         signals: [{support_contact: {case: c1, topic: broken}, ago: 2h}]
- *         contacts: [{action: cart_reminder, channel: email, ago: 2d}]
+ *         signals: [{support_contact: {case: c1, topic: broken}, channel: phone, ago: 2h}]
+ *         contacts: [{action: cart_reminder, channel: email, ago: 2d, answer: response | conversion | rejection}]
+ *         preferences: {channel: sms, quiet_hours: {from: "22:00", to: "07:00"}, pause: 3d, at_most: 2, per: 7d}
  *       expect:
  *         action: cart_reminder                   the best choice; or `none`
  *         not_action: [a, b]                      none of the choices
@@ -21,6 +22,7 @@
  *         not_suppressed_by: [id]                 no suppression rule of this list fires
  *         next_eligible_in: 70h                   from now until next_eligible_at; `never`
  *         content: {subject: "…"}                 of the best choice
+ *         stage: at_risk                          of the journey; `none`
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_POLICY_TEST_H
@@ -30,11 +32,13 @@
 
 struct test_signal {
     uint32_t signal;
+    uint32_t channel; /* UINT32_MAX: not told */
     int64_t ago_ms;
     struct value *properties; /* [property_count of the signal] */
 };
 struct test_contact {
     uint32_t action, channel;
+    enum contact_outcome outcome; /* 0: no answer */
     int64_t ago_ms;
 };
 struct test_consent {
@@ -63,6 +67,7 @@ struct policy_test {
     struct test_signal *signals;
     struct test_contact *contacts;
     struct test_consent *consents;
+    struct preferences preferences; /* its channel is an index here */
     size_t signal_count, contact_count, consent_count;
     /* expected */
     long action; /* index, TEST_ACTION_ANY or TEST_ACTION_NONE */
@@ -75,6 +80,8 @@ struct policy_test {
     int64_t next_in_ms;
     struct test_text *content;
     size_t content_count;
+    bool stage_set;
+    long stage; /* index, or -1: none */
 };
 
 void load_policy_tests(struct loader *l);

@@ -3,6 +3,7 @@
 #include "policy/symbols.h"
 #include "policy/action_fields.h"
 #include "policy/aggregate_calls.h"
+#include "policy/load_journey.h"
 #include "policy/reaction_calls.h"
 
 /* ---- slots ---- */
@@ -85,6 +86,13 @@ static struct expr_slot slot_describe(struct loader *l, const struct policy_slot
                                   .type = {VALUE_STRING, 0},
                                   .domain = loader_channel_names(l),
                                   .domain_count = p->channel_count};
+    case SLOT_STAGE:
+    case SLOT_STAGE_BEFORE:
+    case SLOT_STAGE_SINCE:
+    case SLOT_PREVIOUS_STAGE:
+    case SLOT_TOUCH:
+    case SLOT_FOLLOWED:
+        return journey_slot(l, slot);
     case SLOT_REACTION:
         return reaction_slot(l, slot);
     default:
@@ -96,6 +104,8 @@ static bool same_slot(const struct policy_slot *a, const struct policy_slot *b)
 {
     if (a->kind != b->kind || a->index != b->index || a->second != b->second || a->key.type != b->key.type)
         return false;
+    if (a->key.type == VALUE_DURATION)
+        return a->key.integer == b->key.integer;
     return a->key.type != VALUE_STRING || str_eq(value_str(a->key), value_str(b->key));
 }
 
@@ -173,6 +183,9 @@ static int ident(void *ctx, struct str path, struct expr_symbol *out)
 {
     struct loader *l = ctx;
     struct str head, tail;
+    int rc = journey_symbol(l, path, out);
+    if (rc != ERR_NOTFOUND)
+        return rc;
     if (split(path, &head, &tail)) {
         if (str_is(head, "profile"))
             return slot_symbol(l, SLOT_ATTRIBUTE, schema_attribute(&l->policy->schema, tail), out);
@@ -231,6 +244,8 @@ static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void
     for (const char *const *c = aggregate_call_names; *c; c++)
         if (strcmp(*c, "mood") != 0) /* nobody means it who did not write it */
             visit(arg, str_from(*c));
+    for (const char *const *c = journey_names(l); *c; c++)
+        visit(arg, str_from(*c));
     for (const char *const *c = reaction_call_names; *c; c++)
         visit(arg, str_from(*c));
     if (!l->action) {
@@ -250,6 +265,8 @@ static int call_symbol(void *ctx, struct str name, const struct expr_arg *args, 
                        const struct expr_report *report, struct expr_symbol *out)
 {
     int rc = reaction_call_symbol(ctx, name, args, count, offset, report, out);
+    if (rc == ERR_NOTFOUND)
+        rc = journey_call_symbol(ctx, name, args, count, offset, report, out);
     return rc == ERR_NOTFOUND ? aggregate_call_symbol(ctx, name, args, count, offset, report, out) : rc;
 }
 

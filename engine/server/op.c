@@ -1,6 +1,7 @@
 /* The steps that all calls share; see op.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/op.h"
+#include "decide/journey.h"
 #include "base/clock.h"
 #include "net/proto_check.h"
 #include "state/codec.h"
@@ -93,12 +94,21 @@ int op_pack(struct op *op, const ProtobufCMessage *m, struct str *out, struct er
     return 0;
 }
 
-void op_log_head(const struct op *op, void *log_record)
+void op_log_head(struct op *op, void *log_record)
 {
     const struct worker_config *c = worker_config_of(op->worker);
     Tact__V1__LogRecord *r = log_record;
     r->written_ms = c->clock.wall_ms(c->clock.ctx);
     r->server = (char *)c->server;
+    const struct journey *j = &op->state.journey;
+    if (!op->dirty || (j->stage == op->before.stage && j->entered_ms == op->before.entered_ms))
+        return;
+    r->stage_change = arena_alloc(&op->arena, sizeof *r->stage_change);
+    if (!r->stage_change)
+        return; /* packing will fail too */
+    tact__v1__stage_change__init(r->stage_change);
+    r->stage_change->from = op_word(op, op->before.stage);
+    r->stage_change->to = op_word(op, j->stage);
 }
 
 char *op_word(const struct op *op, uint32_t id)
@@ -211,6 +221,12 @@ static enum step_result op_step_load(struct op *op)
     return STEP_PARK;
 }
 
+static int apply_from(struct op *op, struct error *e)
+{
+    op->before = op->state.journey;
+    return methods_of(op)->apply(op, e);
+}
+
 static enum step_result op_step_apply(struct op *op)
 {
     struct error e = {0};
@@ -223,7 +239,7 @@ static enum step_result op_step_apply(struct op *op)
     if (!buf_ok(&op->blob) || !buf_ok(&op->recorded))
         return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the customer's state is over %d bytes", STATE_BLOB_MAX);
     if (state_decode(&op->state, &op->snapshot->policy->schema, blob, &op->arena, &e) ||
-        methods_of(op)->apply(op, &e))
+        apply_from(op, &e))
         return fail_error(op, &e);
     op->step = STEP_COMMIT;
     return STEP_MORE;
@@ -244,6 +260,8 @@ static enum step_result op_step_commit(struct op *op)
         const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
         op->new_version = state_version_make(clock->wall_ms(clock->ctx), rng_u64(worker_rng(op->worker)));
         buf_clear(&op->fresh);
+        if (journey_step(op->snapshot->policy, &op->state, op->now_ms, &op->arena) < 0)
+            return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the request's memory is full");
         state_prune(&op->state, op->now_ms);
         if (state_encode(&op->state, op->new_version, &op->fresh, &e))
             return fail_error(op, &e);

@@ -79,6 +79,7 @@ struct op {
     /* what APPLY made */
     struct state state;
     bool dirty;         /* the state must be written */
+    struct journey before; /* what was recorded of the journey before this write */
     bool record_wanted; /* record_bytes must be kept under record_id */
     struct str record_bytes;
     struct buf fresh;     /* the new blob */
@@ -132,8 +133,8 @@ enum step_result op_fail(struct op *op, int status, const char *format, ...) PRI
 int op_status(int code);
 /* Packs a message into the op's arena. */
 int op_pack(struct op *op, const ProtobufCMessage *m, struct str *out, struct error *e) MUST_CHECK;
-/* Wraps a record of tact.v1.LogRecord: fills written_ms and server. log_record: Tact__V1__LogRecord. */
-void op_log_head(const struct op *op, void *log_record);
+/* Wraps a record of tact.v1.LogRecord: fills written_ms, server and a change of stage. log_record: Tact__V1__LogRecord. */
+void op_log_head(struct op *op, void *log_record);
 /* The word behind a dictionary id, without its prefix ("channel.email" gives "email"); empty when there is
  * none. For messages; not to be written to. */
 char *op_word(const struct op *op, uint32_t id);

@@ -7,6 +7,7 @@
 #include "state/codec_v1.h"
 #include "state/codec_value.h"
 #include "state/coverage.h"
+#include "state/journey.h"
 #include "state/preferences.h"
 #include "state/reactions.h"
 
@@ -147,6 +148,10 @@ static int get_entry(struct state *s, uint64_t tag, struct str payload)
         return reactions_get(&c, s);
     case ENTRY_PREFERENCES:
         return preferences_get(&c, &s->preferences);
+    case ENTRY_JOURNEY:
+        return journey_get(&c, s);
+    case ENTRY_TOUCHES:
+        return touches_get(&c, s);
     case ENTRY_COVERAGE:
         s->coverage = payload;
         return coverage_ok(payload) ? 0 : ERR_CORRUPT;
@@ -241,6 +246,12 @@ static void put_payload(struct buf *out, const struct state *s, const struct out
     case ENTRY_PREFERENCES:
         preferences_put(out, &s->preferences);
         break;
+    case ENTRY_JOURNEY:
+        journey_put(out, s);
+        break;
+    case ENTRY_TOUCHES:
+        touches_put(out, s);
+        break;
     case ENTRY_COVERAGE:
         buf_str(out, s->coverage);
         break;
@@ -299,6 +310,10 @@ static size_t collect(const struct state *s, struct outgoing *items)
         items[n++] = (struct outgoing){ENTRY_REACTIONS, 0};
     if (preferences_any(&s->preferences))
         items[n++] = (struct outgoing){ENTRY_PREFERENCES, 0};
+    if (s->journey.entered_ms)
+        items[n++] = (struct outgoing){ENTRY_JOURNEY, 0};
+    if (s->touch_count)
+        items[n++] = (struct outgoing){ENTRY_TOUCHES, 0};
     if (s->coverage.p)
         items[n++] = (struct outgoing){ENTRY_COVERAGE, 0};
     for (uint32_t i = 0; i < schema->aggregate_count; i++)

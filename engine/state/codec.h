@@ -8,6 +8,7 @@
  *   coverage    coverage.h
  *   reactions   reactions.h
  *   preferences preferences.h
+ *   journey, touches   journey.h
  *   since       of aggregate id: s time
  *   aggregates  each kind has its own number: 16 + enum aggregate_kind; payload in the kind's file
  *   orphan      of aggregate id: byte kind | v day (since 1970) on which it was orphaned | payload
@@ -26,6 +27,8 @@ enum entry_kind {
     ENTRY_SINCE = 5,
     ENTRY_REACTIONS = 6,
     ENTRY_PREFERENCES = 7,
+    ENTRY_JOURNEY = 8,
+    ENTRY_TOUCHES = 9,
     ENTRY_AGGREGATES = 16,
     ENTRY_ORPHAN = 31
 };

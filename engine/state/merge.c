@@ -5,6 +5,7 @@
 #include "state/aggregate_kinds.h"
 #include "state/codec.h"
 #include "state/coverage.h"
+#include "state/journey.h"
 #include "state/preferences.h"
 #include "state/reactions.h"
 
@@ -252,6 +253,7 @@ int state_merge(struct state *into, const struct state *from, int64_t now_ms)
         rc = merge_contacts(into, from);
     if (!rc)
         rc = merge_consents(into, from);
+    journey_merge(into, from);
     preferences_set(into, &from->preferences);
     if (!rc)
         rc = reactions_merge(into, from);

@@ -201,6 +201,8 @@ void schema_each_name(const struct schema *s, void (*visit)(void *ctx, struct st
         visit(ctx, s->attributes[i].path);
     for (size_t i = 0; i < s->aggregate_count; i++)
         visit(ctx, s->aggregates[i].name);
+    for (size_t i = 0; s->keeps_touches && i < s->signal_count; i++)
+        visit(ctx, s->signals[i].path);
 }
 
 static int bind_one(const struct names *names, struct str name, uint32_t *id, uint32_t *limit,
@@ -222,6 +224,9 @@ int schema_bind(struct schema *s, const struct names *names, struct error *e)
         rc = bind_one(names, s->attributes[i].path, &s->attributes[i].id, &limit, e);
     for (size_t i = 0; i < s->aggregate_count && !rc; i++)
         rc = bind_one(names, s->aggregates[i].name, &s->aggregates[i].id, &limit, e);
+    uint32_t ignored = 1;
+    for (size_t i = 0; s->keeps_touches && i < s->signal_count && !rc; i++)
+        rc = bind_one(names, s->signals[i].path, &s->signals[i].id, &ignored, e);
     if (rc)
         return rc;
     uint16_t *attributes = arena_zalloc(s->arena, limit * sizeof *attributes);

@@ -81,6 +81,9 @@ struct schema_feed {
 
 struct schema_signal {
     struct str name;
+    struct str path; /* "signal.cart_add": its name in the dictionary */
+    uint32_t id;     /* 0 until schema_bind, or where no touch points are kept */
+    bool quiet;      /* its events are no touch points */
     struct schema_field *properties;
     size_t property_count;
     struct schema_feed *feeds;
@@ -104,6 +107,7 @@ struct schema {
     struct schema_aggregate *aggregates;
     size_t aggregate_count;
     int64_t contact_horizon_ms; /* contacts older than this no limit looks at */
+    bool keeps_touches; /* the policy has a journey */
     bool reactions_by_action, reactions_by_group; /* some expression asks how the customer took them */
     /* by dictionary id, up to id_limit: index + 1 of the attribute or aggregate, 0 for neither */
     uint32_t id_limit;

@@ -5,6 +5,7 @@
 #include "state/aggregate_kinds.h"
 #include "state/codec.h"
 #include "state/coverage.h"
+#include "state/journey.h"
 #include "state/reactions.h"
 
 #define DAY_MS INT64_C(86400000)
@@ -114,6 +115,8 @@ int state_apply(struct state *s, const struct signal *signal, int64_t now_ms)
     int rc = def->filter_count && !passes ? ERR_NOSPACE : 0;
     if (!rc && def->filter_count)
         rc = filters_ask(def, signal, passes, s->arena);
+    if (!rc && s->schema->keeps_touches && !def->quiet)
+        touch_add(s, def->id, signal->channel_id, signal->time_ms);
     for (size_t i = 0; i < def->feed_count && !rc; i++)
         if (def->feeds[i].filter == UINT32_MAX || passes[def->feeds[i].filter])
             rc = aggregate_event(s, &def->feeds[i], signal, now_ms);

@@ -47,6 +47,7 @@ enum {
     STATE_CELLS_MAX = 64, /* (bucket, key) pairs a KEYS aggregate keeps: the latest; past it, it counts those only */
     STATE_TOP_MAX = 16,   /* keys of a TOP aggregate */
     STATE_KEY_MAX = 64,   /* bytes of such a key; longer ones are told apart by their first 64 */
+    STATE_TOUCHES_MAX = 16,
     STATE_TEXT_MAX = 1024 /* bytes of a string attribute or property */
 };
 #define STATE_SEEN_MS INT64_C(3600000)
@@ -139,6 +140,16 @@ struct preferences {
     int64_t less_per_ms;
 };
 
+/* Stages and touch points (journey.h); ids of the dictionary. */
+struct journey {
+    uint32_t stage, previous; /* 0: none */
+    int64_t entered_ms;
+};
+struct touch {
+    int64_t second; /* since 1970 */
+    uint32_t id, channel;
+};
+
 /* An entry that this policy has no name for. */
 struct raw_entry {
     uint64_t tag; /* see codec.h */
@@ -165,6 +176,9 @@ struct state {
     struct consent *consents; /* by (channel, purpose) */
     uint32_t consent_count, consent_capacity;
     struct preferences preferences;
+    struct journey journey;
+    struct touch touches[STATE_TOUCHES_MAX]; /* by (second, id, channel) */
+    uint32_t touch_count;
     struct reaction *reactions; /* by id (reactions.h) */
     uint32_t reaction_count, reaction_capacity;
     uint64_t *seen;         /* hashes of event ids, by arrival */
@@ -184,6 +198,7 @@ struct signal {
     int64_t time_ms;
     const struct value *properties; /* [property_count]; VALUE_UNKNOWN where absent */
     struct str channel;             /* empty: not told */
+    uint32_t channel_id;            /* of the dictionary; 0: not told */
     int week_hour; /* the hour of the customer's week at that time, 0 (Sunday 00:00) to 167 */
 };
 

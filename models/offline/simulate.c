@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "models/offline/simulate.h"
 #include "decide/apply.h"
+#include "decide/journey.h"
 #include "decide/gate.h"
 #include "models/offline/life.h"
 #include "state/codec.h"
@@ -230,9 +231,11 @@ static int keep_contact(struct simulation *s, const struct gate *g, uint32_t act
     k.outcomes = g->outbound ? CONTACT_SENT : CONTACT_IMPRESSION;
     int rc = state_contact_add(&s->state, &k, now_ms);
     if (!rc)
-        rc = apply_shown(s->o->policy, &s->state, (long)action, now_ms);
+        rc = apply_shown(s->o->policy, &s->state, (long)action, k.channel, now_ms);
     if (!rc && responds)
         rc = apply_answered(s->o->policy, &s->state, (long)action, CONTACT_RESPONSE, now_ms);
+    if (!rc && journey_step(s->o->policy, &s->state, now_ms, &s->of_moment) < 0)
+        rc = ERR_NOSPACE;
     return rc ? error_set(s->e, rc, "the contacts of %s do not fit", s->life.person.id) : 0;
 }
 
@@ -326,6 +329,9 @@ static int on_signal(struct simulation *s, const struct act *a)
     struct signal signal = {
         .index = map->index, .event = hash64(id, strlen(id)), .time_ms = a->time_ms, .properties = values};
     int rc = apply_signal(s->o->policy, &s->state, &signal, a->time_ms);
+    arena_reset(&s->of_moment);
+    if (rc > 0)
+        rc = journey_step(s->o->policy, &s->state, a->time_ms, &s->of_moment);
     return rc < 0 ? error_set(s->e, rc, "the state of %s does not fit its memory", s->life.person.id) : 0;
 }
 
