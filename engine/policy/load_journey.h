@@ -6,8 +6,8 @@
  *       - {id: active, enter: "count(purchase, 90d) > 0"}
  *
  * A customer leaves a stage when its `leave` is true, or, without one, when its `enter` no longer is; and enters the first of
- * the list whose `enter` is true, a stage further up also without leaving. In none, `stage` is ''. (A `leave` that is true
- * while `enter` still is lets the customer out and, at the next look, in again.)
+ * the list whose `enter` is true, a stage further up also without leaving. In none, `stage` is ''. One look moves one stage:
+ * where a rule asks for the stage itself, or `leave` is true while `enter` still is, the next look may move on, or back.
  *
  *   stage, previous_stage     names
  *   stage_age, stage_since    since it was entered; unknown while time alone has changed it and nothing was written since
