@@ -10,6 +10,7 @@
 #include "expr/call.h"
 #include "expr/calendar.h"
 #include "expr/convert.h"
+#include <math.h>
 
 enum form { FUNCTION = 1, METHOD = 2 };
 
@@ -50,6 +51,7 @@ static const struct builtin builtins[] = {
     {"min", OP_MIN, FUNCTION, 1, 0, "min(a, b)"},
     {"max", OP_MAX, FUNCTION, 1, 0, "max(a, b)"},
     {"distance_m", OP_DISTANCE, FUNCTION, 4, 4, "distance_m(lat1, lon1, lat2, lon2)"},
+    {"nearest_m", OP_NEAREST, FUNCTION, 3, 3, "nearest_m(lat, lon, places.shops)"},
     {"has", OP_HAS, FUNCTION, 1, 1, "has(profile.tier)"},
 };
 enum { BUILTINS = sizeof builtins / sizeof *builtins };
@@ -371,6 +373,26 @@ static expr_id check_math(struct checker *c, const struct call *call)
     return check_add(c, call->b->op, type, call->ids, call->count, call->ast->at);
 }
 
+static expr_id check_nearest(struct checker *c, const struct call *call)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        uint8_t kind = call->types[i].kind;
+        if (kind == VALUE_INT)
+            return check_error(c, argument(call, i)->start, "nearest_m takes doubles; write %s",
+                               check_as_double(c, argument(call, i)));
+        if (kind != VALUE_DOUBLE && kind != VALUE_UNKNOWN)
+            return wrong_argument(c, call, i, "a double");
+    }
+    const struct value *list = expr_constant(c->program, call->ids[2]);
+    bool good = list && list->type == VALUE_LIST && list->n % 2 == 0 && (list->n == 0 || list->detail == VALUE_DOUBLE);
+    for (uint32_t i = 0; good && i < list->n; i++)
+        good = fabs(list->list[i].number) <= (i % 2 ? 180 : 90);
+    if (!good)
+        return check_error(c, argument(call, 2)->start,
+                           "nearest_m takes a list of places, or of latitudes and longitudes in turn, as in %s", call->b->example);
+    return check_add(c, OP_NEAREST, type_of_kind(VALUE_DOUBLE), call->ids, 3, call->ast->at);
+}
+
 static expr_id check_types(struct checker *c, const struct call *call)
 {
     enum expr_op op = call->b->op;
@@ -386,6 +408,8 @@ static expr_id check_types(struct checker *c, const struct call *call)
         return check_calendar(c, call);
     if (op == OP_MIN || op == OP_MAX)
         return check_pick(c, call);
+    if (op == OP_NEAREST)
+        return check_nearest(c, call);
     if (op == OP_STARTS || op == OP_ENDS || op == OP_CONTAINS)
         return check_text_method(c, call);
     return check_math(c, call);

@@ -293,7 +293,7 @@ static struct expr_law strict_law(struct expr_eval *ev, const struct expr_node *
         return (struct expr_law){common.until_ms, 0};
     if (op == OP_MIN || op == OP_MAX)
         return pick_law(ev, n);
-    if (op == OP_DISTANCE || n->operands < 1)
+    if (op == OP_DISTANCE || op == OP_NEAREST || n->operands < 1)
         return next_ms(ev);
     struct value a = eval_node(ev, n->a), b = n->operands == 2 ? eval_node(ev, n->b) : a;
     struct expr_law la = law_of(ev, n->a), lb = n->operands == 2 ? law_of(ev, n->b) : forever;

@@ -112,6 +112,12 @@ static struct value eval_many(struct expr_eval *ev, const struct expr_node *n)
             v[i] = eval_node(ev, ids[i]);
         return ops_distance(v);
     }
+    if (n->op == OP_NEAREST) {
+        struct value v[3];
+        for (int i = 0; i < 3; i++)
+            v[i] = eval_node(ev, ids[i]);
+        return ops_nearest(v);
+    }
     struct value best = eval_node(ev, ids[0]);
     best = ops_pick((enum expr_op)n->op, best, best);
     for (uint32_t i = 1; i < n->b; i++)
@@ -161,6 +167,7 @@ static struct value eval_fresh(struct expr_eval *ev, const struct expr_node *n)
     case OP_MIN:
     case OP_MAX:
     case OP_DISTANCE:
+    case OP_NEAREST:
         return eval_many(ev, n);
     default:
         return eval_strict(ev, n);

@@ -22,7 +22,8 @@
  *
  * Extensions: duration literals `72h` `30d` `2w` `1h30m`, -x of a duration, min, max (arguments of one type;
  * a NaN wins), abs, floor, ceil, round (half away from zero), distance_m(lat1, lon1, lat2, lon2) in metres
- * (haversine, radius 6,371,008.8 m, to the millimetre), and calls that the host resolves.
+ * (haversine, radius 6,371,008.8 m, to the millimetre), nearest_m(lat, lon, list of latitudes and longitudes in turn), the
+ * least such distance, and calls that the host resolves.
  *
  * Building is single-threaded; a built program is immutable and may be shared; an expr_eval is one request's.
  * SPDX-License-Identifier: Apache-2.0 */

@@ -395,6 +395,32 @@ struct value ops_distance(const struct value v[4])
     return value_double(round(2 * radius_m * asin(fmin(1, sqrt(h))) * 1000) / 1000);
 }
 
+struct value ops_nearest(const struct value v[3])
+{
+    struct value missing = v[0];
+    for (int i = 1; i < 3; i++)
+        if (value_is_missing(missing) || value_is_missing(v[i]))
+            missing = ops_absorb(missing, v[i]);
+    if (value_is_missing(missing))
+        return missing;
+    if (v[2].type != VALUE_LIST || v[0].type != VALUE_DOUBLE)
+        return value_error(no_overload);
+    struct value best = value_unknown(UNKNOWN_ABSENT);
+    for (uint32_t i = 0; i + 1 < v[2].n; i += 2) {
+        /* One degree of latitude is 111,195 m on this sphere: what is further off by that alone cannot be nearer. */
+        double apart_m = fabs(v[2].list[i].number - v[0].number) * 111194;
+        if (best.type == VALUE_DOUBLE && apart_m > best.number)
+            continue;
+        const struct value pair[4] = {v[0], v[1], v[2].list[i], v[2].list[i + 1]};
+        struct value d = ops_distance(pair);
+        if (d.type != VALUE_DOUBLE)
+            return d;
+        if (best.type != VALUE_DOUBLE || d.number < best.number)
+            best = d;
+    }
+    return best;
+}
+
 /* ---- dispatch ---- */
 
 static struct value apply_two(const struct ops_env *env, enum expr_op op, struct value a, struct value b)
@@ -455,6 +481,8 @@ struct value ops_apply(const struct ops_env *env, enum expr_op op, const struct 
 {
     if (op == OP_DISTANCE)
         return ops_distance(v);
+    if (op == OP_NEAREST)
+        return ops_nearest(v);
     if (op == OP_MIN || op == OP_MAX) {
         struct value best = ops_pick(op, v[0], v[0]); /* one operand is checked too */
         for (uint32_t i = 1; i < count; i++)

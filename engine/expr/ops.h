@@ -35,5 +35,7 @@ struct value ops_apply(const struct ops_env *env, enum expr_op op, const struct 
  */
 struct value ops_pick(enum expr_op op, struct value best, struct value next);
 struct value ops_distance(const struct value v[4]);
+/* v: latitude, longitude, list of latitudes and longitudes in turn: metres to the nearest, unknown without any. */
+struct value ops_nearest(const struct value v[3]);
 
 #endif

@@ -56,7 +56,8 @@
     X(ROUND, 1)                                                                                              \
     X(MIN, N)                                                                                                \
     X(MAX, N)                                                                                                \
-    X(DISTANCE, N)
+    X(DISTANCE, N)                                                                                           \
+    X(NEAREST, N) /* of latitude, longitude, constant list of latitudes and longitudes in turn */
 
 enum expr_op {
 #define X(name, operands) OP_##name,

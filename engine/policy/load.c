@@ -19,7 +19,7 @@
 
 static const char *const sections[] = {"brand",          "profile",  "context", "signals",
                                        "features",       "channels", "actions", "suppressions",
-                                       "contact_policy", "journey",  "tests",   NULL};
+                                       "contact_policy", "journey",  "places",  "tests", NULL};
 
 /* ---- memory ---- */
 
@@ -321,6 +321,7 @@ static struct policy *loader_finish(struct loader *l, struct hasher **h, size_t 
     if (l->file_count && !l->unread) {
         action_fields_read(l);
         load_schema(l);
+        load_places(l);
         load_stage_names(l);
         load_features(l);
         load_stage_rules(l);

@@ -166,7 +166,7 @@ static bool compile_feature(struct loader *l, const struct yaml_node *value, exp
 static void visit_feature_name(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
                                size_t index)
 {
-    static const char *const reserved[] = {"now", "channel", "profile", "context", "action", "preferences"};
+    static const char *const reserved[] = {"now", "channel", "profile", "context", "action", "preferences", "places"};
     struct policy *p = l->policy;
     struct str name = {0};
     p->features[index].node = EXPR_NONE;

@@ -14,10 +14,13 @@
  *   channels: name: {direction: inbound | outbound, cost, confirm_within, format: text | html,
  *                    quiet_hours: {from, to, except: [purposes]},
  *                    consent: [purposes], consent_unknown: block | allow, placements: […], content: […]}
+ *   places:   name: [{name, lat, lon}]                 for nearest_m(lat, lon, places.name)
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_schema.h"
 #include "policy/signal_filter.h"
 #include "state/state.h"
+
+enum { PLACES_MAX = 2000 };
 
 /* ---- brand ---- */
 
@@ -445,6 +448,60 @@ static void load_consent_effect(struct loader *l, uint32_t signal, const struct 
     load_purposes(l, grant ? grant : withdraw, e.purposes);
     load_effect_channel(l, yaml_get(n, "channel"), &e);
     l->policy->effects[signal] = e;
+}
+
+/* ---- all ---- */
+
+/* ---- places ---- */
+
+/* {name, lat, lon} as two of the list's numbers. */
+static void load_place(struct loader *l, const struct yaml_node *n, struct value out[2])
+{
+    static const char *const keys[] = {"name", "lat", "lon", NULL};
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "a place like {name: Vanak, lat: 35.757, lon: 51.409}"))
+        return;
+    yaml_known_keys(l->diags, n, "a place", keys);
+    for (int i = 0; i < 2; i++) {
+        const struct yaml_node *at = yaml_get(n, keys[i + 1]);
+        double number = 0;
+        if (!at)
+            yaml_diag(l->diags, DIAG_ERROR, n, "a place has no %s", keys[i + 1]);
+        else if (yaml_double(l->diags, at, i ? -180 : -90, i ? 180 : 90, &number))
+            out[i] = value_double(number);
+    }
+}
+
+static void visit_places(struct loader *l, const struct yaml_node *key, const struct yaml_node *value, size_t index)
+{
+    (void)index;
+    struct policy *p = l->policy;
+    struct policy_places places = {0};
+    if (!loader_name(l, key, false, "list of places", &places.name) ||
+        !yaml_expect(l->diags, value, YAML_SEQUENCE, "places like [{name: Vanak, lat: 35.757, lon: 51.409}]"))
+        return;
+    for (size_t i = 0; i < p->places_count; i++)
+        if (str_eq(p->places[i].name, places.name)) {
+            yaml_diag(l->diags, DIAG_ERROR, key, "places.%.*s is declared twice", STR_ARG(places.name));
+            return;
+        }
+    if (value->count == 0 || value->count > PLACES_MAX) {
+        yaml_diag(l->diags, DIAG_ERROR, value, "%zu places; 1 to %d are allowed in one list", value->count, PLACES_MAX);
+        return;
+    }
+    struct value *list = loader_alloc(l, 2 * value->count * sizeof *list);
+    for (size_t i = 0; list && i < value->count; i++)
+        load_place(l, value->items[i], list + 2 * i);
+    places.list =
+        (struct value){.type = VALUE_LIST, .detail = VALUE_DOUBLE, .n = (uint32_t)(2 * value->count), .list = list};
+    if (list)
+        p->places[p->places_count++] = places;
+}
+
+void load_places(struct loader *l)
+{
+    l->policy->places = loader_alloc(l, (loader_count(l, "places") + 1) * sizeof *l->policy->places);
+    if (l->policy->places)
+        (void)loader_each(l, "places", YAML_MAPPING, visit_places);
 }
 
 /* ---- all ---- */

@@ -5,5 +5,7 @@
 #include "policy/load.h"
 
 void load_schema(struct loader *l);
+/* Section places; before the features. */
+void load_places(struct loader *l);
 
 #endif

@@ -150,6 +150,12 @@ struct policy_feature {
     expr_id node;
 };
 
+/* A list of places that expressions know as places.<name>: for nearest_m. */
+struct policy_places {
+    struct str name;
+    struct value list; /* of doubles: latitudes and longitudes in turn */
+};
+
 /* A stage of the journey. A customer is in one at a time, or in none. */
 struct policy_stage {
     struct policy_word word; /* "stage.at_risk" */
@@ -234,6 +240,8 @@ struct policy {
     size_t context_count;
     struct expr_program *program;
     struct policy_consent_effect *effects; /* by signal */
+    struct policy_places *places;
+    size_t places_count;
     struct policy_stage *stages;           /* those before others go first */
     size_t stage_count;
     struct policy_slot *slots; /* by the program's slot number */

@@ -193,6 +193,11 @@ static int ident(void *ctx, struct str path, struct expr_symbol *out)
             return slot_symbol(l, SLOT_CONTEXT, context_find(l->policy, tail), out);
         if (str_is(head, "action"))
             return action_symbol(l, tail, out);
+        for (size_t i = 0; str_is(head, "places") && i < l->policy->places_count; i++)
+            if (str_eq(l->policy->places[i].name, tail)) {
+                *out = (struct expr_symbol){.kind = EXPR_SYM_CONST, .constant = l->policy->places[i].list};
+                return 0;
+            }
         if (str_is(head, "preferences"))
             return slot_symbol(l, SLOT_PREFERENCE, str_is(tail, "channel") ? 0 : str_is(tail, "paused_until") ? 1 : -1, out);
         return ERR_NOTFOUND;
@@ -233,6 +238,8 @@ static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void
     const struct policy *p = l->policy;
     visit(arg, STR("now"));
     visit(arg, STR("channel"));
+    for (size_t i = 0; i < p->places_count; i++)
+        visit_prefixed(l, "places", p->places[i].name, visit, arg);
     visit(arg, STR("preferences.channel"));
     visit(arg, STR("preferences.paused_until"));
     for (size_t i = 0; i < p->schema.attribute_count; i++)
