@@ -277,13 +277,23 @@ static bool run_pending(struct life *l, int64_t until_ms)
 
 /* ---- moments ---- */
 
-/* A random channel of a direction; -1 when there is none. */
+/* Whether anything is sold there: other channels are for help, or for listening only. */
+static bool sells(const struct policy *p, uint32_t channel)
+{
+    for (size_t i = 0; i < p->action_count; i++)
+        for (size_t k = 0; p->actions[i].purpose == PURPOSE_PROMOTIONAL && k < p->actions[i].treatment_count; k++)
+            if (p->actions[i].treatments[k].channel == channel)
+                return true;
+    return false;
+}
+
+/* A random channel of a direction that something is sold on; -1 when there is none. */
 static long pick_channel(struct life *l, bool outbound)
 {
     const struct policy *p = l->world->policy;
     uint32_t found[POLICY_CHANNELS_MAX], n = 0;
     for (uint32_t i = 0; i < p->channel_count; i++)
-        if (p->channels[i].outbound == outbound)
+        if (p->channels[i].outbound == outbound && sells(p, i))
             found[n++] = i;
     return n ? (long)found[rng_below(&l->person.rng, n)] : -1;
 }
