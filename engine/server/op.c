@@ -6,6 +6,7 @@
 #include "net/proto_check.h"
 #include "state/codec.h"
 #include "server/op_customer.h"
+#include "server/op_get.h"
 #include "server/op_decide.h"
 #include "server/op_outcome.h"
 #include "tact/v1/log.pb-c.h"

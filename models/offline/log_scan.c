@@ -5,7 +5,12 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-enum { RECORD_MEMORY = 256 << 20, WORK_MEMORY = 256 << 20, PROGRESS_RECORDS = 64 };
+enum {
+    RECORD_MEMORY = 256 << 20,
+    WORK_MEMORY = 256 << 20,
+    PROGRESS_RECORDS = 64,
+    ABOUT_ANY_RECORD = 100 /* log.proto: numbers of fields that are no record */
+};
 
 struct scan {
     struct log_scan *s;
@@ -40,7 +45,7 @@ static uint32_t record_kind(struct str bytes)
     uint32_t kind = 0;
     while (cursor_left(&c) && !c.failed) {
         uint64_t key = cursor_varint(&c);
-        if (key >> 3 >= TACT__V1__LOG_RECORD__RECORD_NAMES && key >> 3 <= UINT32_MAX)
+        if (key >> 3 >= TACT__V1__LOG_RECORD__RECORD_NAMES && key >> 3 < ABOUT_ANY_RECORD)
             kind = (uint32_t)(key >> 3);
         switch (key & 7) {
         case 0:
