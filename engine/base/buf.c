@@ -60,7 +60,10 @@ void buf_str(struct buf *b, struct str s)
 
 void buf_byte(struct buf *b, uint8_t byte)
 {
-    buf_append(b, &byte, 1);
+    if (!b->failed && b->n < b->capacity)
+        b->p[b->n++] = byte;
+    else
+        buf_append(b, &byte, 1);
 }
 
 void buf_printf(struct buf *b, const char *format, ...)
@@ -86,14 +89,20 @@ void buf_u32le(struct buf *b, uint32_t v)
 
 void buf_u64le(struct buf *b, uint64_t v)
 {
-    buf_u32le(b, (uint32_t)v);
-    buf_u32le(b, (uint32_t)(v >> 32));
+    uint8_t bytes[8];
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(v >> 8 * i);
+    buf_append(b, bytes, sizeof bytes);
 }
 
 void buf_varint(struct buf *b, uint64_t v)
 {
     uint8_t bytes[10];
     size_t n = 0;
+    if (v < 0x80) {
+        buf_byte(b, (uint8_t)v);
+        return;
+    }
     while (v >= 0x80) {
         bytes[n++] = (uint8_t)(v | 0x80);
         v >>= 7;
@@ -107,52 +116,17 @@ void buf_svarint(struct buf *b, int64_t v)
     buf_varint(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
 }
 
-const uint8_t *cursor_bytes(struct cursor *c, size_t n)
-{
-    if (c->failed || cursor_left(c) < n) {
-        c->failed = true;
-        return NULL;
-    }
-    const uint8_t *p = c->p;
-    c->p += n;
-    return p;
-}
-
-uint8_t cursor_byte(struct cursor *c)
-{
-    const uint8_t *p = cursor_bytes(c, 1);
-    return p ? *p : 0;
-}
-
-uint32_t cursor_u32le(struct cursor *c)
-{
-    const uint8_t *p = cursor_bytes(c, 4);
-    return p ? (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24 : 0;
-}
-
-uint64_t cursor_u64le(struct cursor *c)
-{
-    uint64_t low = cursor_u32le(c), high = cursor_u32le(c);
-    return c->failed ? 0 : low | high << 32;
-}
-
-uint64_t cursor_varint(struct cursor *c)
+uint64_t cursor_long_varint(struct cursor *c)
 {
     uint64_t v = 0;
-    for (int shift = 0; shift < 70; shift += 7) {
-        uint8_t byte = cursor_byte(c);
+    for (int shift = 0; !c->failed && c->p < c->end && shift < 70; shift += 7) {
+        uint8_t byte = *c->p++;
         if (shift == 63 && byte > 1)
             break;
         v |= (uint64_t)(byte & 0x7f) << shift;
         if (!(byte & 0x80))
-            return c->failed ? 0 : v;
+            return v;
     }
     c->failed = true;
     return 0;
-}
-
-int64_t cursor_svarint(struct cursor *c)
-{
-    uint64_t v = cursor_varint(c);
-    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
 }

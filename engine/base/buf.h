@@ -45,12 +45,49 @@ static inline size_t cursor_left(const struct cursor *c)
 {
     return (size_t)(c->end - c->p);
 }
-uint8_t cursor_byte(struct cursor *c);
-uint32_t cursor_u32le(struct cursor *c);
-uint64_t cursor_u64le(struct cursor *c);
-uint64_t cursor_varint(struct cursor *c); /* refuses more than 10 bytes and bits beyond 64 */
-int64_t cursor_svarint(struct cursor *c);
 /* n bytes, or NULL and failed. */
-const uint8_t *cursor_bytes(struct cursor *c, size_t n);
+static inline const uint8_t *cursor_bytes(struct cursor *c, size_t n)
+{
+    if (c->failed || cursor_left(c) < n) {
+        c->failed = true;
+        return NULL;
+    }
+    const uint8_t *p = c->p;
+    c->p += n;
+    return p;
+}
+static inline uint8_t cursor_byte(struct cursor *c)
+{
+    const uint8_t *p = cursor_bytes(c, 1);
+    return p ? *p : 0;
+}
+/* Compilers make one load of each. */
+static inline uint32_t cursor_u32le(struct cursor *c)
+{
+    const uint8_t *p = cursor_bytes(c, 4);
+    return p ? (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24 : 0;
+}
+static inline uint64_t cursor_u64le(struct cursor *c)
+{
+    const uint8_t *p = cursor_bytes(c, 8);
+    if (!p)
+        return 0;
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
+           (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
+/* Of two bytes and more. */
+uint64_t cursor_long_varint(struct cursor *c);
+/* Refuses more than 10 bytes and bits beyond 64. */
+static inline uint64_t cursor_varint(struct cursor *c)
+{
+    if (!c->failed && c->p < c->end && *c->p < 0x80)
+        return *c->p++;
+    return cursor_long_varint(c);
+}
+static inline int64_t cursor_svarint(struct cursor *c)
+{
+    uint64_t v = cursor_varint(c);
+    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+}
 
 #endif

@@ -1,9 +1,10 @@
 /* Events of a window by the value of a property: how many values, and how often the most frequent came; see
  * aggregate_kinds.h.
  *
- *   keys  s index of the first cell | then for each cell: (but the first: v index gap) | 4 bytes key | v events
+ *   keys  v different keys | 4 bytes each, ascending | s index of the first cell | then for each cell: (but the first: v index
+ *         gap) | v which key | v events
  *
- * A cell, a value in a bucket, takes 6 to 7 bytes. The latest STATE_CELLS_MAX cells are kept, by (index, key): a cell that
+ * A key takes 4 bytes and a cell, one of its values in a bucket, 3. The latest STATE_CELLS_MAX cells are kept, by (index, key): a cell that
  * was dropped can never come back among them, so what is kept does not depend on the order of arrival, and is the same when
  * two states are merged. While no more than that fall into the window, the results are exact (values are told apart by 32
  * bits of hash); past it they are those of the latest cells.
@@ -104,22 +105,63 @@ static int64_t keys_next_change(const struct schema_aggregate *def, const struct
     return INT64_MAX;
 }
 
+/* The different keys of the cells, ascending; how many there are. */
+static uint32_t keys_of(const struct aggregate_state *a, uint32_t keys[STATE_CELLS_MAX])
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < a->count; i++) {
+        uint32_t at = n;
+        while (at > 0 && keys[at - 1] > a->cells[i].key)
+            at--;
+        if (at > 0 && keys[at - 1] == a->cells[i].key)
+            continue;
+        memmove(keys + at + 1, keys + at, (n - at) * sizeof *keys);
+        keys[at] = a->cells[i].key;
+        n++;
+    }
+    return n;
+}
+
 static void keys_put(struct buf *out, const struct aggregate_state *a)
 {
+    uint32_t keys[STATE_CELLS_MAX], n = keys_of(a, keys);
+    buf_varint(out, n);
+    for (uint32_t i = 0; i < n; i++)
+        buf_u32le(out, keys[i]);
     for (uint32_t i = 0; i < a->count; i++) {
         const struct key_cell *k = &a->cells[i];
+        uint32_t which = 0;
+        while (keys[which] != k->key)
+            which++;
         if (i == 0)
             buf_svarint(out, k->index);
         else
             buf_varint(out, (uint64_t)(k->index - a->cells[i - 1].index));
-        buf_u32le(out, k->key);
+        buf_varint(out, which);
         buf_varint(out, k->count);
     }
 }
 
+static bool get_keys(struct cursor *c, uint32_t keys[STATE_CELLS_MAX], uint64_t *count)
+{
+    *count = cursor_varint(c);
+    if (*count == 0 || *count > STATE_CELLS_MAX)
+        return false;
+    for (uint64_t i = 0; i < *count; i++) {
+        keys[i] = cursor_u32le(c);
+        if (i > 0 && keys[i] <= keys[i - 1])
+            return false;
+    }
+    return !c->failed;
+}
+
 static int keys_get(struct cursor *c, struct aggregate_state *a, struct arena *arena)
 {
-    int rc = items_room(c, a, 6, sizeof *a->cells, arena);
+    uint32_t keys[STATE_CELLS_MAX];
+    uint64_t key_count;
+    if (!get_keys(c, keys, &key_count))
+        return ERR_CORRUPT;
+    int rc = items_room(c, a, 3, sizeof *a->cells, arena);
     while (!rc && cursor_left(c) && !c->failed) {
         struct key_cell k = {0};
         if (a->count == 0) {
@@ -129,8 +171,10 @@ static int keys_get(struct cursor *c, struct aggregate_state *a, struct arena *a
             if (gap > INT64_MAX || __builtin_add_overflow(a->cells[a->count - 1].index, (int64_t)gap, &k.index))
                 return ERR_CORRUPT;
         }
-        k.key = cursor_u32le(c);
-        uint64_t n = cursor_varint(c);
+        uint64_t which = cursor_varint(c), n = cursor_varint(c);
+        if (which >= key_count)
+            return ERR_CORRUPT;
+        k.key = keys[which];
         bool in_order = a->count == 0 || k.index > a->cells[a->count - 1].index ||
                         k.key > a->cells[a->count - 1].key;
         if (a->count == STATE_CELLS_MAX || !in_order || n == 0 || n > UINT32_MAX || k.index >= INT64_MAX / 2 ||
@@ -150,5 +194,14 @@ static int keys_merge(struct aggregate_state *a, const struct aggregate_state *b
     return rc;
 }
 
-const struct aggregate_ops aggregate_keys = {keys_apply,       keys_prune, ring_stale, keys_value,
+/* The first index stands behind the keys. */
+static bool keys_stale(const struct schema_aggregate *def, struct str raw, int64_t now_ms)
+{
+    struct cursor c = cursor_of(raw.p, raw.n);
+    uint64_t n = cursor_varint(&c);
+    (void)cursor_bytes(&c, n > STATE_CELLS_MAX ? 0 : (size_t)n * 4);
+    return cursor_svarint(&c) < first_visible(def, now_ms);
+}
+
+const struct aggregate_ops aggregate_keys = {keys_apply,       keys_prune, keys_stale, keys_value,
                                              keys_next_change, keys_put,   keys_get,   keys_merge};

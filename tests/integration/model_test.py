@@ -153,7 +153,7 @@ def check_policy():
 
 
 said = check_policy()
-check("tact check takes a line-up", "18 actions" in said, said)
+check("tact check takes a line-up", " actions, " in said, said)
 shown = json.loads(tact("model", "show", lineup, "--json"))
 check("a line-up is shown with its bundles' ids", [(m["bundle"], m["role"]) for m in shown["entries"][0]["models"]] ==
       [("champion", "champion"), ("challenger", "challenger"), ("shadow", "shadow")] and
