@@ -186,14 +186,14 @@ static uint32_t *slot_of(const struct workload_customers *c, struct str id)
 }
 
 /* A decision as a server without a model makes it, and what it books. */
-static int apply_decide(const Tact__V1__DecideRequest *m, const struct workload_call *call,
+static int apply_decide(const Tact__V1__DecideRequest *m, int64_t arrival_ms,
                         const struct policy *p, struct state *s, struct arena *arena, struct error *e)
 {
     struct decide_request r;
     struct decision d;
-    int rc = request_decide(m, p, call->as_of_ms, arena, &r, e);
+    int rc = request_decide(m, p, arrival_ms, arena, &r, e);
     if (!rc)
-        rc = apply_signals(p, s, r.signals, r.signal_count, call->as_of_ms, e);
+        rc = apply_signals(p, s, r.signals, r.signal_count, arrival_ms, e);
     if (rc < 0)
         return rc;
     struct id128 id = op_decision_id(r.customer, r.request_id, arena);
@@ -201,15 +201,15 @@ static int apply_decide(const Tact__V1__DecideRequest *m, const struct workload_
                                     .world_id = "",
                                     .state = s,
                                     .request = &r,
-                                    .now_ms = call->as_of_ms,
+                                    .now_ms = arrival_ms,
                                     .seed = op_decision_seed(id),
                                     .decision_id = id};
     rc = decide(&in, arena, &d, e);
     return rc || r.mode != MODE_RESERVE ? rc : decision_reserve(&d, s, e);
 }
 
-static int apply(const struct workload_call *call, const struct policy *p, struct state *s,
-                 struct arena *arena, struct error *e)
+int workload_apply(const struct workload_call *call, int64_t arrival_ms, const struct policy *p, struct state *s,
+                   struct arena *arena, struct error *e)
 {
     static const struct proto_limits limits = {DEPTH_MAX, LINE_MEMORY_MAX};
     ProtobufCMessage *m = proto_decode(descriptor(call->kind), call->message, &limits, arena, e);
@@ -217,17 +217,32 @@ static int apply(const struct workload_call *call, const struct policy *p, struc
         return ERR_INVALID;
     if (call->kind == WORKLOAD_UPSERT) {
         struct upsert u;
-        int rc = request_upsert((const Tact__V1__UpsertRequest *)m, p, call->as_of_ms, arena, &u, e);
-        return rc ? rc : upsert_apply(&u, s, call->as_of_ms, e);
+        int rc = request_upsert((const Tact__V1__UpsertRequest *)m, p, arrival_ms, arena, &u, e);
+        return rc ? rc : upsert_apply(&u, s, arrival_ms, e);
     }
     if (call->kind == WORKLOAD_DECIDE)
-        return apply_decide((const Tact__V1__DecideRequest *)m, call, p, s, arena, e);
+        return apply_decide((const Tact__V1__DecideRequest *)m, arrival_ms, p, s, arena, e);
     const Tact__V1__SignalRequest *request = (const Tact__V1__SignalRequest *)m;
     struct signal_batch batch;
-    int rc = request_signals(request, p, call->as_of_ms, arena, &batch, e);
+    int rc = request_signals(request, p, arrival_ms, arena, &batch, e);
     if (!rc)
-        rc = apply_signals(p, s, batch.signals, batch.count, call->as_of_ms, e);
+        rc = apply_signals(p, s, batch.signals, batch.count, arrival_ms, e);
     return rc < 0 ? rc : 0;
+}
+
+int64_t workload_arrival(const struct workload_call *call, struct arena *scratch)
+{
+    static const struct proto_limits limits = {DEPTH_MAX, LINE_MEMORY_MAX};
+    struct error e;
+    int64_t latest = INT64_MIN;
+    if (call->as_of_ms || call->kind != WORKLOAD_SIGNAL)
+        return call->as_of_ms ? call->as_of_ms : INT64_MIN;
+    const Tact__V1__SignalRequest *m =
+        (const Tact__V1__SignalRequest *)proto_decode(descriptor(call->kind), call->message, &limits, scratch, &e);
+    for (size_t i = 0; m && i < m->n_signals; i++)
+        if (m->signals[i]->time_ms > latest && m->signals[i]->time_ms)
+            latest = m->signals[i]->time_ms;
+    return latest;
 }
 
 /* One call as a server does it: decode, apply, prune, encode. */
@@ -239,7 +254,7 @@ static int commit(const struct workload_call *call, const struct policy *p, stru
     buf_clear(bytes);
     int rc = state_decode(&s, &p->schema, c->blob, scratch, e);
     if (!rc)
-        rc = apply(call, p, &s, scratch, e);
+        rc = workload_apply(call, call->as_of_ms, p, &s, scratch, e);
     if (rc)
         return rc;
     if (journey_step(p, &s, call->as_of_ms, scratch) < 0)

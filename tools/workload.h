@@ -8,6 +8,7 @@
 #ifndef TACT_TOOLS_WORKLOAD_H
 #define TACT_TOOLS_WORKLOAD_H
 #include "policy/policy.h"
+#include "state/state.h"
 
 enum workload_kind { WORKLOAD_DECIDE, WORKLOAD_UPSERT, WORKLOAD_SIGNAL };
 
@@ -40,6 +41,12 @@ int workload_read(struct workload_calls *out, const char *file, const struct wor
 void workload_calls_free(struct workload_calls *c);
 
 struct workload_customers;
+
+/* When a call arrives at a server: its as_of_ms, else the latest of its signals; INT64_MIN: neither is given. */
+int64_t workload_arrival(const struct workload_call *call, struct arena *scratch);
+/* Applies one call to a customer's state, as of arrival_ms; a decision counts by the contact that it books. */
+int workload_apply(const struct workload_call *call, int64_t arrival_ms, const struct policy *p, struct state *s,
+                   struct arena *arena, struct error *e) MUST_CHECK;
 
 /* Applies the calls in order to customers never seen before, under a bound policy and without a model; decisions count by
  * the contacts that they book. Blobs are written as of each call's as_of_ms. The arena keeps them. */

@@ -6,6 +6,7 @@
 #include "decide/gate.h"
 #include "models/offline/life.h"
 #include "state/codec.h"
+#include "models/offline/feature_cell.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -30,61 +31,6 @@ struct simulation {
 
 static const char *const leading[] = {"customer", "time", "action"};
 static const char *const trailing[] = {"action_probability", "true_propensity", "label"};
-
-static void write_text(struct buf *out, struct str s)
-{
-    bool quote = false;
-    for (size_t i = 0; i < s.n; i++)
-        quote |= s.p[i] == ',' || s.p[i] == '"' || s.p[i] == '\r' || s.p[i] == '\n';
-    if (!quote) {
-        buf_str(out, s);
-        return;
-    }
-    buf_byte(out, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '"')
-            buf_byte(out, '"');
-        buf_byte(out, (uint8_t)s.p[i]);
-    }
-    buf_byte(out, '"');
-}
-
-/* The shortest decimal that reads back as the float. */
-static void write_float(struct buf *out, float f)
-{
-    char text[32];
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)f);
-        if (strtof(text, NULL) == f)
-            break;
-    }
-    buf_printf(out, "%s", text);
-}
-
-/* A value as models/binding.h gives it to a model. */
-static void write_value(struct buf *out, struct value v)
-{
-    switch (v.type) {
-    case VALUE_BOOL:
-        buf_printf(out, v.boolean ? "true" : "false");
-        break;
-    case VALUE_INT:
-        write_float(out, (float)v.integer);
-        break;
-    case VALUE_DOUBLE:
-        if (v.number - v.number == 0)
-            write_float(out, (float)v.number);
-        break;
-    case VALUE_DURATION:
-        write_float(out, (float)((double)v.integer / 3600000.0));
-        break;
-    case VALUE_STRING:
-        write_text(out, value_str(v));
-        break;
-    default:
-        break;
-    }
-}
 
 static bool is_column(struct str name)
 {
@@ -156,14 +102,14 @@ static int write_row(struct simulation *s, int64_t now_ms, struct view *v, uint3
     expr_eval_vary(&v->ev, action); /* pair features are those of the row's action */
     for (size_t i = 0; i < p->feature_count; i++) {
         buf_byte(&s->row, ',');
-        write_value(&s->row, expr_eval(&v->ev, p->features[i].node));
+        feature_cell(&s->row, expr_eval(&v->ev, p->features[i].node));
     }
     buf_printf(&s->row, ",%.*s", STR_ARG(a->word.name));
     for (size_t i = 0; i < s->attribute_count; i++) {
         buf_byte(&s->row, ',');
         for (size_t k = 0; k < a->attribute_count; k++)
             if (str_eq(a->attributes[k].name, s->attributes[i]))
-                write_value(&s->row, a->attributes[k].value);
+                feature_cell(&s->row, a->attributes[k].value);
     }
     buf_printf(&s->row, ",%.6f,%.6f,%d", probability, truth, responded);
     s->result->rows++;
