@@ -137,6 +137,10 @@ size_t explain_evidence(const struct decision *d, uint32_t action, const struct 
     case BLOCK_PREFERENCE:
         preference_evidence(d, &g, (enum preference_block)b->index);
         break;
+    case BLOCK_STATE:
+        if (!d->input->state_unreadable)
+            add_evidence(&g, "state_lost_at", value_timestamp(d->input->state->lost_ms));
+        break;
     case BLOCK_CONSENT: {
         const struct view *v = (const struct view *)d->ev->source->ctx;
         int given = v->unreadable ? -1 : state_consent(v->state, c->word.id, p->purposes[b->index].id);
@@ -274,7 +278,9 @@ static void put_block(struct buf *b, const struct decision *d, const struct bloc
     case BLOCK_NONE:
         break;
     case BLOCK_STATE:
-        buf_printf(b, "the customer's state cannot be read, so nothing is sent");
+        buf_printf(b, d->input->state_unreadable ? "the customer's state cannot be read, so nothing is sent"
+                                                  : "an earlier state of the customer could not be read, and contacts "
+                                                    "that it held may still count, so nothing is sent");
         break;
     case BLOCK_SCHEDULE:
         buf_printf(b, "outside its dates or weekly schedule");

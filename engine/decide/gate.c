@@ -135,7 +135,8 @@ static bool consent_blocked(const struct gate *g, const struct policy_action *a)
     if (!c->consent[a->purpose])
         return false;
     int given = g->unreadable ? -1 : state_consent(g->state, c->word.id, g->policy->purposes[a->purpose].id);
-    return given < 0 ? c->consent_unknown == ON_UNKNOWN_BLOCK : given == 0;
+    bool lost = !g->unreadable && g->state->lost_ms; /* with what was lost, consent may have been withdrawn */
+    return given < 0 ? lost || c->consent_unknown == ON_UNKNOWN_BLOCK : given == 0;
 }
 
 /* The same for all actions of an instant. */
@@ -327,6 +328,17 @@ bool gate_limit_blocked(const struct gate *g, uint32_t action, struct blocker *o
 
 /* ---- all stages ---- */
 
+/* Until when nothing outbound is said, since contacts that no longer can be read may count; 0: the state is whole. */
+static int64_t lost_until(const struct gate *g)
+{
+    return g->state->lost_ms ? g->state->lost_ms + g->policy->schema.contact_horizon_ms : 0;
+}
+
+static bool state_blocked(const struct gate *g, int64_t now_ms)
+{
+    return g->outbound && (g->unreadable || now_ms < lost_until(g));
+}
+
 bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out)
 {
     const struct policy_action *a = &g->policy->actions[action];
@@ -336,7 +348,7 @@ bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out)
         out->kind = BLOCK_SCHEDULE;
     else if (!has_treatment(g, a))
         out->kind = BLOCK_TREATMENT;
-    else if (g->unreadable && g->outbound) /* fail-safe; what comes before needs no state */
+    else if (state_blocked(g, now_ms)) /* fail-safe; what comes before needs no state */
         out->kind = BLOCK_STATE;
     else if (engagement_blocked(g, action, out) || suppression_blocked(g, a, out))
         return true;
@@ -415,8 +427,9 @@ int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b)
         return preference_lift(g, b->index);
     case BLOCK_LIMIT:
         return limit_lift(g, action, &g->policy->limits[b->index]);
-    case BLOCK_NONE:
     case BLOCK_STATE:
+        return g->unreadable ? INT64_MAX : lost_until(g);
+    case BLOCK_NONE:
     case BLOCK_TREATMENT:
     case BLOCK_CONSENT:
         break;
@@ -474,6 +487,7 @@ static bool stands(struct gate *g, uint32_t action, const struct blocker *b)
     case BLOCK_LIMIT:
         return limit_full(g, b->index, action, now_ms);
     case BLOCK_STATE:
+        return state_blocked(g, now_ms);
     case BLOCK_TREATMENT:
     case BLOCK_CONSENT:
         break;

@@ -3,6 +3,7 @@
 #include "server/op.h"
 #include "decide/journey.h"
 #include "base/clock.h"
+#include "base/logging.h"
 #include "net/proto_check.h"
 #include "state/codec.h"
 #include "server/op_customer.h"
@@ -222,8 +223,29 @@ static enum step_result op_step_load(struct op *op)
     return STEP_PARK;
 }
 
+/* A blob that cannot be read: decisions go on without it; what is written starts anew beside it, and says so. */
+static int start_anew(struct op *op, int why, struct error *e)
+{
+    op->unreadable = true;
+    op->later_format = why == ERR_UNAVAILABLE;
+    worker_stats_of(op->worker)->unreadable++;
+    if (op->kind == OP_GET || (op->later_format && op->kind != OP_DECIDE))
+        return why;
+    if (state_empty(&op->state, &op->snapshot->policy->schema, &op->arena))
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    op->state.lost_ms = op->now_ms;
+    return 0;
+}
+
 static int apply_from(struct op *op, struct error *e)
 {
+    struct str blob = {(const char *)op->blob.p, op->blob.n};
+    op->unreadable = op->later_format = false;
+    int rc = state_decode(&op->state, &op->snapshot->policy->schema, blob, &op->arena, e);
+    if (rc == ERR_CORRUPT || rc == ERR_UNAVAILABLE)
+        rc = start_anew(op, rc, e);
+    if (rc)
+        return rc;
     op->before = op->state.journey;
     return methods_of(op)->apply(op, e);
 }
@@ -236,11 +258,9 @@ static enum step_result op_step_apply(struct op *op)
         return op_fail(op, GRPC_UNAVAILABLE, "the store cannot be read now: %s", op->store_error);
     arena_rewind(&op->arena, op->checked);
     op->dirty = op->record_wanted = false;
-    struct str blob = {(const char *)op->blob.p, op->blob.n};
     if (!buf_ok(&op->blob) || !buf_ok(&op->recorded))
         return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the customer's state is over %d bytes", STATE_BLOB_MAX);
-    if (state_decode(&op->state, &op->snapshot->policy->schema, blob, &op->arena, &e) ||
-        apply_from(op, &e))
+    if (apply_from(op, &e))
         return fail_error(op, &e);
     op->step = STEP_COMMIT;
     return STEP_MORE;
@@ -256,7 +276,13 @@ static enum step_result op_step_commit(struct op *op)
     }
     if (worker_stopped(op->worker))
         return fail_stopped(op);
+    if (op->dirty && op->later_format)
+        return op_fail(op, GRPC_UNAVAILABLE,
+                       "the customer's state was written by a later version of the server; only that may change it");
     struct store_commit c = {.customer = op->customer, .expected = op->state.version};
+    op->aside = op->dirty && op->unreadable;
+    if (op->aside)
+        c.aside = (struct str){(const char *)op->blob.p, op->blob.n};
     if (op->dirty) {
         const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
         op->new_version = state_version_make(clock->wall_ms(clock->ctx), rng_u64(worker_rng(op->worker)));
@@ -280,11 +306,20 @@ static enum step_result op_step_commit(struct op *op)
     return STEP_PARK;
 }
 
+static void report_aside(const struct op *op)
+{
+    worker_stats_of(op->worker)->set_aside++;
+    logging(LEVEL_ERROR, "state set aside", "customer=\"%.*s\" bytes=%zu reason=\"it could not be read; kept under the customer's x key\"",
+            STR_ARG(op->customer), op->blob.n);
+}
+
 static enum step_result op_step_settle(struct op *op)
 {
     struct worker_stats *stats = worker_stats_of(op->worker);
     switch (op->store_status) {
     case STORE_OK:
+        if (op->aside)
+            report_aside(op);
         op->step = STEP_LOG;
         return STEP_MORE;
     case STORE_CONFLICT:

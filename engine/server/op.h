@@ -78,6 +78,9 @@ struct op {
     struct buf blob, recorded; /* copies */
     /* what APPLY made */
     struct state state;
+    bool unreadable;       /* the blob: torn, foreign or of a later format; `state` is a new one */
+    bool later_format;     /* that: a write would lose what a newer server knows */
+    bool aside;            /* the commit under way sets it aside */
     bool dirty;         /* the state must be written */
     struct journey before; /* what was recorded of the journey before this write */
     bool record_wanted; /* record_bytes must be kept under record_id */

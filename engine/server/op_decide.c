@@ -122,7 +122,8 @@ static int apply(struct op *op, struct error *e)
                                              .request = r,
                                              .now_ms = op->now_ms,
                                              .seed = op_decision_seed(op->decide.id),
-                                             .decision_id = op->decide.id};
+                                             .decision_id = op->decide.id,
+                                             .state_unreadable = op->unreadable};
     struct decision *d = &op->decide.decision;
     int rc = decide(&op->decide.input, &op->arena, d, e);
     if (!rc)
@@ -174,7 +175,9 @@ static int record(struct op *op, struct str *out, struct error *e)
     tact__v1__decision_record__init(&m);
     op_log_head(op, &head);
     m.request = (ProtobufCBinaryData){op->request.n, (uint8_t *)op->request.p};
-    m.state = (ProtobufCBinaryData){op->blob.n, op->blob.p};
+    if (!op->unreadable)
+        m.state = (ProtobufCBinaryData){op->blob.n, op->blob.p};
+    m.state_unreadable = op->unreadable;
     m.now_ms = op->now_ms;
     m.seed = op->decide.input.seed;
     m.decision_id = (ProtobufCBinaryData){sizeof op->decide.id.bytes, op->decide.id.bytes};

@@ -120,6 +120,12 @@ static int get_since(struct state *s, uint64_t tag, struct str payload)
     return 0;
 }
 
+static int get_lost(struct state *s, struct cursor *c)
+{
+    s->lost_ms = cursor_svarint(c);
+    return c->failed || cursor_left(c) || !time_ok(s->lost_ms) || s->lost_ms == 0 ? ERR_CORRUPT : 0;
+}
+
 static int get_entry(struct state *s, uint64_t tag, struct str payload)
 {
     struct cursor c = cursor_of(payload.p, payload.n);
@@ -152,6 +158,8 @@ static int get_entry(struct state *s, uint64_t tag, struct str payload)
         return journey_get(&c, s);
     case ENTRY_TOUCHES:
         return touches_get(&c, s);
+    case ENTRY_LOST:
+        return get_lost(s, &c);
     case ENTRY_COVERAGE:
         s->coverage = payload;
         return coverage_ok(payload) ? 0 : ERR_CORRUPT;
@@ -193,7 +201,8 @@ int state_decode(struct state *s, const struct schema *schema, struct str blob, 
     uint8_t format = cursor_byte(&c);
     s->version = cursor_u64le(&c);
     if (format > STATE_FORMAT && !c.failed)
-        return error_set(e, ERR_INVALID, "the customer's state has format %u, this version reads up to %d", format,
+        return error_set(e, ERR_UNAVAILABLE,
+                         "the customer's state has format %u, this version of the server reads up to %d", format,
                          STATE_FORMAT);
     if (c.failed || format == 0 || s->version == 0)
         return error_set(e, ERR_CORRUPT, "the customer's state is torn or foreign: no whole head in its %zu bytes",
@@ -251,6 +260,9 @@ static void put_payload(struct buf *out, const struct state *s, const struct out
         break;
     case ENTRY_TOUCHES:
         touches_put(out, s);
+        break;
+    case ENTRY_LOST:
+        buf_svarint(out, s->lost_ms);
         break;
     case ENTRY_COVERAGE:
         buf_str(out, s->coverage);
@@ -314,6 +326,8 @@ static size_t collect(const struct state *s, struct outgoing *items)
         items[n++] = (struct outgoing){ENTRY_JOURNEY, 0};
     if (s->touch_count)
         items[n++] = (struct outgoing){ENTRY_TOUCHES, 0};
+    if (s->lost_ms)
+        items[n++] = (struct outgoing){ENTRY_LOST, 0};
     if (s->coverage.p)
         items[n++] = (struct outgoing){ENTRY_COVERAGE, 0};
     for (uint32_t i = 0; i < schema->aggregate_count; i++)

@@ -9,6 +9,7 @@
  *   reactions   reactions.h
  *   preferences preferences.h
  *   journey, touches   journey.h
+ *   lost        s time
  *   since       of aggregate id: s time
  *   aggregates  each kind has its own number: 16 + enum aggregate_kind; payload in the kind's file
  *   orphan      of aggregate id: byte kind | v day (since 1970) on which it was orphaned | payload
@@ -29,6 +30,7 @@ enum entry_kind {
     ENTRY_PREFERENCES = 7,
     ENTRY_JOURNEY = 8,
     ENTRY_TOUCHES = 9,
+    ENTRY_LOST = 10,
     ENTRY_AGGREGATES = 16,
     ENTRY_ORPHAN = 31
 };
@@ -56,7 +58,7 @@ static inline uint64_t tag_order(uint64_t tag)
 }
 
 /* blob empty: a customer never seen. The state points into blob's bytes, which must outlive it. ERR_CORRUPT says what is
- * wrong; a format above ours is ERR_INVALID. ERR_NOSPACE when the arena is full. */
+ * wrong; a format above ours is ERR_UNAVAILABLE: a newer server reads it. ERR_NOSPACE when the arena is full. */
 int state_decode(struct state *s, const struct schema *schema, struct str blob, struct arena *arena,
                  struct error *e) MUST_CHECK;
 /* Appends the blob with this version. Deterministic: equal states give equal bytes. ERR_NOSPACE past STATE_BLOB_MAX. */

@@ -253,6 +253,7 @@ int state_merge(struct state *into, const struct state *from, int64_t now_ms)
         rc = merge_contacts(into, from);
     if (!rc)
         rc = merge_consents(into, from);
+    into->lost_ms = later(into->lost_ms, from->lost_ms);
     journey_merge(into, from);
     preferences_set(into, &from->preferences);
     if (!rc)

@@ -176,6 +176,7 @@ struct state {
     struct consent *consents; /* by (channel, purpose) */
     uint32_t consent_count, consent_capacity;
     struct preferences preferences;
+    int64_t lost_ms; /* an earlier state could not be read then and was set aside (store.h); 0: never */
     struct journey journey;
     struct touch touches[STATE_TOUCHES_MAX]; /* by (second, id, channel) */
     uint32_t touch_count;

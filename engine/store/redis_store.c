@@ -18,9 +18,9 @@
 
 enum { SHA_TEXT = 41, SCRIPT_ATTEMPTS = 3, TTL_TEXT = 24 };
 
-enum script { SCRIPT_COMMIT, SCRIPT_NAMES, SCRIPT_SECRET, SCRIPTS };
-static const char *const script_text[SCRIPTS] = {REDIS_SCRIPT_COMMIT, REDIS_SCRIPT_NAMES,
-                                                 REDIS_SCRIPT_SECRET};
+enum script { SCRIPT_COMMIT, SCRIPT_NAMES, SCRIPT_SECRET, SCRIPT_READ, SCRIPT_ASIDE, SCRIPTS };
+static const char *const script_text[SCRIPTS] = {REDIS_SCRIPT_COMMIT, REDIS_SCRIPT_NAMES, REDIS_SCRIPT_SECRET,
+                                                 REDIS_SCRIPT_READ, REDIS_SCRIPT_ASIDE};
 
 enum kind { KIND_READ, KIND_COMMIT, KIND_NAMES, KIND_SECRET };
 
@@ -102,15 +102,16 @@ static void answer_error(struct call *c, enum store_status status, const char *t
     answer(c, &(struct store_reply){.status = status, .error = text});
 }
 
+/* GET alone, or the script's pair. */
 static void answer_read(struct call *c, const redisReply *r)
 {
-    if (r->type != REDIS_REPLY_ARRAY || r->elements < 1 || r->elements > 2 || !is_text(r->element[0]) ||
-        !is_text(r->element[r->elements - 1])) {
-        answer_error(c, STORE_UNAVAILABLE, "Redis answered MGET with something else than texts");
+    bool pair = r->type == REDIS_REPLY_ARRAY && r->elements == 2;
+    if (pair ? !is_text(r->element[0]) || !is_text(r->element[1]) : !is_text(r)) {
+        answer_error(c, STORE_UNAVAILABLE, "Redis answered a read with something else than texts");
         return;
     }
-    struct store_reply reply = {.status = STORE_OK, .blob = reply_str(r->element[0])};
-    if (r->elements == 2)
+    struct store_reply reply = {.status = STORE_OK, .blob = reply_str(pair ? r->element[0] : r)};
+    if (pair)
         reply.record = reply_str(r->element[1]);
     answer(c, &reply);
 }
@@ -163,7 +164,11 @@ static void load_script(struct redis_store *s, enum script script, bool greeting
 
 static void on_error_reply(struct call *c, const char *text)
 {
-    if (starts_word(text, "NOSCRIPT") && c->kind != KIND_READ && ++c->attempts < SCRIPT_ATTEMPTS) {
+    if (starts_word(text, "WRONGTYPE") && c->kind == KIND_READ) {
+        answer(c, &(struct store_reply){.status = STORE_OK, .blob = STR(STORE_FOREIGN)});
+        return;
+    }
+    if (starts_word(text, "NOSCRIPT") && ++c->attempts < SCRIPT_ATTEMPTS) {
         load_script(c->s, c->script, false);
         c->command.again = true;
         return;
@@ -337,14 +342,21 @@ static void store_redis_read(struct store *store, struct str customer, const str
     struct redis_store *s = (struct redis_store *)store;
     const char *fault = store_customer_fault(customer);
     char blob_key[STORE_KEY_MAX], record_key[STORE_KEY_MAX];
-    struct str args[3] = {STR("MGET")};
+    struct str args[5] = {STR("GET")};
     size_t count = 1;
+    if (record_id) {
+        args[0] = STR("EVALSHA");
+        args[count++] = (struct str){s->sha[SCRIPT_READ], SHA_TEXT - 1};
+        args[count++] = STR("2");
+    }
     if (!fault) {
         args[count++] = key_str(blob_key, store_key_state(blob_key, s->prefix, customer));
         if (record_id)
             args[count++] = key_str(record_key, store_key_record(record_key, s->prefix, customer, record_id));
     }
-    start(call_new(s, args, count), KIND_READ, deadline_us, cb, user, fault);
+    struct call *c = call_new(s, args, count);
+    c->script = SCRIPT_READ;
+    start(c, KIND_READ, deadline_us, cb, user, fault);
 }
 
 static void store_redis_commit(struct store *store, const struct store_commit *commit, int64_t deadline_us,
@@ -352,17 +364,24 @@ static void store_redis_commit(struct store *store, const struct store_commit *c
 {
     struct redis_store *s = (struct redis_store *)store;
     const char *fault = store_commit_fault(commit);
-    char blob_key[STORE_KEY_MAX], record_key[STORE_KEY_MAX], version[STORE_VERSION_BYTES], ttl[TTL_TEXT];
-    struct str args[9] = {
-        STR("EVALSHA"), {s->sha[SCRIPT_COMMIT], SHA_TEXT - 1}, commit->record_id ? STR("2") : STR("1")};
+    char blob_key[STORE_KEY_MAX], aside_key[STORE_KEY_MAX], record_key[STORE_KEY_MAX], version[STORE_VERSION_BYTES],
+        ttl[TTL_TEXT];
+    enum script script = commit->aside.n ? SCRIPT_ASIDE : SCRIPT_COMMIT;
+    static const char *const key_counts[] = {"1", "2", "3"};
+    struct str args[10] = {STR("EVALSHA"),
+                           {s->sha[script], SHA_TEXT - 1},
+                           str_from(key_counts[(commit->aside.n > 0) + (commit->record_id != NULL)])};
     size_t count = 3;
     if (!fault) {
         store_version_bytes(commit->expected, version);
         args[count++] = key_str(blob_key, store_key_state(blob_key, s->prefix, commit->customer));
+        if (commit->aside.n)
+            args[count++] = key_str(aside_key, store_key_aside(aside_key, s->prefix, commit->customer));
         if (commit->record_id)
             args[count++] = key_str(
                 record_key, store_key_record(record_key, s->prefix, commit->customer, commit->record_id));
-        args[count++] = (struct str){version, commit->expected ? STORE_VERSION_BYTES : 0};
+        args[count++] = commit->aside.n ? commit->aside
+                                        : (struct str){version, commit->expected ? STORE_VERSION_BYTES : 0};
         args[count++] = commit->blob;
         if (commit->record_id) {
             args[count++] = commit->record;
@@ -371,7 +390,7 @@ static void store_redis_commit(struct store *store, const struct store_commit *c
         }
     }
     struct call *c = call_new(s, args, count);
-    c->script = SCRIPT_COMMIT;
+    c->script = script;
     start(c, KIND_COMMIT, deadline_us, cb, user, fault);
 }
 

@@ -1,8 +1,8 @@
 /* The store on one Redis (or Valkey): see store.h for the contract and the keys, redis_link.h for the
  * connection.
  *
- * Reads are one MGET of the blob and the record (same slot); commits, names and the secret are one Lua script
- * each, by EVALSHA. Scripts are loaded with every new connection, and once more when Redis has forgotten them
+ * Reads are a GET of the blob, or of blob and record (same slot) by a script; commits, names and the secret are one Lua
+ * script each, by EVALSHA. Scripts are loaded with every new connection, and once more when Redis has forgotten them
  * (NOSCRIPT), within the call's deadline. A Redis that may evict (maxmemory-policy other than noeviction) or
  * still loads is not used: the store stays not ready and says why. Calls while it is not ready fail at once.
  *

@@ -36,7 +36,7 @@ struct call {
     bool told;
     int events;             /* that point here */
     struct event *deadline; /* one of them, gone once told */
-    struct str customer, blob, record, *names;
+    struct str customer, aside, blob, record, *names;
     size_t names_count;
     uint64_t expected;
     struct id128 record_id;
@@ -161,6 +161,7 @@ static void call_free(struct call *c)
 {
     call_unlink(c);
     drop(&c->customer);
+    drop(&c->aside);
     drop(&c->blob);
     drop(&c->record);
     for (size_t i = 0; i < c->names_count && c->names; i++)
@@ -252,9 +253,14 @@ static void apply_read(struct sim *sim, struct call *c)
     }
 }
 
+static bool expected_there(struct str there, uint64_t expected)
+{
+    return expected ? store_version(there) == expected : there.n == 0;
+}
+
 static void apply_commit(struct sim *sim, struct call *c)
 {
-    char blob_text[STORE_KEY_MAX], record_text[STORE_KEY_MAX];
+    char blob_text[STORE_KEY_MAX], aside_text[STORE_KEY_MAX], record_text[STORE_KEY_MAX];
     struct str blob_key = {blob_text, store_key_state(blob_text, prefix, c->customer)},
                record_key = {NULL, 0};
     struct str there = data_get(sim, blob_key);
@@ -269,11 +275,15 @@ static void apply_commit(struct sim *sim, struct call *c)
             return;
         }
     }
-    if (c->blob.n && store_version(there) != c->expected) {
+    if (c->aside.n ? !str_eq(there, c->aside) : c->blob.n && !expected_there(there, c->expected)) {
         c->reply.status = STORE_CONFLICT;
         c->reply.error = "another version is there";
         c->reply_blob = copy(there);
         return;
+    }
+    if (c->aside.n) {
+        size_t n = store_key_aside(aside_text, prefix, c->customer);
+        data_put(sim, (struct str){aside_text, n}, there, INT64_MAX);
     }
     if (c->blob.n)
         data_put(sim, blob_key, c->blob, INT64_MAX);
@@ -450,6 +460,7 @@ static void sim_store_commit(struct store *store, const struct store_commit *com
     const char *fault = store_commit_fault(commit);
     struct call *c = call_new(store, KIND_COMMIT, cb, user);
     c->customer = copy(commit->customer);
+    c->aside = copy(commit->aside);
     c->blob = copy(commit->blob);
     c->expected = commit->expected;
     c->with_record = commit->record_id != NULL;

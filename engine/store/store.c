@@ -52,6 +52,11 @@ size_t store_key_state(char key[STORE_KEY_MAX], const char *prefix, struct str c
     return key_tail(key, key_head(key, prefix, customer), "}:s");
 }
 
+size_t store_key_aside(char key[STORE_KEY_MAX], const char *prefix, struct str customer)
+{
+    return key_tail(key, key_head(key, prefix, customer), "}:x");
+}
+
 size_t store_key_record(char key[STORE_KEY_MAX], const char *prefix, struct str customer,
                         const struct id128 *record_id)
 {
@@ -98,7 +103,7 @@ const char *store_commit_fault(const struct store_commit *c)
     /* A blob without a version is our own mistake, never a caller's input. */
     ASSERT(c->blob.n == 0 || store_version(c->blob) != 0);
     ASSERT(!c->record_id || c->record_ttl_ms > 0);
-    ASSERT(c->blob.n || c->record_id);
+    ASSERT(c->blob.n || (c->record_id && !c->aside.n));
     return store_customer_fault(c->customer);
 }
 

@@ -9,6 +9,8 @@
  * from inside the free; a callback may free its store.
  *
  *   key tact:{<id>}:s        the blob                        (`%` and `}` in an id are written %25 and %7D)
+ *   key tact:{<id>}:x        hash: what stood in the blob's place and could not be read, by its SHA-1 (text as it was; anything
+ *                            else as DUMP gives it, under dump:<SHA-1>)
  *   key tact:{<id>}:d:<hex>  a decision's record, with a time to live; same slot as the blob
  *   key tact:names           hash: name -> small id, append-only     tact:secret  32 random bytes, made once
  * SPDX-License-Identifier: Apache-2.0 */
@@ -20,6 +22,8 @@
 #include <stdint.h>
 
 enum { STORE_VERSION_AT = 1, STORE_VERSION_BYTES = 8, STORE_SECRET_BYTES = 32 };
+/* What a blob's key reads as when it holds something that is no text (a list, a hash): no blob is that short. */
+#define STORE_FOREIGN "?"
 enum { STORE_BLOB_MIN = STORE_VERSION_AT + STORE_VERSION_BYTES };
 /* Past these a call is refused (STORE_REFUSED): bytes of a customer's id (at least 1), names a call, bytes a
  * name. */
@@ -50,6 +54,8 @@ typedef void (*store_cb)(void *user, const struct store_reply *reply);
 struct store_commit {
     struct str customer;
     uint64_t expected; /* version that must be there; 0: none may be */
+    struct str aside;  /* not empty: instead of a version, these very bytes (or STORE_FOREIGN) must be there; they are kept
+                          under the customer's x key first */
     struct str blob;   /* the new blob, with its new version; empty: leave it, only write the record */
     const struct id128 *record_id; /* NULL: no record */
     struct str record;
@@ -80,7 +86,7 @@ static inline void store_read(struct store *s, struct str customer, const struct
 }
 
 /* One atomic step: if a record is given and one is there: STORE_EXISTS. Else, if a blob is given and the
- * version there is not `expected`: STORE_CONFLICT. Else writes blob and record: STORE_OK. With an empty blob
+ * version there is not `expected` (or the bytes there are not `aside`): STORE_CONFLICT. Else writes blob and record: STORE_OK. With an empty blob
  * only the record is written (if absent), whatever the version. */
 static inline void store_commit(struct store *s, const struct store_commit *c, int64_t deadline_us,
                                 store_cb cb, void *user)

@@ -16,6 +16,7 @@ enum {
 /* Each returns the key's length; a NUL follows. The id is at most STORE_CUSTOMER_MAX, the prefix
  * STORE_PREFIX_MAX bytes. */
 size_t store_key_state(char key[STORE_KEY_MAX], const char *prefix, struct str customer);
+size_t store_key_aside(char key[STORE_KEY_MAX], const char *prefix, struct str customer);
 size_t store_key_record(char key[STORE_KEY_MAX], const char *prefix, struct str customer,
                         const struct id128 *record_id);
 size_t store_key_names(char key[STORE_KEY_MAX], const char *prefix);

@@ -579,6 +579,47 @@ static void unreadable_state(void **state)
     assert_chosen(f, "counts");
 }
 
+/* After a state was lost: silence while contacts in it may count, no promotion without consent given since, for ever. */
+static void lost_state(void **state)
+{
+    struct fixture *f = *state;
+    use_policy(f, BRAND "channels:\n"
+                        "  mail: {direction: outbound, consent: [promotional], consent_unknown: allow}\n"
+                        "  web: {direction: inbound}\n"
+                        "actions:\n" ACTION("serve", "starting_propensity: 0.5")
+                            "  - {id: sell, issue: i, group: g, purpose: promotional, value: 9, starting_propensity: 0.5, treatments: "
+                            "[{channel: mail, body: x}]}\n"
+                            "contact_policy:\n  - {id: quarterly, scope: {channel: mail}, at_most: 1, per: 90d}\n");
+    struct decide_input in = input_of(f);
+    run(f, &in);
+    assert_chosen(f, "sell");
+    f->state.lost_ms = NOW - DAY;
+    run(f, &in);
+    assert_suppressed(f, CAUSE_STATE_UNREADABLE, "");
+    assert_int_equal(f->decision.suppression.withheld, action_named(f, "sell"));
+    assert_true(f->decision.suppression.next_eligible_ms == 0); /* waits for consent */
+    in.now_ms = NOW + 89 * DAY - 1;
+    run(f, &in);
+    assert_suppressed(f, CAUSE_STATE_UNREADABLE, "");
+    in.now_ms = NOW + 89 * DAY;
+    run(f, &in);
+    assert_chosen(f, "serve");
+    assert_int_equal(candidate_of(f, "sell")->block.kind, BLOCK_CONSENT);
+    struct consent given = {.channel = f->policy->channels[channel_named(f, "mail")].word.id,
+                            .purpose = f->policy->purposes[PURPOSE_PROMOTIONAL].id,
+                            .granted = true,
+                            .time_ms = NOW};
+    assert_int_equal(state_set_consent(&f->state, &given), 0);
+    run(f, &in);
+    assert_chosen(f, "sell");
+    in.now_ms = NOW;
+    run(f, &in);
+    assert_true(f->decision.suppression.next_eligible_ms == NOW + 89 * DAY);
+    f->request.channel = channel_named(f, "web");
+    run(f, &in);
+    assert_chosen(f, "serve");
+}
+
 /* ---- explaining ---- */
 
 /* More actions than anybody looks at: the earliest of all their instants. */
@@ -673,6 +714,7 @@ int main(void)
         TEST(nothing_can_be_rendered),
         TEST(long_texts),
         TEST(unreadable_state),
+        TEST(lost_state),
         TEST(every_action_is_looked_at),
         TEST(looking_ahead_ends),
         TEST(memory_runs_out),

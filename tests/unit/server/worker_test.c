@@ -363,7 +363,39 @@ static void ignore_reply(void *user, const struct store_reply *r)
     assert_int_equal(r->status, STORE_OK);
 }
 
-static void foreign_bytes_are_never_overwritten(void **state)
+/* Writes bytes in the place of mina's state. */
+static void put_state(struct str bytes)
+{
+    struct store_commit c = {.customer = STR("mina"),
+                             .expected = state_version(sim_get(world.sim, "tact:{mina}:s")),
+                             .blob = bytes};
+    store_commit(world.servers[1].store, &c, sim_now(world.sim) + 1000000, ignore_reply, NULL);
+    sim_run(world.sim, 10);
+    assert_int_equal(sim_get(world.sim, "tact:{mina}:s").n, bytes.n);
+}
+
+static struct reply get_mina(void)
+{
+    Tact__V1__GetRequest m;
+    tact__v1__get_request__init(&m);
+    m.customer_id = (char *)"mina";
+    return call(OP_GET, &m);
+}
+
+static void expect_decision(const char *request_id, const char *channel, int mode, int tier, bool silent)
+{
+    Tact__V1__DecideRequest m = decide_request(request_id, channel, mode);
+    struct reply r = call(OP_DECIDE, &m);
+    Tact__V1__DecideResponse *d = decided(&r);
+    assert_int_equal(d->decision->state_tier, tier);
+    assert_int_equal(d->decision->n_choices, silent ? 0 : 1);
+    if (silent)
+        assert_int_equal(d->decision->suppression->cause, TACT__V1__SUPPRESSION__CAUSE__STATE_UNREADABLE);
+    tact__v1__decide_response__free_unpacked(d, NULL);
+}
+
+/* What is torn is set aside at the first write, never lost; nothing outbound follows while lost contacts may count. */
+static void torn_bytes_are_set_aside(void **state)
 {
     (void)state;
     struct reply r = signal_once("e1");
@@ -372,13 +404,61 @@ static void foreign_bytes_are_never_overwritten(void **state)
     char torn[64];
     size_t n = blob.n - 3 < sizeof torn ? blob.n - 3 : sizeof torn;
     memcpy(torn, blob.p, n);
-    struct store_commit c = {.customer = STR("mina"), .expected = state_version(blob), .blob = {torn, n}};
-    store_commit(world.servers[1].store, &c, sim_now(world.sim) + 1000000, ignore_reply, NULL);
-    sim_run(world.sim, 10);
-    r = signal_once("e2");
+    put_state((struct str){torn, n});
+
+    expect_decision("", "email", TACT__V1__MODE__PEEK, TACT__V1__STATE_TIER__FAIL_SAFE, true);
+    expect_decision("", "web", TACT__V1__MODE__PEEK, TACT__V1__STATE_TIER__FAIL_SAFE, false);
+    r = get_mina();
     assert_int_equal(r.status, GRPC_DATA_LOSS);
-    blob = sim_get(world.sim, "tact:{mina}:s");
-    assert_int_equal(blob.n, n);
+    assert_int_equal(sim_get(world.sim, "tact:{mina}:s").n, n); /* reading writes nothing */
+    assert_int_equal(sim_get(world.sim, "tact:{mina}:x").n, 0);
+
+    r = signal_once("e2");
+    assert_int_equal(r.status, GRPC_OK);
+    struct str aside = sim_get(world.sim, "tact:{mina}:x");
+    assert_int_equal(aside.n, n);
+    assert_memory_equal(aside.p, torn, n);
+    const struct worker_stats *stats = worker_stats(world.servers[0].worker);
+    assert_int_equal(stats->set_aside, 1);
+    assert_int_equal(stats->unreadable, 4);
+    r = get_mina();
+    assert_int_equal(r.status, GRPC_OK);
+    expect_decision("r1", "email", TACT__V1__MODE__RESERVE, TACT__V1__STATE_TIER__CURRENT, true);
+    expect_decision("r2", "web", TACT__V1__MODE__PEEK, TACT__V1__STATE_TIER__CURRENT, false);
+    sim_run_until(world.sim, sim_now(world.sim) + INT64_C(31) * 86400 * 1000000);
+    expect_decision("r3", "email", TACT__V1__MODE__RESERVE, TACT__V1__STATE_TIER__CURRENT, false);
+}
+
+/* A newer server's state is nobody's to write here; what needs no write is answered. */
+static void a_later_format_is_left_alone(void **state)
+{
+    (void)state;
+    struct reply r = signal_once("e1");
+    assert_int_equal(r.status, GRPC_OK);
+    char later[4096];
+    struct str blob = sim_get(world.sim, "tact:{mina}:s");
+    memcpy(later, blob.p, blob.n);
+    later[0] = STATE_FORMAT + 1;
+    put_state((struct str){later, blob.n});
+    expect_decision("", "email", TACT__V1__MODE__PEEK, TACT__V1__STATE_TIER__FAIL_SAFE, true);
+    expect_decision("r1", "email", TACT__V1__MODE__RESERVE, TACT__V1__STATE_TIER__FAIL_SAFE, true);
+    Tact__V1__DecideRequest brings = decide_request("r2", "web", TACT__V1__MODE__PEEK);
+    Tact__V1__Signal signal, *list = &signal;
+    tact__v1__signal__init(&signal);
+    signal.event_id = (char *)"e3";
+    signal.name = (char *)"cart_add";
+    brings.signals = &list;
+    brings.n_signals = 1;
+    r = call(OP_DECIDE, &brings);
+    assert_int_equal(r.status, GRPC_UNAVAILABLE);
+    r = signal_once("e2");
+    assert_int_equal(r.status, GRPC_UNAVAILABLE);
+    assert_non_null(strstr(r.text, "format 3, this version of the server reads up to 2"));
+    r = get_mina();
+    assert_int_equal(r.status, GRPC_UNAVAILABLE);
+    struct str there = sim_get(world.sim, "tact:{mina}:s");
+    assert_memory_equal(there.p, later, there.n);
+    assert_int_equal(sim_get(world.sim, "tact:{mina}:x").n, 0);
 }
 
 /* A pair feature has a value only with an action, so it is none of the customer's. */
@@ -439,7 +519,8 @@ int main(void)
         EACH(many_wait_for_one_turn),
         EACH(too_many_at_once),
         EACH(as_of_only_where_allowed),
-        EACH(foreign_bytes_are_never_overwritten),
+        EACH(torn_bytes_are_set_aside),
+        EACH(a_later_format_is_left_alone),
         cmocka_unit_test(get_leaves_pair_features_out),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -389,7 +389,7 @@ static void damage_is_an_error_or_harmless(void **state)
                 copy[i] = (char)(bit < 8 ? copy[i] ^ 1 << bit : ~copy[i]);
                 arena_reset(&t->arena);
                 int rc = state_decode(&s, &schema, (struct str){copy, blob.n}, &t->arena, &e);
-                assert_true(rc == ERR_CORRUPT || (rc == ERR_INVALID && i == 0)); /* whatever the damage */
+                assert_true(rc == ERR_CORRUPT || (rc == ERR_UNAVAILABLE && i == 0)); /* whatever the damage */
                 if (i < STATE_HEAD)
                     continue;
                 /* the same under a right checksum, as a foreign writer could have made it */
@@ -470,7 +470,7 @@ static void refusals(void **state)
     static const uint8_t later[] = {3, 1, 0, 0, 0, 0, 0, 0, 0};
     assert_int_equal(
         state_decode(&s, &schema, (struct str){(const char *)later, sizeof later}, &t->arena, &e),
-        ERR_INVALID);
+        ERR_UNAVAILABLE);
     assert_non_null(strstr(e.text, "format 3"));
     struct arena small;
     arena_init(&small, 64);

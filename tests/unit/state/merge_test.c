@@ -70,10 +70,15 @@ static void a_merge_is_the_union(void **state)
             v = random_value(&rng, schema.attributes[i].type, &events);
             assert_int_equal(state_set_attribute(i % 2 ? &two : &one, i, v, at - 1), 0); /* older */
         }
+        one.lost_ms = round % 3 ? NOW - round : 0;
+        two.lost_ms = round % 2 ? NOW - 3 : 0;
+        int64_t lost_ms = one.lost_ms > two.lost_ms ? one.lost_ms : two.lost_ms;
+        all.lost_ms = lost_ms;
         through_the_store(t, &one, &schema);
         if (round % 5)
             through_the_store(t, &two, &schema);
         assert_int_equal(state_merge(&one, &two, NOW), 0);
+        assert_true(one.lost_ms == lost_ms);
         for (size_t i = 0; i < schema.aggregate_count; i++)
             for (int64_t at = NOW; at < NOW + 40 * DAY; at += 13 * DAY)
                 close_to(state_aggregate(&all, i, at), state_aggregate(&one, i, at));

@@ -191,6 +191,38 @@ static inline void contract_records(struct contract *c)
     got_free(&g);
 }
 
+/* What cannot be read makes room only when it still is what was read; nothing shorter than a version is taken for absent. */
+static inline void contract_aside(struct contract *c)
+{
+    struct got g = {0};
+    struct id128 record = id_of(9);
+    struct str torn = STR("\x02torn");
+    struct store_commit put = {.customer = STR("torn"), .blob = blob_of(1, "was whole")};
+    assert_int_equal(do_commit(c, c->a, put, &g), STORE_OK);
+    char there[64];
+    size_t n = put.blob.n;
+    memcpy(there, put.blob.p, n);
+    struct store_commit aside = {.customer = STR("torn"), .aside = torn, .blob = blob_of(2, "anew")};
+    assert_int_equal(do_commit(c, c->a, aside, &g), STORE_CONFLICT);
+    assert_int_equal(g.blob_n, n);
+    assert_memory_equal(g.blob, there, n);
+    aside.aside = (struct str){there, n};
+    aside.record_id = &record;
+    aside.record = STR("kept");
+    aside.record_ttl_ms = 1000000;
+    assert_int_equal(do_commit(c, c->b, aside, &g), STORE_OK);
+    assert_int_equal(do_read(c, c->a, STR("torn"), &record, &g), STORE_OK);
+    assert_int_equal(store_version((struct str){g.blob, g.blob_n}), 2);
+    assert_int_equal(g.record_n, 4);
+    assert_int_equal(do_commit(c, c->a, aside, &g), STORE_EXISTS);
+    aside.record_id = NULL;
+    assert_int_equal(do_commit(c, c->a, aside, &g), STORE_CONFLICT); /* it is not there any more */
+    aside.customer = STR("absent");
+    assert_int_equal(do_commit(c, c->a, aside, &g), STORE_CONFLICT);
+    assert_int_equal(g.blob_n, 0);
+    got_free(&g);
+}
+
 static inline void contract_record_expires(struct contract *c)
 {
     struct got g = {0};
@@ -429,6 +461,7 @@ static inline void contract_all(struct contract *c)
 {
     contract_versions(c);
     contract_records(c);
+    contract_aside(c);
     contract_record_expires(c);
     contract_names(c);
     contract_secret(c);

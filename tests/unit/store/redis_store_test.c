@@ -221,17 +221,52 @@ static void test_read_only(void **state)
     redis_store_free(&c.a);
 }
 
+/* That a Lua expression is true in the fixture's Redis. */
+static void holds(struct fixture *f, const char *expression)
+{
+    char script[512];
+    redisContext *c = redisConnectUnix(redis_embedded_url(f->redis) + strlen("unix://"));
+    assert_true(c && !c->err);
+    snprintf(script, sizeof script, "return %s and 1 or 0", expression);
+    redisReply *r = redisCommand(c, "EVAL %s 0", script);
+    assert_non_null(r);
+    if (r->type != REDIS_REPLY_INTEGER || r->integer != 1)
+        fail_msg("%s: %s", expression, r->type == REDIS_REPLY_ERROR ? r->str : "is not so");
+    freeReplyObject(r);
+    redisFree(c);
+}
+
 static void test_wrong_type_in_the_key(void **state)
 {
     struct fixture *f = *state;
     struct contract c = {.turn = fixture_turn, .now = fixture_now, .user = f};
     struct got g = {0};
     c.a = open_store(f, DEFAULTS, NULL);
+    struct id128 record = id_of(1);
     order(f, "LPUSH tact:{list}:s x");
+    order(f, "SET tact:{short}:s y");
     struct store_commit commit = {.customer = STR("list"), .blob = blob_of(1, "x")};
-    assert_int_equal(do_commit(&c, c.a, commit, &g), STORE_REFUSED);
-    assert_non_null(strstr(g.error, "WRONGTYPE"));
+    assert_int_equal(do_commit(&c, c.a, commit, &g), STORE_CONFLICT);
+    assert_true(str_eq((struct str){g.blob, g.blob_n}, STR(STORE_FOREIGN)));
+    for (int with_record = 0; with_record < 2; with_record++) {
+        assert_int_equal(do_read(&c, c.a, STR("list"), with_record ? &record : NULL, &g), STORE_OK);
+        assert_true(str_eq((struct str){g.blob, g.blob_n}, STR(STORE_FOREIGN)));
+    }
+    commit.customer = STR("short"); /* one byte has no version, and is not nothing */
+    assert_int_equal(do_commit(&c, c.a, commit, &g), STORE_CONFLICT);
+    assert_true(str_eq((struct str){g.blob, g.blob_n}, STR("y")));
+    commit.aside = STR("y");
+    assert_int_equal(do_commit(&c, c.a, commit, &g), STORE_OK);
+    commit = (struct store_commit){.customer = STR("list"), .aside = STR(STORE_FOREIGN), .blob = blob_of(1, "x")};
+    assert_int_equal(do_commit(&c, c.a, commit, &g), STORE_OK);
+    assert_int_equal(do_read(&c, c.a, STR("list"), NULL, &g), STORE_OK);
+    assert_int_equal(g.blob_n, commit.blob.n);
     got_free(&g);
+    /* Both can be had back. sha1 of "y": 95cb0bfd2977c761298d9624e4b4d4c72a39974a */
+    holds(f, "redis.call('HGET', 'tact:{short}:x', '95cb0bfd2977c761298d9624e4b4d4c72a39974a') == 'y'");
+    holds(f, "redis.call('RESTORE', 'back', 0, redis.call('HVALS', 'tact:{list}:x')[1]).ok == 'OK'");
+    holds(f, "redis.call('LPOP', 'back') == 'x'");
+    holds(f, "string.sub(redis.call('HKEYS', 'tact:{list}:x')[1], 1, 5) == 'dump:'");
     redis_store_free(&c.a);
 }
 
