@@ -103,6 +103,15 @@ size_t utf8_bad_at(const char *p, size_t n)
     return 0;
 }
 
+struct str str_cut(struct str s, size_t most)
+{
+    if (s.n <= most)
+        return s;
+    while (most > 0 && ((unsigned char)s.p[most] & 0xC0) == 0x80)
+        most--;
+    return (struct str){s.p, most};
+}
+
 bool str_is_file_name(struct str s)
 {
     bool ok = s.n > 0 && s.p[0] != '.';

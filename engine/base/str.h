@@ -32,6 +32,9 @@ static inline bool str_is(struct str a, const char *c)
     return str_eq(a, str_from(c));
 }
 
+/* At most so many bytes, not ending inside a character of UTF-8. */
+struct str str_cut(struct str s, size_t most);
+
 /* Total order by bytes, shorter first on a common prefix. */
 static inline int str_cmp(struct str a, struct str b)
 {

@@ -32,7 +32,7 @@ static int consent_effect(const struct policy *p, struct state *s, const struct 
     snprintf(source, sizeof source, "signal %.*s", STR_ARG(p->schema.signals[signal->index].name));
     for (uint32_t i = 0; e->set && i < p->channel_count; i++) {
         bool here = e->channel == EFFECT_ALL_CHANNELS || e->channel == i ||
-                    (e->channel == EFFECT_OWN_CHANNEL && (own < 0 || own == (long)i));
+                    (e->channel == EFFECT_OWN_CHANNEL && (own == (long)i || (own < 0 && !e->granted)));
         for (int k = 0; here && k < PURPOSE_COUNT; k++) {
             struct consent c = {.channel = p->channels[i].word.id,
                                 .purpose = p->purposes[k].id,

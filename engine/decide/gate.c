@@ -165,15 +165,9 @@ static int64_t contact_leaves(const struct policy_limit *l, const struct contact
     return k->expires_ms && k->expires_ms < leaves ? k->expires_ms : leaves;
 }
 
-/* Of outbound contacts: a pause and less often are about what nobody waits for, quiet hours about all but transactions. */
-static bool is_asked_for(enum purpose purpose)
-{
-    return purpose == PURPOSE_SERVICE || purpose == PURPOSE_TRANSACTIONAL;
-}
-
 static bool paused(const struct gate *g, const struct policy_action *a, int64_t now_ms)
 {
-    return g->outbound && !g->unreadable && !is_asked_for(a->purpose) && now_ms < g->state->preferences.paused_until_ms;
+    return g->outbound && !g->unreadable && !policy_asked_for(a->purpose) && now_ms < g->state->preferences.paused_until_ms;
 }
 
 static struct quiet_hours own_hours(const struct gate *g)
@@ -214,20 +208,29 @@ static uint32_t less_count(const struct gate *g, int64_t now_ms, int64_t *leaves
     return n;
 }
 
-static bool less_often(const struct gate *g, const struct policy_action *a, int64_t now_ms)
+/* The same for all actions of an instant. */
+static uint32_t less_total(struct gate *g, int64_t now_ms)
 {
-    if (!g->outbound || g->unreadable || !g->state->preferences.less_per_ms || is_asked_for(a->purpose))
-        return false;
-    return less_count(g, now_ms, NULL) >= g->state->preferences.less_at_most;
+    struct limit_total *t = &g->less;
+    if (!t->known || t->at_ms != now_ms || t->pending != g->pending_count)
+        *t = (struct limit_total){now_ms, (uint32_t)g->pending_count, less_count(g, now_ms, NULL), true};
+    return t->count;
 }
 
-static bool preference_blocked(const struct gate *g, const struct policy_action *a, int64_t now_ms, uint32_t *which)
+static bool less_often(struct gate *g, const struct policy_action *a, int64_t now_ms)
+{
+    if (!g->outbound || g->unreadable || !g->state->preferences.less_per_ms || policy_asked_for(a->purpose))
+        return false;
+    return less_total(g, now_ms) >= g->state->preferences.less_at_most;
+}
+
+static bool preference_blocked(struct gate *g, const struct policy_action *a, int64_t now_ms, uint32_t *which)
 {
     *which = paused(g, a, now_ms) ? PREFERENCE_PAUSE : own_quiet(g, a, now_ms) ? PREFERENCE_QUIET : PREFERENCE_LESS;
     return *which != PREFERENCE_LESS || less_often(g, a, now_ms);
 }
 
-static bool preference_stands(const struct gate *g, const struct policy_action *a, uint32_t which, int64_t now_ms)
+static bool preference_stands(struct gate *g, const struct policy_action *a, uint32_t which, int64_t now_ms)
 {
     return which == PREFERENCE_PAUSE   ? paused(g, a, now_ms)
            : which == PREFERENCE_QUIET ? own_quiet(g, a, now_ms)
@@ -308,7 +311,7 @@ static bool limit_full(const struct gate *g, uint32_t limit, uint32_t action, in
     return limit_count(g, l, &mine, now_ms, NULL) >= l->at_most;
 }
 
-bool gate_limit_blocked(const struct gate *g, uint32_t action, struct blocker *out)
+bool gate_limit_blocked(struct gate *g, uint32_t action, struct blocker *out)
 {
     const struct policy_action *a = &g->policy->actions[action];
     if (less_often(g, a, g->view->ev.now_ms)) {

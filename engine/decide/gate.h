@@ -25,6 +25,7 @@ struct gate {
     struct contact *pending; /* choices made so far in this decision: they count against limits */
     size_t pending_count;
     struct limit_total *totals; /* by limit; NULL without memory: counted each time */
+    struct limit_total less;    /* contacts that count against the person's own wish for less often */
     int64_t quiet_at_ms;        /* instant of `quiet` */
     bool quiet_known, quiet;    /* whether the channel's quiet hours are on then */
     uint32_t looks_left;        /* instants that looking ahead may still visit in this decision */
@@ -43,7 +44,7 @@ const struct policy_treatment *gate_treatment(const struct gate *g, const struct
 /* What stops the action at the view's instant: false when nothing does. Limits count g->pending too. */
 bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out);
 /* Limits alone: for the second and later choices of a decision. */
-bool gate_limit_blocked(const struct gate *g, uint32_t action, struct blocker *out);
+bool gate_limit_blocked(struct gate *g, uint32_t action, struct blocker *out);
 /* Whether a suppression rule fires at the view's instant. */
 bool gate_suppression_fires(struct gate *g, uint32_t suppression);
 

@@ -57,7 +57,7 @@ int journey_step(const struct policy *p, struct state *s, int64_t now_ms, struct
     if (view_init(&v, p, s, NULL, UINT32_MAX, false, now_ms, arena))
         return ERR_NOSPACE;
     long before = journey_recorded(p, s), now = journey_stage(&v);
-    if (now == before)
+    if (now == before && (now >= 0 || s->journey.stage == 0))
         return 0;
     s->journey = (struct journey){.stage = now < 0 ? 0 : p->stages[now].word.id,
                                   .previous = s->journey.stage,

@@ -19,8 +19,8 @@ static int outcome_contact(const struct outcome *o, const struct policy *p, stru
         return error_set(e, ERR_NOTFOUND,
                          "no such decision is kept for this customer; pass the choice's handle");
     long at = policy_action_of_id(p, o->action);
-    if (!policy_counts_contact(p, at, o->channel) && !s->preferences.less_per_ms)
-        return 0; /* no limit looks at it: it would only fill the list */
+    if (!policy_keeps_contact(p, at, o->channel))
+        return 0; /* nothing looks at it: it would only fill the list */
     struct contact k = {
         .decision = o->decision, .action = o->action, .channel = o->channel, .time_ms = o->time_ms};
     if (at >= 0) {
@@ -43,15 +43,31 @@ static void add_value(struct contact *k, double value)
         k->value = more > 0 ? INT64_MAX : INT64_MIN;
 }
 
+/* Whether this choice was shown before, as told by another outcome: 1, 0, ERR_NOSPACE. The contact remembers it; where none is
+ * kept the list of what was seen does, for an hour. */
+static int shown_before(const struct outcome *o, const struct contact *k, struct state *s, int64_t now_ms)
+{
+    static const char label[] = "shown";
+    if (k)
+        return (k->outcomes & (CONTACT_SENT | CONTACT_IMPRESSION)) != 0;
+    uint64_t choice = hash64_seed(label, sizeof label, hash64_seed(&o->decision, sizeof o->decision, o->action));
+    int fresh = state_see(s, choice, now_ms);
+    return fresh < 0 ? fresh : !fresh;
+}
+
 /* How the customer took it: by action, by group, where the policy asks. A contact that was sent and then shown was shown once. */
-static int outcome_reaction(const struct outcome *o, const struct policy *p, struct state *s, uint32_t before)
+static int outcome_reaction(const struct outcome *o, const struct policy *p, struct state *s, const struct contact *k,
+                            int64_t now_ms)
 {
     bool shows = o->kind == TACT__V1__RECORD_REQUEST__KIND__SENT || o->kind == TACT__V1__RECORD_REQUEST__KIND__IMPRESSION;
     enum contact_outcome answer = o->kind == TACT__V1__RECORD_REQUEST__KIND__RESPONSE     ? CONTACT_RESPONSE
                                   : o->kind == TACT__V1__RECORD_REQUEST__KIND__CONVERSION ? CONTACT_CONVERSION
                                                                                           : CONTACT_REJECTION;
-    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__NOT_SENT || (shows && before & (CONTACT_SENT | CONTACT_IMPRESSION)))
+    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__NOT_SENT)
         return 0;
+    int before = shows ? shown_before(o, k, s, now_ms) : 0;
+    if (before)
+        return before < 0 ? before : 0;
     long at = policy_action_of_id(p, o->action);
     return shows ? apply_shown(p, s, at, o->channel, o->time_ms) : apply_answered(p, s, at, answer, o->time_ms);
 }
@@ -71,7 +87,7 @@ int outcome_apply(const struct outcome *o, const struct policy *p, struct state 
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     struct contact *k;
     int rc = outcome_contact(o, p, s, now_ms, &k, e);
-    if (!rc && outcome_reaction(o, p, s, k ? k->outcomes : 0))
+    if (!rc && outcome_reaction(o, p, s, k, now_ms))
         rc = error_set(e, ERR_NOSPACE, "the request's memory is full");
     if (rc || !k)
         return rc ? rc : 1;

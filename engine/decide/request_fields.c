@@ -16,15 +16,6 @@ int request_id(const char *field, const char *text, size_t most, struct str *out
     return 0;
 }
 
-struct str request_cut(struct str s, size_t most)
-{
-    if (s.n <= most)
-        return s;
-    while (most > 0 && ((unsigned char)s.p[most] & 0xC0) == 0x80)
-        most--;
-    return (struct str){s.p, most};
-}
-
 int request_unknown(struct error *e, const char *where, struct str got, const struct str *names,
                         size_t stride, size_t count)
 {
@@ -44,7 +35,7 @@ int request_unknown(struct error *e, const char *where, struct str got, const st
         }
     }
     struct str best = suggest_best(&s);
-    return error_set(e, ERR_INVALID, "%s: unknown '%.*s'%s%.*s%s; allowed: %s", where, STR_ARG(request_cut(got, 80)),
+    return error_set(e, ERR_INVALID, "%s: unknown '%.*s'%s%.*s%s; allowed: %s", where, STR_ARG(str_cut(got, 80)),
                      best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : "",
                      count ? list : "none");
 }

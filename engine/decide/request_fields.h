@@ -11,8 +11,6 @@ int request_id(const char *field, const char *text, size_t most, struct str *out
 /* "channel: unknown 'emial'; did you mean email?; allowed: email, web". names: the first of `count`, stride bytes apart. */
 int request_unknown(struct error *e, const char *where, struct str got, const struct str *names, size_t stride,
                     size_t count);
-/* At most so many bytes, not ending inside a character: errors are UTF-8 too. */
-struct str request_cut(struct str s, size_t most);
 /* A wire value as a declared field's. */
 int request_value(const char *where, const struct schema_field *f, const Tact__V1__Value *v, struct value *out,
                   struct error *e) MUST_CHECK;

@@ -14,6 +14,7 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
     const struct schema *schema = &p->schema;
     char path[256];
     struct str id;
+    *out = (struct signal){0}; /* its place may have been that of a rejected one */
     snprintf(path, sizeof path, "%s.event_id", where);
     int rc = request_id(path, m->event_id, DECIDE_ID_MAX, &id, e);
     if (rc)
@@ -255,7 +256,7 @@ static int quiet_of(const Tact__V1__Preferences *m, struct preferences *out, str
     for (size_t i = 0; i < 2; i++)
         if (!clock_parse(str_from(ends[i].text), false, ends[i].minute))
             return error_set(e, ERR_INVALID, "preferences.%s: '%.*s' is no time of day like 22:00", ends[i].name,
-                             STR_ARG(request_cut(str_from(ends[i].text), 32)));
+                             STR_ARG(str_cut(str_from(ends[i].text), 32)));
     if (out->quiet_from == out->quiet_to)
         return error_set(e, ERR_INVALID, "preferences.quiet_to: the same as quiet_from; for no contact at all ask for a pause");
     return 0;
@@ -354,7 +355,7 @@ int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int
             !tz_find(p->zones, value_str(out->changes[i].value)))
             rc = error_set(e, ERR_INVALID,
                            "%s: unknown time zone '%.*s'; allowed: IANA names like Asia/Tehran", where,
-                           STR_ARG(request_cut(str_from(entry->value->string_value), 64)));
+                           STR_ARG(str_cut(str_from(entry->value->string_value), 64)));
         if (rc)
             return rc;
     }

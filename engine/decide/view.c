@@ -100,6 +100,12 @@ static struct value load_touch(const struct view *v, uint32_t which)
     return channel < 0 ? value_unknown(UNKNOWN_ABSENT) : value_string(v->policy->channels[channel].word.name);
 }
 
+/* Whether the recorded stage still is the stage; one that this policy lacks never is. */
+static bool stays(struct view *v, long recorded)
+{
+    return journey_stage(v) == recorded && (recorded >= 0 || v->state->journey.stage == 0);
+}
+
 static struct value load_journey(struct view *v, const struct policy_slot *s)
 {
     const struct policy *p = v->policy;
@@ -113,10 +119,9 @@ static struct value load_journey(struct view *v, const struct policy_slot *s)
     case SLOT_STAGE:
         return value_string(stage_name(p, journey_stage(v)));
     case SLOT_STAGE_SINCE:
-        return j->entered_ms && journey_stage(v) == recorded ? value_timestamp(j->entered_ms)
-                                                             : value_unknown(UNKNOWN_ABSENT);
+        return j->entered_ms && stays(v, recorded) ? value_timestamp(j->entered_ms) : value_unknown(UNKNOWN_ABSENT);
     case SLOT_PREVIOUS_STAGE:
-        return value_string(journey_stage(v) == recorded ? previous_name(p, j) : stage_name(p, recorded));
+        return value_string(stays(v, recorded) ? previous_name(p, j) : stage_name(p, recorded));
     case SLOT_TOUCH:
         return load_touch(v, s->index);
     default: /* SLOT_FOLLOWED */

@@ -131,8 +131,17 @@ long policy_channel_of_id(const struct policy *p, uint32_t dictionary_id)
     return -1;
 }
 
-bool policy_counts_contact(const struct policy *p, long action, uint32_t channel_id)
+bool policy_asked_for(enum purpose purpose)
 {
+    return purpose == PURPOSE_SERVICE || purpose == PURPOSE_TRANSACTIONAL;
+}
+
+bool policy_keeps_contact(const struct policy *p, long action, uint32_t channel_id)
+{
+    long at = policy_channel_of_id(p, channel_id);
+    bool outbound = at < 0 || p->channels[at].outbound;
+    if (outbound && (action < 0 || !policy_asked_for(p->actions[action].purpose)))
+        return true; /* the person may ask for less often at any time */
     if (action < 0)
         return p->limit_count > 0;
     const struct policy_action *a = &p->actions[action];

@@ -167,7 +167,8 @@ struct policy_stage {
 struct policy_consent_effect {
     bool set, granted;
     bool purposes[PURPOSE_COUNT];
-    uint32_t channel; /* index; EFFECT_OWN_CHANNEL: the signal's own, all when it tells none; EFFECT_ALL_CHANNELS */
+    uint32_t channel; /* index; EFFECT_OWN_CHANNEL: the signal's own (when it tells none: withdrawn on all, granted on
+                         none); EFFECT_ALL_CHANNELS */
 };
 #define EFFECT_OWN_CHANNEL UINT32_MAX
 #define EFFECT_ALL_CHANNELS (UINT32_MAX - 1)
@@ -291,8 +292,11 @@ long policy_placement_find(const struct policy_channel *c, struct str name);
 long policy_action_of_id(const struct policy *p, uint32_t dictionary_id);
 long policy_channel_of_id(const struct policy *p, uint32_t dictionary_id);
 
-/* Whether any limit counts contacts of an action (index, or -1: one that this policy lacks) on a channel (dictionary id). */
-bool policy_counts_contact(const struct policy *p, long action, uint32_t channel_id);
+/* Of outbound contacts: a pause and less often are about what nobody waits for, quiet hours about all but transactions. */
+bool policy_asked_for(enum purpose purpose);
+/* Whether a contact of an action (index, or -1: one that this policy lacks) on a channel (dictionary id) may count: in a limit,
+ * or against the person's wish for less often. */
+bool policy_keeps_contact(const struct policy *p, long action, uint32_t channel_id);
 
 /* Whether a scope covers an action on a channel (SCOPE_EACH matches anything). */
 bool policy_scope_covers(const struct policy_scope *s, const struct policy *p, uint32_t action,

@@ -182,6 +182,7 @@ struct value state_hour_affinity(const struct state *s, size_t aggregate, int we
     for (uint32_t i = a->count; i-- > 0 && a->buckets[i].index >= least;) {
         int64_t hour = a->buckets[i].index - ms_floor(a->buckets[i].index, WEEK_HOURS) * WEEK_HOURS;
         int64_t apart = (hour - week_hour + WEEK_HOURS) % WEEK_HOURS, n = a->buckets[i].value;
+        n = n < 0 ? 0 : n > INT64_MAX / 8 ? INT64_MAX / 8 : n; /* whatever a writer made of it */
         int64_t weight = apart == 0                             ? 4
                          : apart == 1 || apart == WEEK_HOURS - 1 ? 2
                          : apart % 24 == 0                       ? 1
@@ -250,7 +251,7 @@ static int extreme_get(struct cursor *c, struct aggregate_state *a, struct arena
     while (!rc && cursor_left(c) && !c->failed) {
         int64_t index;
         struct value v;
-        if (!get_index(c, a, &index) || !value_get(c, &v) || v.type != VALUE_DOUBLE)
+        if (!get_index(c, a, &index) || !value_get(c, &v) || v.type != VALUE_DOUBLE || fabs(v.number) > STATE_NUMBER_MAX)
             return ERR_CORRUPT;
         a->buckets[a->count++] = (struct bucket){.index = index, .number = v.number};
     }

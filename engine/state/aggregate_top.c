@@ -15,7 +15,7 @@
 struct str aggregate_key_text(struct value v, char buf[STATE_KEY_MAX])
 {
     if (v.type == VALUE_STRING)
-        return (struct str){v.string, v.n < STATE_KEY_MAX ? v.n : STATE_KEY_MAX};
+        return str_cut(value_str(v), STATE_KEY_MAX);
     struct buf b;
     buf_init(&b, STATE_KEY_MAX);
     b.p = (uint8_t *)buf; /* borrowed: never grown past its capacity, never freed */

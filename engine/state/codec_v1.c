@@ -5,6 +5,7 @@
 #include "state/codec.h"
 #include "state/codec_lists.h"
 #include "state/codec_value.h"
+#include <math.h>
 
 enum v1_kind { V1_ATTRIBUTE, V1_AGGREGATE, V1_CONTACTS, V1_CONSENTS, V1_SEEN };
 enum { V1_KIND_BITS = 3 };
@@ -26,7 +27,7 @@ static bool get_value(struct cursor *c, struct value *out)
         double d;
         memcpy(&d, &bits, sizeof d);
         *out = value_double(d);
-        return !c->failed;
+        return !c->failed && isfinite(d);
     }
     case VALUE_STRING: {
         size_t n = cursor_left(c);

@@ -29,10 +29,10 @@ static void put_double(struct buf *out, double d)
         buf_svarint(out, (int64_t)d);
         return;
     }
-    double hundredths = fabs(d) < WHOLE_MAX / 1e4 ? round(d * 100) : 0;
-    if (same_bits(hundredths / 100, d)) {
+    int64_t hundredths = fabs(d) < WHOLE_MAX / 1e4 ? (int64_t)round(d * 100) : 0;
+    if (same_bits((double)hundredths / 100, d)) {
         buf_byte(out, CODE_HUNDREDTHS);
-        buf_svarint(out, (int64_t)hundredths);
+        buf_svarint(out, hundredths);
         return;
     }
     uint64_t bits;

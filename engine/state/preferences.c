@@ -98,9 +98,11 @@ void preferences_put(struct buf *out, const struct preferences *p)
 static bool get_less(struct cursor *c, struct preferences *p)
 {
     uint64_t at_most = cursor_varint(c), minutes = cursor_varint(c);
+    if (at_most > PREFERENCE_LESS_MAX || minutes > (uint64_t)(PREFERENCE_PER_MAX_MS / 60000))
+        return false;
     p->less_at_most = (uint32_t)at_most;
     p->less_per_ms = (int64_t)minutes * 60000;
-    return at_most <= PREFERENCE_LESS_MAX && minutes <= (uint64_t)(PREFERENCE_PER_MAX_MS / 60000);
+    return true;
 }
 
 static bool get_quiet(struct cursor *c, struct preferences *p)

@@ -33,19 +33,33 @@ static void drop(struct state *s, uint32_t at)
     s->reaction_count--;
 }
 
-/* The entry of an id, made when there is none; NULL when the arena is full. */
-static struct reaction *reaction_of(struct state *s, uint32_t id)
+/* Of which nothing was heard the longest; ties by id. */
+static uint32_t oldest_of(const struct state *s)
+{
+    uint32_t oldest = 0;
+    for (uint32_t i = 1; i < s->reaction_count; i++)
+        if (latest_s(&s->reactions[i]) < latest_s(&s->reactions[oldest]))
+            oldest = i;
+    return oldest;
+}
+
+/* The entry of an id of which something was heard at time_s, made when there is none; NULL when there is no room for one that
+ * old. ERR_NOSPACE when the arena is full. */
+static int reaction_of(struct state *s, uint32_t id, int64_t time_s, struct reaction **out)
 {
     uint32_t at = 0;
+    *out = NULL;
     while (at < s->reaction_count && s->reactions[at].id < id)
         at++;
-    if (at < s->reaction_count && s->reactions[at].id == id)
-        return &s->reactions[at];
+    if (at < s->reaction_count && s->reactions[at].id == id) {
+        *out = &s->reactions[at];
+        return 0;
+    }
     if (s->reaction_count == REACTIONS_MAX) {
-        uint32_t oldest = 0;
-        for (uint32_t i = 1; i < s->reaction_count; i++)
-            if (latest_s(&s->reactions[i]) < latest_s(&s->reactions[oldest]))
-                oldest = i;
+        uint32_t oldest = oldest_of(s);
+        int64_t least_s = latest_s(&s->reactions[oldest]);
+        if (time_s < least_s || (time_s == least_s && id < s->reactions[oldest].id))
+            return 0;
         drop(s, oldest);
         at -= at > oldest;
     }
@@ -53,7 +67,7 @@ static struct reaction *reaction_of(struct state *s, uint32_t id)
         uint32_t capacity = s->reaction_capacity ? s->reaction_capacity * 2 : 8;
         struct reaction *grown = arena_alloc(s->arena, capacity * sizeof *grown);
         if (!grown)
-            return NULL;
+            return ERR_NOSPACE;
         if (s->reaction_count)
             memcpy(grown, s->reactions, s->reaction_count * sizeof *grown);
         s->reactions = grown;
@@ -62,7 +76,8 @@ static struct reaction *reaction_of(struct state *s, uint32_t id)
     memmove(s->reactions + at + 1, s->reactions + at, (s->reaction_count - at) * sizeof *s->reactions);
     s->reactions[at] = (struct reaction){.id = id};
     s->reaction_count++;
-    return &s->reactions[at];
+    *out = &s->reactions[at];
+    return 0;
 }
 
 /* Shows before the answer say nothing more, but for the latest of all. */
@@ -100,9 +115,10 @@ static void count(uint32_t *n, uint32_t more)
 
 int reaction_shown(struct state *s, uint32_t id, int64_t time_ms)
 {
-    struct reaction *r = reaction_of(s, id);
+    struct reaction *r;
+    int rc = reaction_of(s, id, seconds_of(time_ms), &r);
     if (!r)
-        return ERR_NOSPACE;
+        return rc;
     count(&r->shown, 1);
     add_show(r, seconds_of(time_ms));
     return 0;
@@ -118,9 +134,10 @@ static void answer_at(struct reaction *r, int64_t s)
 
 int reaction_answered(struct state *s, uint32_t id, enum contact_outcome outcome, int64_t time_ms)
 {
-    struct reaction *r = reaction_of(s, id);
+    struct reaction *r;
+    int rc = reaction_of(s, id, seconds_of(time_ms), &r);
     if (!r)
-        return ERR_NOSPACE;
+        return rc;
     count(outcome == CONTACT_RESPONSE     ? &r->responded
           : outcome == CONTACT_CONVERSION ? &r->converted
                                           : &r->rejected,
@@ -163,22 +180,32 @@ int64_t reaction_next_ignored(const struct reaction *r, int64_t t_ms)
 
 /* ---- all of a customer ---- */
 
+static void add_reaction(struct reaction *a, const struct reaction *b)
+{
+    count(&a->shown, b->shown);
+    count(&a->responded, b->responded);
+    count(&a->converted, b->converted);
+    count(&a->rejected, b->rejected);
+    if (b->answered)
+        answer_at(a, b->answered_s);
+    for (uint8_t k = 0; k < b->show_count; k++)
+        add_show(a, b->shows[k]);
+}
+
+/* What both have first, so that it is as new as it is in either when room runs out. */
 int reactions_merge(struct state *into, const struct state *from)
 {
-    for (uint32_t i = 0; i < from->reaction_count; i++) {
-        const struct reaction *b = &from->reactions[i];
-        struct reaction *a = reaction_of(into, b->id);
-        if (!a)
-            return ERR_NOSPACE;
-        count(&a->shown, b->shown);
-        count(&a->responded, b->responded);
-        count(&a->converted, b->converted);
-        count(&a->rejected, b->rejected);
-        if (b->answered)
-            answer_at(a, b->answered_s);
-        for (uint8_t k = 0; k < b->show_count; k++)
-            add_show(a, b->shows[k]);
-    }
+    for (int both = 1; both >= 0; both--)
+        for (uint32_t i = 0; i < from->reaction_count; i++) {
+            const struct reaction *b = &from->reactions[i];
+            struct reaction *a;
+            if ((reaction_find(into, b->id) != NULL) != both)
+                continue;
+            if (reaction_of(into, b->id, latest_s(b), &a))
+                return ERR_NOSPACE;
+            if (a)
+                add_reaction(a, b);
+        }
     return 0;
 }
 

@@ -12,7 +12,8 @@
 #include "state/state.h"
 
 enum {
-    REACTIONS_MAX = 128,     /* ids a customer; past it those go of which nothing was heard the longest */
+    REACTIONS_MAX = 128,     /* ids a customer; past it those go of which nothing was heard the longest, and what comes of
+                                such a one again counts from then on */
     REACTION_SHOWS_MAX = 8
 };
 #define REACTION_PATIENCE_MS INT64_C(86400000) /* a show without an answer is ignored after a day */

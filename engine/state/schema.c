@@ -92,10 +92,10 @@ struct str schema_aggregate_name(const struct schema *s, const struct aggregate_
         struct id128 whole = hash128(b.p, b.n);
         char text[ID128_TEXT];
         id128_text(whole, text);
-        b.n = NAME_MAX_BYTES - ID128_TEXT - 2;
-        while (b.n > 0 && (b.p[b.n] & 0xc0) == 0x80) /* not within a character */
-            b.n--;
-        buf_printf(&b, "… %s", text);
+        static const char more[] = "… ";
+        b.n = str_cut((struct str){(const char *)b.p, b.n}, NAME_MAX_BYTES - (sizeof more - 1) - (ID128_TEXT - 1)).n;
+        buf_printf(&b, "%s%s", more, text);
+        ASSERT(b.n <= NAME_MAX_BYTES);
     }
     struct str name = buf_ok(&b) ? arena_str(s->arena, (struct str){(const char *)b.p, b.n}) : (struct str){0};
     buf_free(&b);

@@ -27,6 +27,9 @@ static void test_compare(void **state)
     assert_true(str_starts(STR("abc"), STR("ab")));
     assert_true(str_starts(STR("abc"), (struct str){0}));
     assert_false(str_starts(STR("a"), STR("ab")));
+    assert_int_equal(str_cut(STR("سلام"), 8).n, 8);
+    assert_int_equal(str_cut(STR("سلام"), 7).n, 6); /* two bytes a letter */
+    assert_int_equal(str_cut(STR("سلام"), 1).n, 0);
 }
 
 static const char *suggestion(const char *word)

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 #include "decide/apply.h"
+#include "decide/outcome_wire.h"
 #include "decide/request_wire.h"
 #include "state/merge.h"
 #include "state/preferences.h"
@@ -14,6 +15,7 @@ static const char policy[] =
     "  unsubscribe: {properties: {why: string}, consent: {withdraw: [promotional, ask]}}\n"
     "  stop_all: {consent: {withdraw: [promotional], channel: all}}\n"
     "  opt_in: {consent: {grant: [promotional], channel: sms}}\n"
+    "  opt_in_here: {consent: {grant: [promotional], channel: own}}\n"
     "channels:\n"
     "  mail: {direction: outbound, consent: [promotional, ask], content: [body],\n"
     "         quiet_hours: {from: \"23:00\", to: \"05:00\", except: [transactional, service]}}\n"
@@ -72,6 +74,24 @@ static void a_pause_holds_back_what_nobody_waits_for(void **state)
     set(f, (struct preferences){.pause_ms = NOW + 1}); /* taken back */
     decide_at(f, "mail", NOW + 1);
     assert_chosen(f, "promo");
+}
+
+/* No limit of the policy looks at it, but the person may ask for less often later. */
+static void what_was_sent_before_counts(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = {0};
+    begin(f);
+    struct outcome o = {.kind = TACT__V1__RECORD_REQUEST__KIND__SENT,
+                        .event = 77,
+                        .decision = {{9}},
+                        .action = f->policy->actions[policy_action_find(f->policy, STR("promo"))].word.id,
+                        .channel = f->policy->channels[policy_channel_find(f->policy, STR("mail"))].word.id,
+                        .time_ms = NOW - HOUR};
+    assert_int_equal(outcome_apply(&o, f->policy, &f->state, NOW, &e), 1);
+    set(f, (struct preferences){.less_ms = NOW, .less_at_most = 1, .less_per_ms = 7 * DAY});
+    decide_at(f, "mail", NOW);
+    assert_int_equal(candidate(f, "promo")->block.kind, BLOCK_PREFERENCE);
 }
 
 static void the_reason_says_so(void **state)
@@ -316,6 +336,9 @@ static void a_signal_withdraws_and_grants(void **state)
     tell(f, "unsubscribe", NULL, NOW + 1); /* from which channel is not known: from all */
     assert_int_equal(consent_of(f, "mail", PURPOSE_PROMOTIONAL), 0);
     assert_int_equal(consent_of(f, "sms", PURPOSE_PROMOTIONAL), 0);
+    tell(f, "opt_in_here", NULL, NOW + 1); /* where is not known: nowhere */
+    assert_int_equal(consent_of(f, "mail", PURPOSE_PROMOTIONAL), 0);
+    assert_int_equal(consent_of(f, "sms", PURPOSE_PROMOTIONAL), 0);
     tell(f, "opt_in", "web", NOW + 2);
     assert_int_equal(consent_of(f, "sms", PURPOSE_PROMOTIONAL), 1);
     assert_int_equal(consent_of(f, "mail", PURPOSE_PROMOTIONAL), 0);
@@ -327,7 +350,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_pause_holds_back_what_nobody_waits_for), TEST(the_reason_says_so),
+        TEST(a_pause_holds_back_what_nobody_waits_for), TEST(what_was_sent_before_counts), TEST(the_reason_says_so),
         TEST(looking_ahead_is_a_walk),                  TEST(the_preferred_channel_is_a_word),
         TEST(newer_wishes_stand_and_ties_are_strict),   TEST(wishes_over_the_wire),
         TEST(a_signal_withdraws_and_grants),

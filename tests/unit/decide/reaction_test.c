@@ -126,6 +126,23 @@ static void a_contact_is_shown_once(void **state)
 }
 
 /* The rule that looks at it: what was ignored twice is not said again, until it is answered. */
+/* Where no contact is kept, it is the same. */
+static void shown_once_without_a_contact(void **state)
+{
+    struct fixture *f = *state;
+    use_policy(f, "brand: {name: T, time_zone: UTC, locales: [en]}\n"
+                  "channels: {web: {direction: inbound, content: [body]}}\n"
+                  "features: {times: {expr: \"shown(action.id)\"}}\n"
+                  "actions:\n  - {id: a, issue: i, group: g, purpose: promotional, value: 2.0,\n"
+                  "     treatments: [{channel: web, body: a}]}\n");
+    outcome(f, KIND(IMPRESSION), "a", "web", 1, NOW);
+    outcome(f, KIND(IMPRESSION), "a", "web", 1, NOW);
+    assert_int_equal(f->state.contact_count, 0);
+    assert_int_equal(feature(f, "times", "a", NOW).integer, 1);
+    outcome(f, KIND(IMPRESSION), "a", "web", 2, NOW);
+    assert_int_equal(feature(f, "times", "a", NOW).integer, 2);
+}
+
 static void a_rule_looks_at_it(void **state)
 {
     struct fixture *f = *state;
@@ -261,6 +278,41 @@ static void unknown_parts_count_as_any(void **state)
     assert_true(feature(f, "group_h", "a", NOW).integer == HOUR);
 }
 
+/* Past REACTIONS_MAX ids the latest are kept, whatever the order and also by merging. */
+static void the_latest_reactions_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct rng rng;
+    use_policy(f, policy);
+    rng_seed(&rng, 5);
+    enum { IDS = 2 * REACTIONS_MAX };
+    for (int round = 0; round < 20; round++) {
+        struct state one, two, all;
+        int64_t at_ms[IDS + 1];
+        assert_int_equal(state_empty(&one, &f->policy->schema, &f->arena) | state_empty(&two, &f->policy->schema, &f->arena) |
+                             state_empty(&all, &f->policy->schema, &f->arena),
+                         0);
+        for (uint32_t i = 0; i < IDS; i++)
+            at_ms[i] = NOW - (int64_t)rng_below(&rng, 100) * 1000;
+        uint32_t first = (uint32_t)rng_below(&rng, IDS);
+        for (uint32_t i = 0; i < IDS; i++) {
+            uint32_t id = (first + i * 37) % IDS;
+            assert_int_equal(reaction_shown(&all, id + 1, at_ms[id]), 0);
+            assert_int_equal(reaction_shown(rng_below(&rng, 2) ? &one : &two, id + 1, at_ms[id]), 0);
+        }
+        assert_int_equal(reactions_merge(&one, &two), 0);
+        assert_int_equal(all.reaction_count, REACTIONS_MAX);
+        for (uint32_t i = 0; i < IDS; i++) {
+            uint32_t later = 0;
+            for (uint32_t k = 0; k < IDS; k++)
+                later += at_ms[k] > at_ms[i] || (at_ms[k] == at_ms[i] && k > i);
+            assert_int_equal(reaction_find(&all, i + 1) != NULL, later < REACTIONS_MAX);
+            assert_int_equal(reaction_find(&one, i + 1) != NULL, later < REACTIONS_MAX);
+        }
+        arena_reset(&f->arena);
+    }
+}
+
 static void wrong_contacts(void **state)
 {
     struct fixture *f = *state;
@@ -287,6 +339,7 @@ int main(void)
         TEST(what_was_ignored),           TEST(a_contact_is_shown_once),
         TEST(a_rule_looks_at_it),         TEST(order_and_merging_leave_no_trace),
         TEST(unknown_parts_count_as_any), TEST(wrong_contacts),
+        TEST(the_latest_reactions_are_kept), TEST(shown_once_without_a_contact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

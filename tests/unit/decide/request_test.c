@@ -295,6 +295,21 @@ static void a_batch_is_checked_one_by_one(void **state)
     assert_non_null(strstr(out.rejected[0].reason, "signals[0].name: unknown 'card_add'"));
     assert_int_equal(out.rejected[1].index, 2);
     assert_non_null(strstr(out.rejected[1].reason, "signals[2].channel: unknown 'webb'; did you mean web?"));
+    /* nothing of a rejected one stays for the next */
+    struct signal_batch after;
+    items[2].channel = (char *)"web";
+    items[2].time_ms = NOW + DAY;
+    items[0] = items[2];
+    items[0].time_ms = 0;
+    Tact__V1__Signal__PropertiesEntry odd = TACT__V1__SIGNAL__PROPERTIES_ENTRY__INIT, *odds = &odd;
+    odd.key = (char *)"no such";
+    items[0].properties = &odds;
+    items[0].n_properties = 1;
+    assert_int_equal(request_signals(&m, f->policy, NOW, &f->arena, &after, &e), 0);
+    assert_int_equal(after.rejected_count, 2);
+    assert_int_equal(after.signals[0].channel.n + after.signals[0].channel_id, 0);
+    items[0] = good_signal();
+    items[0].name = (char *)"card_add";
     items[1].event_id = items[3].event_id = (char *)"";
     assert_int_equal(request_signals(&m, f->policy, NOW, &f->arena, &out, &e), ERR_INVALID);
     assert_non_null(strstr(e.text, "signals[0].name: unknown 'card_add'"));

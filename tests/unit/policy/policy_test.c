@@ -234,6 +234,37 @@ static void test_bind(void **state)
     names_free(&dictionary);
 }
 
+static void name_fits(void *ctx, struct str name)
+{
+    size_t *longest = ctx;
+    assert_true(name.n <= NAME_MAX_BYTES);
+    assert_int_equal(utf8_bad_at(name.p, name.n), 0);
+    *longest = name.n > *longest ? name.n : *longest;
+}
+
+/* A filter of any length gives a name that the dictionary takes, also where the cut falls within a letter. */
+static void test_long_names(void **state)
+{
+    (void)state;
+    size_t longest = 0;
+    for (int n = 900; n < 1060; n++) {
+        char yaml[4096], text[2048] = "";
+        for (int i = 0; i < n / 2; i++)
+            strcat(text, "س");
+        snprintf(yaml, sizeof yaml,
+                 "brand: {name: T, time_zone: UTC, locales: [en]}\nsignals: {buy: {properties: {what: string}}}\n"
+                 "channels: {web: {direction: inbound}}\n"
+                 "features: {f: {count: buy, window: 1d, where: \"buy.what == '%s%s'\"}}\n"
+                 "actions:\n  - {id: a, issue: i, group: g, purpose: service, value: 1, treatments: [{channel: web, body: x}]}\n",
+                 n % 2 ? "x" : "", text);
+        struct policy_text part = {"policy.yaml", str_from(yaml)};
+        struct policy *p = load(&part, 1);
+        policy_each_name(p, name_fits, &longest);
+        policy_free(&p);
+    }
+    assert_true(longest > NAME_MAX_BYTES - 4);
+}
+
 /* A test's values have the types of the schema, its times the brand's zone. */
 static void test_policy_tests(void **state)
 {
@@ -311,6 +342,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_features, begin, end),
         cmocka_unit_test_setup_teardown(test_id, begin, end),
         cmocka_unit_test_setup_teardown(test_bind, begin, end),
+        cmocka_unit_test_setup_teardown(test_long_names, begin, end),
         cmocka_unit_test_setup_teardown(test_policy_tests, begin, end),
         cmocka_unit_test_setup_teardown(test_memory, begin, end),
     };
