@@ -1,6 +1,7 @@
 /* The steps that all calls share; see op.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/op.h"
+#include "server/fold.h"
 #include "decide/journey.h"
 #include "base/clock.h"
 #include "base/logging.h"
@@ -65,8 +66,10 @@ static enum step_result finish(struct op *op, const struct worker_result *r)
                     (uint64_t)(c->mono_us(c->ctx) - op->started_us) * 1000);
     }
     done(user, r);
-    if (op->has_turn)
+    if (op->has_turn) {
+        fold_undo(op);
         worker_pass_turn(op);
+    }
     worker_op_over(op);
     return STEP_DONE;
 }
@@ -215,7 +218,7 @@ static enum step_result op_step_load(struct op *op)
         return fail_stopped(op);
     if (time_is_over(op))
         return op_fail(op, GRPC_DEADLINE_EXCEEDED, "out of time before the customer's state was read%s",
-                       op->new_version ? "; an earlier write may have happened: retry with the same ids"
+                       op->uncertain ? "; an earlier write may have happened: retry with the same ids"
                                        : "");
     op->step = STEP_APPLY;
     store_read(worker_config_of(op->worker)->store, op->customer, op->record_id, try_deadline(op), on_store,
@@ -237,10 +240,11 @@ static int start_anew(struct op *op, int why, struct error *e)
     return 0;
 }
 
-static int apply_from(struct op *op, struct error *e)
+int op_apply(struct op *op, struct error *e)
 {
     struct str blob = {(const char *)op->blob.p, op->blob.n};
-    op->unreadable = op->later_format = false;
+    arena_rewind(&op->arena, op->checked);
+    op->dirty = op->record_wanted = op->unreadable = op->later_format = false;
     int rc = state_decode(&op->state, &op->snapshot->policy->schema, blob, &op->arena, e);
     if (rc == ERR_CORRUPT || rc == ERR_UNAVAILABLE)
         rc = start_anew(op, rc, e);
@@ -250,17 +254,29 @@ static int apply_from(struct op *op, struct error *e)
     return methods_of(op)->apply(op, e);
 }
 
+int op_make_blob(struct op *op, struct error *e)
+{
+    const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
+    op->new_version = 0;
+    if (!op->dirty)
+        return 0;
+    buf_clear(&op->fresh);
+    if (journey_step(op->snapshot->policy, &op->state, op->now_ms, &op->arena) < 0)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    state_prune(&op->state, op->now_ms);
+    op->new_version = state_version_make(clock->wall_ms(clock->ctx), rng_u64(worker_rng(op->worker)));
+    return state_encode(&op->state, op->new_version, &op->fresh, e);
+}
+
 static enum step_result op_step_apply(struct op *op)
 {
     struct error e = {0};
     if (op->store_status == STORE_UNAVAILABLE || op->store_status == STORE_UNCERTAIN ||
         op->store_status == STORE_REFUSED)
         return op_fail(op, GRPC_UNAVAILABLE, "the store cannot be read now: %s", op->store_error);
-    arena_rewind(&op->arena, op->checked);
-    op->dirty = op->record_wanted = false;
     if (!buf_ok(&op->blob) || !buf_ok(&op->recorded))
         return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the customer's state is over %d bytes", STATE_BLOB_MAX);
-    if (apply_from(op, &e))
+    if (op_apply(op, &e))
         return fail_error(op, &e);
     op->step = STEP_COMMIT;
     return STEP_MORE;
@@ -269,33 +285,25 @@ static enum step_result op_step_apply(struct op *op)
 static enum step_result op_step_commit(struct op *op)
 {
     struct error e = {0};
-    if (!op->dirty && !op->record_wanted) {
-        op->new_version = 0;
+    if (op_make_blob(op, &e))
+        return fail_error(op, &e);
+    if (op->dirty && op->later_format)
+        return op_fail(op, GRPC_UNAVAILABLE,
+                       "the customer's state was written by a later version of the server; only that may change it");
+    fold_waiting(op);
+    const struct op *last = fold_last_write(op);
+    if (!last && !op->record_wanted) {
         op->step = STEP_LOG;
         return STEP_MORE;
     }
     if (worker_stopped(op->worker))
         return fail_stopped(op);
-    if (op->dirty && op->later_format)
-        return op_fail(op, GRPC_UNAVAILABLE,
-                       "the customer's state was written by a later version of the server; only that may change it");
     struct store_commit c = {.customer = op->customer, .expected = op->state.version};
-    op->aside = op->dirty && op->unreadable;
+    op->aside = last && op->unreadable;
     if (op->aside)
         c.aside = (struct str){(const char *)op->blob.p, op->blob.n};
-    if (op->dirty) {
-        const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
-        op->new_version = state_version_make(clock->wall_ms(clock->ctx), rng_u64(worker_rng(op->worker)));
-        buf_clear(&op->fresh);
-        if (journey_step(op->snapshot->policy, &op->state, op->now_ms, &op->arena) < 0)
-            return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the request's memory is full");
-        state_prune(&op->state, op->now_ms);
-        if (state_encode(&op->state, op->new_version, &op->fresh, &e))
-            return fail_error(op, &e);
-        c.blob = (struct str){(const char *)op->fresh.p, op->fresh.n};
-    } else {
-        op->new_version = 0;
-    }
+    if (last)
+        c.blob = (struct str){(const char *)last->fresh.p, last->fresh.n};
     if (op->record_wanted) {
         c.record_id = op->record_id;
         c.record = op->record_bytes;
@@ -334,6 +342,7 @@ static enum step_result op_step_settle(struct op *op)
         return STEP_MORE;
     case STORE_UNCERTAIN:
         stats->uncertain++;
+        fold_uncertain(op);
         if (time_is_over(op))
             return op_fail(op, GRPC_DEADLINE_EXCEEDED,
                            "no answer from the store in time; it may have happened: retry with the same ids");
@@ -354,7 +363,8 @@ static void on_log(void *user, int status)
     op_run(op);
 }
 
-static enum step_result op_step_log(struct op *op)
+/* DONE: the call failed and is gone. */
+static enum step_result log_own(struct op *op)
 {
     struct error e = {0};
     const struct worker_config *c = worker_config_of(op->worker);
@@ -370,6 +380,17 @@ static enum step_result op_step_log(struct op *op)
     op->step = STEP_LOGGED;
     op->log_status = c->sink.append(c->sink.ctx, bytes, waits ? on_log : NULL, op);
     return waits && op->log_status == 0 ? STEP_PARK : STEP_MORE;
+}
+
+static enum step_result op_step_log(struct op *op)
+{
+    struct op *folded = op->folded;
+    op->folded = NULL;
+    enum step_result r = log_own(op);
+    fold_log(folded);
+    if (r != STEP_DONE && op->has_turn)
+        worker_pass_turn(op);
+    return r;
 }
 
 static enum step_result op_step_logged(struct op *op)

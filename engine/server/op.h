@@ -8,8 +8,12 @@
  *                                 ^                  |  \______________________________/
  *                                 +---- CONFLICT ----+         (any step may FAIL -> DONE)
  *
+ * Calls of one customer that wait behind one that is about to write are folded into its write (fold.h): each is applied to what
+ * the one before made of the state, and one compare-and-set takes them all. From LOG on every call goes its own way. The turn is
+ * passed once all of them are handed to the log, so the log has a customer's writes in the order of their versions.
+ *
  * Invariants: a store or log callback only stores its result and resumes. A call that parks is in exactly one
- * of: its customer's turn list, the store's hands, the log's hands. APPLY may run many times and starts from
+ * of: its customer's turn list, another's fold, the store's hands, the log's hands. APPLY may run many times and starts from
  * the blob each time. A write is never reported as not done unless the store said so.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_OP_H
@@ -29,6 +33,8 @@
     X(STEP_LOG, op_step_log)                                                                                 \
     X(STEP_LOGGED, op_step_logged)                                                                           \
     X(STEP_ANSWER, op_step_answer)
+
+enum { WORKER_FOLD_MAX = 64 }; /* calls in one write */
 
 enum op_step {
 #define X(name, function) name,
@@ -69,6 +75,7 @@ struct op {
     bool has_turn;
     struct turn *turn;
     struct op *next;                    /* in a turn's list, or the free list */
+    struct op *folded, *fold_next;      /* those whose writes go with this one's, in order; the next such */
     struct op *all_next, *all_previous; /* in the worker's list of all its calls */
     struct op *ready_next;              /* in the worker's list of calls whose turn came */
     const struct id128 *record_id;
@@ -88,6 +95,7 @@ struct op {
     struct buf fresh;     /* the new blob */
     uint64_t new_version; /* 0: not written */
     uint32_t reruns;
+    bool uncertain;       /* an earlier write may have happened */
     int log_status;
     /* kinds' own */
     union {
@@ -136,6 +144,10 @@ enum step_result op_fail(struct op *op, int status, const char *format, ...) PRI
 int op_status(int code);
 /* Packs a message into the op's arena. */
 int op_pack(struct op *op, const ProtobufCMessage *m, struct str *out, struct error *e) MUST_CHECK;
+/* Applies the call to the state in op->blob. */
+int op_apply(struct op *op, struct error *e) MUST_CHECK;
+/* The blob of what APPLY made, with a version of its own, in op->fresh; nothing when it changed nothing. */
+int op_make_blob(struct op *op, struct error *e) MUST_CHECK;
 /* Wraps a record of tact.v1.LogRecord: fills written_ms, server and a change of stage. log_record: Tact__V1__LogRecord. */
 void op_log_head(struct op *op, void *log_record);
 /* The word behind a dictionary id, without its prefix ("channel.email" gives "email"); empty when there is
@@ -147,6 +159,10 @@ int op_as_of(struct op *op, int64_t as_of_ms, struct error *e) MUST_CHECK;
 /* Turns (worker.c): true when it is this call's turn now; else it parks and op_run is called when it is. */
 bool worker_take_turn(struct op *op);
 void worker_pass_turn(struct op *op);
+/* The next call that waits for the turn of this one, which has it; NULL: none. And takes it out, or puts it back as the next. */
+struct op *worker_waiting(const struct op *op);
+void worker_take_waiting(struct op *op);
+void worker_put_back(struct op *op, struct op *waiting);
 void worker_op_over(struct op *op);
 bool worker_stopped(const struct worker *w);
 struct worker_stats *worker_stats_of(struct worker *w);

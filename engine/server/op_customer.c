@@ -24,7 +24,8 @@ static int signal_apply(struct op *op, struct error *e)
     int applied = apply_signals(op->snapshot->policy, &op->state, b->signals, b->count, op->now_ms, e);
     if (applied < 0)
         return applied;
-    op->signal.applied = (uint32_t)applied;
+    if (!op->uncertain || (uint32_t)applied > op->signal.applied) /* else what is seen now may be our own */
+        op->signal.applied = (uint32_t)applied;
     op->dirty = applied > 0;
     return 0;
 }
@@ -102,7 +103,7 @@ static int upsert_check(struct op *op, struct error *e)
 
 static int upsert_apply_op(struct op *op, struct error *e)
 {
-    op->upsert.created = !op->state.exists;
+    op->upsert.created = !op->state.exists || (op->uncertain && op->upsert.created);
     op->dirty = true;
     return upsert_apply(&op->upsert.changes, &op->state, op->now_ms, e);
 }
@@ -152,7 +153,7 @@ static int contact_apply(struct op *op, struct error *e)
     int changed = outside_contact_apply(&op->contact.outside, op->snapshot->policy, &op->state, op->now_ms, e);
     if (changed < 0)
         return changed;
-    op->contact.repeated = changed == 0;
+    op->contact.repeated = changed == 0 && (!op->uncertain || op->contact.repeated);
     op->dirty = changed > 0;
     return 0;
 }

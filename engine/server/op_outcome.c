@@ -167,7 +167,7 @@ static int apply(struct op *op, struct error *e)
     int changed = outcome_apply(o, op->snapshot->policy, &op->state, op->now_ms, e);
     if (changed < 0)
         return changed;
-    op->record.repeated = changed == 0;
+    op->record.repeated = changed == 0 && (!op->uncertain || op->record.repeated);
     op->dirty = changed > 0;
     return 0;
 }

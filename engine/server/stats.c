@@ -48,6 +48,7 @@ void stats_print(const struct worker *w, FILE *out)
         fprintf(out, " shadows_uncounted=%" PRIu64, s->shadows_uncounted);
     fprintf(out, " repeated=%" PRIu64 " conflicts=%" PRIu64 " uncertain=%" PRIu64 " unlogged=%" PRIu64,
             s->repeated, s->conflicts, s->uncertain, s->unlogged);
-    fprintf(out, " unreadable=%" PRIu64 " set_aside=%" PRIu64 "\n", s->unreadable, s->set_aside);
+    fprintf(out, " folded=%" PRIu64 " unreadable=%" PRIu64 " set_aside=%" PRIu64 "\n", s->folded, s->unreadable,
+            s->set_aside);
     fflush(out);
 }

@@ -242,6 +242,35 @@ void worker_pass_turn(struct op *op)
     w->free_turns = t;
 }
 
+struct op *worker_waiting(const struct op *op)
+{
+    return op->has_turn ? op->next : NULL;
+}
+
+void worker_take_waiting(struct op *op)
+{
+    struct turn *t = op->turn;
+    struct op *taken = op->next;
+    ASSERT(t->first == op && taken);
+    op->next = taken->next;
+    if (t->last == taken)
+        t->last = op;
+    taken->next = NULL;
+    taken->has_turn = false;
+}
+
+void worker_put_back(struct op *op, struct op *waiting)
+{
+    struct turn *t = op->turn;
+    ASSERT(op->has_turn && t->first == op);
+    waiting->next = op->next;
+    op->next = waiting;
+    if (t->last == op)
+        t->last = waiting;
+    waiting->turn = t;
+    waiting->has_turn = true;
+}
+
 /* ---- the rest ---- */
 
 void worker_stop(struct worker *w)

@@ -76,6 +76,7 @@ struct worker_stats {
     uint64_t ops[OP_KIND_COUNT], failed[OP_KIND_COUNT];
     uint64_t decisions_ok, chosen, suppressed[16]; /* by enum suppression_cause */
     uint64_t repeated, reruns, conflicts, uncertain, unlogged;
+    uint64_t folded; /* calls whose write went with another's */
     uint64_t unreadable, set_aside; /* customers' states: times one could not be read; of these, set aside at a write */
     uint64_t score_ns; /* spent in the model */
     struct shadow_stats shadows[WORKER_SHADOWS_MAX];

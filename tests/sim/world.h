@@ -28,6 +28,7 @@ struct sim_world {
     struct names *names;
     struct sim_server servers[SIM_SERVERS_MAX];
     uint64_t records;    /* in the log */
+    void (*on_record)(struct str record); /* NULL: nobody looks at them */
     int log_status;      /* what appending ends with */
     bool log_sick;       /* known to be broken */
     struct arena memory; /* of events under way: a killed server's never come back to be freed */
@@ -61,7 +62,8 @@ static inline void sim_appended(void *user)
 static inline int sim_append(void *ctx, struct str record, log_cb cb, void *user)
 {
     struct sim_server *s = ctx;
-    (void)record;
+    if (s->world->on_record)
+        s->world->on_record(record);
     s->world->records += s->world->log_status == 0;
     if (cb) {
         struct sim_append *a = arena_alloc(&s->world->memory, sizeof *a);

@@ -5,7 +5,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sim/world.h"
 #include "state/codec.h"
+#include "server/op.h"
 #include "tact/v1/customers.pb-c.h"
+#include "tact/v1/log.pb-c.h"
 #include "tact/v1/outcomes.pb-c.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -332,6 +334,104 @@ static void many_wait_for_one_turn(void **state)
     free(replies);
 }
 
+static struct reply get_mina(void)
+{
+    Tact__V1__GetRequest m;
+    tact__v1__get_request__init(&m);
+    m.customer_id = (char *)"mina";
+    return call(OP_GET, &m);
+}
+
+static struct {
+    uint64_t versions[16384];
+    size_t count;
+} logged;
+
+static void keep_version(struct str record)
+{
+    Tact__V1__LogRecord *r = tact__v1__log_record__unpack(NULL, record.n, (const uint8_t *)record.p);
+    assert_non_null(r);
+    assert_int_equal(r->record_case, TACT__V1__LOG_RECORD__RECORD_SIGNAL);
+    assert_true(logged.count < sizeof logged.versions / sizeof *logged.versions);
+    logged.versions[logged.count++] = r->signal->new_version;
+    tact__v1__log_record__free_unpacked(r, NULL);
+}
+
+/* A burst of one person's events: all count, few writes carry them, and the log has them in the order of their versions. */
+static void ten_thousand_for_one_customer(void **state)
+{
+    (void)state;
+    enum { EVENTS = 10000 };
+    struct reply *replies = calloc(EVENTS, sizeof *replies);
+    uint64_t writes = sim_stats(world.sim).applied;
+    logged.count = 0;
+    world.on_record = keep_version;
+    for (int i = 0; i < EVENTS; i++) {
+        char id[32];
+        Tact__V1__Signal s = TACT__V1__SIGNAL__INIT, *list = &s;
+        Tact__V1__SignalRequest m = TACT__V1__SIGNAL_REQUEST__INIT;
+        snprintf(id, sizeof id, "e%d", i);
+        s.event_id = id;
+        s.name = (char *)"cart_add";
+        m.customer_id = (char *)"mina";
+        m.signals = &list;
+        m.n_signals = 1;
+        submit(0, OP_SIGNAL, &m.base, &replies[i]);
+    }
+    for (int i = 0; i < EVENTS; i++) {
+        run_until_done(&replies[i]);
+        assert_int_equal(replies[i].status, GRPC_OK);
+    }
+    writes = sim_stats(world.sim).applied - writes;
+    assert_true(writes < 2 * EVENTS / WORKER_FOLD_MAX + 10); /* a read and a write each */
+    assert_int_equal(logged.count, EVENTS);
+    uint64_t version = state_version(sim_get(world.sim, "tact:{mina}:s"));
+    assert_true(logged.versions[EVENTS - 1] == version);
+    for (int i = 1; i < EVENTS; i++)
+        assert_true(logged.versions[i] >> 22 >= logged.versions[i - 1] >> 22); /* their milliseconds */
+    struct reply r = get_mina();
+    Tact__V1__GetResponse *got = tact__v1__get_response__unpack(NULL, r.n, r.bytes);
+    assert_non_null(got);
+    assert_string_equal(got->features[0]->value, "10000");
+    tact__v1__get_response__free_unpacked(got, NULL);
+    free(replies);
+}
+
+/* One that fails among those that share a write takes nothing from the others. */
+static void a_fold_loses_nobody(void **state)
+{
+    (void)state;
+    enum { CALLS = 40 };
+    struct reply replies[CALLS];
+    sim_refuse_writes(world.sim, "OOM command not allowed");
+    for (int i = 0; i < CALLS; i++) {
+        char id[32];
+        Tact__V1__Signal s = TACT__V1__SIGNAL__INIT, *list = &s;
+        Tact__V1__SignalRequest m = TACT__V1__SIGNAL_REQUEST__INIT;
+        snprintf(id, sizeof id, "e%d", i % 30); /* the last ten are repeats */
+        s.event_id = id;
+        s.name = (char *)"cart_add";
+        m.customer_id = (char *)"mina";
+        m.signals = &list;
+        m.n_signals = 1;
+        submit(0, OP_SIGNAL, &m.base, &replies[i]);
+    }
+    run_until_done(&replies[0]);
+    assert_int_equal(replies[0].status, GRPC_UNAVAILABLE);
+    sim_refuse_writes(world.sim, NULL);
+    uint32_t applied = 0, failed = 0;
+    for (int i = 0; i < CALLS; i++) {
+        run_until_done(&replies[i]);
+        failed += replies[i].status == GRPC_UNAVAILABLE;
+        Tact__V1__SignalResponse *got =
+            replies[i].status ? NULL : tact__v1__signal_response__unpack(NULL, replies[i].n, replies[i].bytes);
+        applied += got ? got->applied : 0;
+        tact__v1__signal_response__free_unpacked(got, NULL);
+    }
+    assert_int_equal(failed, 1); /* the first alone: the others' writes were never tried */
+    assert_int_equal(applied, 30); /* e0 comes again */
+}
+
 static void too_many_at_once(void **state)
 {
     (void)state;
@@ -372,14 +472,6 @@ static void put_state(struct str bytes)
     store_commit(world.servers[1].store, &c, sim_now(world.sim) + 1000000, ignore_reply, NULL);
     sim_run(world.sim, 10);
     assert_int_equal(sim_get(world.sim, "tact:{mina}:s").n, bytes.n);
-}
-
-static struct reply get_mina(void)
-{
-    Tact__V1__GetRequest m;
-    tact__v1__get_request__init(&m);
-    m.customer_id = (char *)"mina";
-    return call(OP_GET, &m);
 }
 
 static void expect_decision(const char *request_id, const char *channel, int mode, int tier, bool silent)
@@ -517,6 +609,8 @@ int main(void)
         EACH(signals_need_the_log_decisions_do_not),
         EACH(a_store_that_refuses_or_is_gone),
         EACH(many_wait_for_one_turn),
+        EACH(ten_thousand_for_one_customer),
+        EACH(a_fold_loses_nobody),
         EACH(too_many_at_once),
         EACH(as_of_only_where_allowed),
         EACH(torn_bytes_are_set_aside),

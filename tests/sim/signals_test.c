@@ -1,0 +1,384 @@
+/* Exactly once: every signal is sent twice, in any order within an hour, to servers that share one store over a network that
+ * delays, reorders, stalls and loses messages, while servers are killed; a sender that hears nothing sends again. Whatever
+ * happens, in the end each customer's state says what the set of events says: counts and sums kept here by hand, and every
+ * aggregate as if each event had come once, in order. And the log has a server's writes in the order of their versions.
+ * TACT_SIM_SEEDS sets the number of seeds (2,000); a failure prints its seed, TACT_SIM_SEED runs that one alone.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "sim/world.h"
+#include "decide/apply.h"
+#include "state/aggregate.h"
+#include "state/codec.h"
+#include "tact/v1/customers.pb-c.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+enum { SERVERS = 2, CUSTOMERS = 4, BATCHES = 30, BATCH_MAX = 4, COPIES = 2, TRIES_MAX = 400 };
+#define SECOND INT64_C(1000000)
+#define HOUR (3600 * SECOND)
+#define DAY_MS INT64_C(86400000)
+
+struct event {
+    int kind; /* index of signals in the policy */
+    char id[32];
+    int64_t time_ms;
+    double price, mood;
+    const char *text; /* what, or the case */
+};
+
+/* A SignalRequest, sent COPIES times, each until it is acknowledged. */
+struct batch {
+    int customer, count;
+    struct event events[BATCH_MAX];
+    uint8_t bytes[1024];
+    size_t n;
+};
+
+struct run;
+struct sender {
+    struct run *run;
+    struct batch *batch;
+    int tries;
+    uint64_t attempt;
+    bool done;
+};
+
+struct run {
+    struct sim_world world;
+    uint64_t seed;
+    struct batch batches[BATCHES];
+    struct sender senders[BATCHES * COPIES];
+    int done;
+    uint64_t applied; /* as acknowledged */
+};
+
+struct try_context {
+    struct sender *sender;
+    uint64_t attempt;
+};
+
+#define CHECK(run, condition)                                                                                \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fail_msg("seed %llu: not true: %s", (unsigned long long)(run)->seed, #condition);                \
+        }                                                                                                    \
+    } while (0)
+
+/* ---- the events ---- */
+
+static const char *const names[] = {"buy", "case_opened", "case_closed"};
+
+static void draw_event(struct run *run, struct event *ev, int n)
+{
+    static const char *const things[] = {"shoes", "shirt", "hat", "bag"};
+    static const char *const cases[] = {"c1", "c2", "c3"};
+    struct sim *sim = run->world.sim;
+    ev->kind = sim_random(sim, 3) ? 0 : 1 + (int)sim_random(sim, 2);
+    snprintf(ev->id, sizeof ev->id, "event-%d", n);
+    ev->time_ms = SIM_EPOCH_MS - (int64_t)sim_random(sim, 40) * DAY_MS / 4 - (int64_t)sim_random(sim, 86400000);
+    ev->price = (double)sim_random(sim, 10000) / 100;
+    ev->mood = (double)sim_random(sim, 21) / 10 - 1;
+    ev->text = ev->kind == 0 ? things[sim_random(sim, 4)] : cases[sim_random(sim, 3)];
+}
+
+static Tact__V1__Signal__PropertiesEntry *entry(struct arena *a, const char *key, int kind, const char *text, double number)
+{
+    Tact__V1__Signal__PropertiesEntry *e = arena_alloc(a, sizeof *e);
+    Tact__V1__Value *v = arena_alloc(a, sizeof *v);
+    tact__v1__signal__properties_entry__init(e);
+    tact__v1__value__init(v);
+    e->key = (char *)key;
+    e->value = v;
+    v->kind_case = (Tact__V1__Value__KindCase)kind;
+    if (kind == TACT__V1__VALUE__KIND_STRING_VALUE)
+        v->string_value = (char *)text;
+    else
+        v->number_value = number;
+    return e;
+}
+
+static Tact__V1__Signal *message_of(const struct event *ev, struct arena *a)
+{
+    Tact__V1__Signal *m = arena_alloc(a, sizeof *m);
+    tact__v1__signal__init(m);
+    m->event_id = (char *)ev->id;
+    m->name = (char *)names[ev->kind];
+    m->time_ms = ev->time_ms;
+    m->properties = arena_alloc(a, 3 * sizeof *m->properties);
+    if (ev->kind == 0) {
+        m->properties[m->n_properties++] = entry(a, "price", TACT__V1__VALUE__KIND_NUMBER_VALUE, NULL, ev->price);
+        m->properties[m->n_properties++] = entry(a, "mood", TACT__V1__VALUE__KIND_NUMBER_VALUE, NULL, ev->mood);
+    }
+    m->properties[m->n_properties++] =
+        entry(a, ev->kind ? "case" : "what", TACT__V1__VALUE__KIND_STRING_VALUE, ev->text, 0);
+    return m;
+}
+
+static void customer_id(int customer, char id[16])
+{
+    snprintf(id, 16, "c%d", customer);
+}
+
+static void make_batch(struct run *run, int which, int *events)
+{
+    struct batch *b = &run->batches[which];
+    struct arena a;
+    char id[16];
+    Tact__V1__Signal *list[BATCH_MAX];
+    Tact__V1__SignalRequest m;
+    arena_init(&a, 1 << 20);
+    b->customer = (int)sim_random(run->world.sim, CUSTOMERS);
+    b->count = 1 + (int)sim_random(run->world.sim, BATCH_MAX);
+    for (int i = 0; i < b->count; i++) {
+        draw_event(run, &b->events[i], (*events)++);
+        list[i] = message_of(&b->events[i], &a);
+    }
+    tact__v1__signal_request__init(&m);
+    customer_id(b->customer, id);
+    m.customer_id = id;
+    m.n_signals = (size_t)b->count;
+    m.signals = list;
+    b->n = tact__v1__signal_request__get_packed_size(&m);
+    CHECK(run, b->n <= sizeof b->bytes);
+    tact__v1__signal_request__pack(&m, b->bytes);
+    arena_free(&a);
+}
+
+/* ---- sending ---- */
+
+static void attempt(void *user);
+
+static void on_answer(void *user, const struct worker_result *r)
+{
+    struct try_context *t = user;
+    struct sender *s = t->sender;
+    struct run *run = s->run;
+    if (r->status == GRPC_OK) {
+        Tact__V1__SignalResponse *m =
+            tact__v1__signal_response__unpack(NULL, r->message.n, (const uint8_t *)r->message.p);
+        CHECK(run, m && m->n_rejected == 0 && m->applied + m->repeats == (uint32_t)s->batch->count);
+        run->applied += m->applied;
+        tact__v1__signal_response__free_unpacked(m, NULL);
+        run->done += !s->done;
+        s->done = true;
+        return;
+    }
+    CHECK(run, r->status == GRPC_UNAVAILABLE || r->status == GRPC_DEADLINE_EXCEEDED || r->status == GRPC_ABORTED);
+    if (t->attempt == s->attempt && !s->done)
+        sim_at(run->world.sim, sim_now(run->world.sim) + 1000 + (int64_t)sim_random(run->world.sim, 20000), attempt, s);
+}
+
+/* A sender that hears nothing (its server was killed) asks another. */
+static void give_up_waiting(void *user)
+{
+    struct try_context *t = user;
+    if (!t->sender->done && t->attempt == t->sender->attempt)
+        attempt(t->sender);
+}
+
+static void attempt(void *user)
+{
+    struct sender *s = user;
+    struct sim_world *w = &s->run->world;
+    if (s->done)
+        return;
+    CHECK(s->run, ++s->tries <= TRIES_MAX);
+    int to = (int)sim_random(w->sim, SERVERS);
+    while (!w->servers[to].worker)
+        to = (to + 1) % SERVERS;
+    s->attempt++;
+    struct try_context *mine = arena_alloc(&w->memory, 2 * sizeof *mine), *watch = mine + 1;
+    *mine = *watch = (struct try_context){s, s->attempt};
+    sim_at(w->sim, sim_now(w->sim) + 3 * SECOND, give_up_waiting, watch);
+    worker_submit(w->servers[to].worker, OP_SIGNAL, (struct str){(const char *)s->batch->bytes, s->batch->n},
+                  sim_now(w->sim) + 2 * SECOND, on_answer, mine);
+}
+
+static void kill_one(void *user)
+{
+    struct run *run = user;
+    int which = (int)sim_random(run->world.sim, SERVERS);
+    if (run->world.servers[which].worker && run->world.servers[1 - which].worker)
+        sim_server_kill(&run->world, which);
+}
+
+static void restart_dead(void *user)
+{
+    struct run *run = user;
+    for (int i = 0; i < SERVERS; i++)
+        if (!run->world.servers[i].worker)
+            sim_server_start(&run->world, i);
+}
+
+/* Half of the senders at once, so that they queue, the others at any time within 50 minutes. */
+static void start(struct run *run, bool faults)
+{
+    struct sim *sim = run->world.sim;
+    int events = 0, n = 0;
+    for (int i = 0; i < BATCHES; i++) {
+        make_batch(run, i, &events);
+        for (int copy = 0; copy < COPIES; copy++) {
+            struct sender *s = &run->senders[n++];
+            *s = (struct sender){.run = run, .batch = &run->batches[i]};
+            int64_t spread = sim_random(sim, 2) ? 2000 : HOUR * 5 / 6;
+            sim_at(sim, sim_now(sim) + (int64_t)sim_random(sim, (uint64_t)spread), attempt, s);
+        }
+    }
+    for (int k = 0; faults && k < 6; k++) {
+        int64_t at = sim_now(sim) + (k ? (int64_t)sim_random(sim, HOUR * 5 / 6) : (int64_t)sim_random(sim, 3000));
+        sim_at(sim, at, kill_one, run);
+        sim_at(sim, at + SECOND / 2, restart_dead, run);
+    }
+}
+
+/* ---- what must have come of it ---- */
+
+static int by_time(const void *a, const void *b)
+{
+    const struct event *x = *(const struct event *const *)a, *y = *(const struct event *const *)b;
+    return (x->time_ms > y->time_ms) - (x->time_ms < y->time_ms);
+}
+
+static int events_of(struct run *run, int customer, const struct event **out)
+{
+    int n = 0;
+    for (int i = 0; i < BATCHES; i++)
+        for (int k = 0; run->batches[i].customer == customer && k < run->batches[i].count; k++)
+            out[n++] = &run->batches[i].events[k];
+    qsort(out, (size_t)n, sizeof *out, by_time);
+    return n;
+}
+
+static void apply_all(struct run *run, const struct policy *p, const struct event *const *events, int n, int64_t now_ms,
+                      struct state *s)
+{
+    for (int i = 0; i < n; i++) {
+        struct value v[3] = {value_string(str_from(events[i]->text))};
+        if (events[i]->kind == 0) {
+            v[0] = value_double(events[i]->price);
+            v[1] = value_string(str_from(events[i]->text));
+            v[2] = value_double(events[i]->mood);
+        }
+        struct signal g = {.index = (uint32_t)schema_signal_find(&p->schema, str_from(names[events[i]->kind])),
+                           .event = hash64(events[i]->id, strlen(events[i]->id)),
+                           .time_ms = events[i]->time_ms,
+                           .properties = v};
+        CHECK(run, apply_signal(p, s, &g, now_ms) == 1);
+    }
+}
+
+static bool alike(struct value a, struct value b)
+{
+    if (a.type != b.type)
+        return false;
+    if (a.type == VALUE_DOUBLE)
+        return fabs(a.number - b.number) <= 1e-9 * (1 + fabs(a.number));
+    return a.type == VALUE_STRING ? str_eq(value_str(a), value_str(b)) : a.integer == b.integer;
+}
+
+static void check_by_hand(struct run *run, const struct policy *p, const struct state *s, const struct event *const *events,
+                          int n, int64_t now_ms)
+{
+    int64_t buys = 0, cents = 0;
+    for (int i = 0; i < n; i++)
+        if (events[i]->kind == 0) {
+            buys++;
+            cents += llround(events[i]->price * 100);
+        }
+    int64_t seen_buys = -1, seen_cents = -1;
+    for (size_t k = 0; k < p->schema.aggregate_count; k++) {
+        struct value v = state_aggregate(s, k, now_ms);
+        if (str_is(p->schema.aggregates[k].name, "count(buy, 30d)"))
+            seen_buys = v.integer;
+        if (str_is(p->schema.aggregates[k].name, "sum(buy.price, 30d)"))
+            seen_cents = llround(v.number * 100);
+    }
+    CHECK(run, seen_cents == cents);
+    CHECK(run, seen_buys == buys);
+}
+
+static void check_customer(struct run *run, int customer)
+{
+    const struct policy *p = worker_snapshot(run->world.servers[0].worker)->policy;
+    const struct event *events[BATCHES * BATCH_MAX];
+    struct arena a;
+    struct state got, want;
+    struct error e;
+    char key[32];
+    arena_init(&a, 8 << 20);
+    int n = events_of(run, customer, events);
+    int64_t now_ms = sim_wall_ms(&run->world);
+    snprintf(key, sizeof key, "tact:{c%d}:s", customer);
+    CHECK(run, state_decode(&got, &p->schema, sim_get(run->world.sim, key), &a, &e) == 0);
+    CHECK(run, state_empty(&want, &p->schema, &a) == 0);
+    apply_all(run, p, events, n, now_ms, &want);
+    for (size_t k = 0; k < p->schema.aggregate_count; k++)
+        for (int64_t ahead = 0; ahead < 3; ahead++)
+            if (!alike(state_aggregate(&want, k, now_ms + ahead * DAY_MS), state_aggregate(&got, k, now_ms + ahead * DAY_MS)))
+                fail_msg("seed %llu: customer %d: %.*s differs", (unsigned long long)run->seed, customer,
+                         STR_ARG(p->schema.aggregates[k].name));
+    check_by_hand(run, p, &got, events, n, now_ms);
+    arena_free(&a);
+}
+
+static uint64_t each_seed(uint64_t count, bool faults)
+{
+    struct tzdb *zones;
+    struct error e;
+    assert_int_equal(tzdb_load(&zones, NULL, &e), 0);
+    const char *only = getenv("TACT_SIM_SEED");
+    uint64_t first = only ? strtoull(only, NULL, 10) : 1, saved = 0;
+    for (uint64_t seed = first; seed < first + (only ? 1 : count); seed++) {
+        struct sim_options o = {.delay_min_us = 20, .delay_max_us = 400, .reorder = seed % 2 == 0};
+        if (faults) {
+            o.drop_request = o.drop_reply = 0.02;
+            o.stall = 0.01;
+            o.stall_us = 900000;
+        }
+        struct run *run = calloc(1, sizeof *run);
+        run->seed = seed;
+        sim_world_start(&run->world, seed, &o, zones, SOURCE_DIR "/tests/cases/policies/signals", SERVERS);
+        start(run, faults);
+        for (size_t steps = 0; run->done < BATCHES * COPIES && sim_step(run->world.sim); steps++)
+            CHECK(run, steps < 2000000);
+        CHECK(run, run->done == BATCHES * COPIES);
+        sim_run_until(run->world.sim, sim_now(run->world.sim) + 5 * SECOND); /* late messages arrive */
+        restart_dead(run);
+        for (int customer = 0; customer < CUSTOMERS; customer++)
+            check_customer(run, customer);
+        for (int i = 0; i < SERVERS; i++)
+            saved += worker_stats(run->world.servers[i].worker)->folded;
+        sim_world_stop(&run->world);
+        free(run);
+    }
+    tzdb_free(&zones);
+    return saved;
+}
+
+static uint64_t seeds(void)
+{
+    const char *n = getenv("TACT_SIM_SEEDS");
+    return n ? strtoull(n, NULL, 10) : 2000;
+}
+
+static void quiet_network(void **state)
+{
+    (void)state;
+    assert_true(each_seed(seeds() / 10 + 1, false) > 0); /* else nobody waited */
+}
+
+static void faults_kills_and_retries(void **state)
+{
+    (void)state;
+    assert_true(each_seed(seeds(), true) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(quiet_network), cmocka_unit_test(faults_kills_and_retries)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
