@@ -27,6 +27,12 @@ struct value {
 struct conn;
 struct event;
 
+/* A customer that a connection has read: it is told of the next change. */
+struct tracked {
+    UT_hash_handle hh;
+    struct str customer;
+};
+
 struct call {
     struct conn *conn;            /* NULL: its server was killed */
     struct call *previous, *next; /* open calls of the connection */
@@ -41,6 +47,7 @@ struct call {
     uint64_t expected;
     struct id128 record_id;
     bool with_record;
+    uint64_t watch; /* the connection's when it was sent */
     int64_t ttl_ms;
     struct store_reply reply;
     struct str reply_blob, reply_record;
@@ -53,6 +60,9 @@ struct event {
     struct call *call;
     void (*fn)(void *user);
     void *user;
+    struct conn *told; /* a watcher's word: to whom, of which watch */
+    uint64_t watch;
+    struct str customer;
 };
 
 struct conn {
@@ -62,6 +72,10 @@ struct conn {
     struct call *open;
     bool up;
     int64_t last_arrival_us, last_reply_us; /* for order */
+    struct store_watcher watcher;
+    bool watching;  /* as the store sees it; the watcher hears of it later */
+    uint64_t watch; /* which one: what an earlier one had still to tell is lost */
+    struct tracked *tracked;
 };
 
 struct sim {
@@ -238,7 +252,105 @@ static void event_done(struct event *ev)
 {
     if (ev->call && --ev->call->events == 0)
         call_free(ev->call);
+    drop(&ev->customer);
     free(ev);
+}
+
+/* ---- watching ---- */
+
+static void untrack_all(struct conn *conn)
+{
+    for (struct tracked *t = conn->tracked, *next; t; t = next) {
+        next = t->hh.next;
+        HASH_DEL(conn->tracked, t);
+        drop(&t->customer);
+        free(t);
+    }
+}
+
+static void track(struct conn *conn, struct str customer)
+{
+    struct tracked *t = NULL;
+    if (!conn || !conn->watching)
+        return;
+    HASH_FIND(hh, conn->tracked, customer.p, customer.n, t);
+    if (t)
+        return;
+    t = take(sizeof *t);
+    t->customer = copy(customer);
+    HASH_ADD_KEYPTR(hh, conn->tracked, t->customer.p, t->customer.n, t);
+}
+
+static struct event *watch_event(struct sim *sim, struct conn *conn, int64_t time_us,
+                                 void (*run)(struct sim *, struct event *))
+{
+    struct event *ev = take(sizeof *ev);
+    ev->node =
+        (struct heap_node){.key = time_us > sim->now_us ? time_us : sim->now_us, .tie = rng_u64(&sim->rng)};
+    ev->run = run;
+    ev->told = conn;
+    ev->watch = conn->watch;
+    heap_push(&sim->events, &ev->node);
+    return ev;
+}
+
+static void run_changed(struct sim *sim, struct event *ev)
+{
+    struct conn *conn = ev->told;
+    if (conn && conn->watching && conn->watch == ev->watch) {
+        sim->stats.changes_told++;
+        conn->watcher.changed(conn->watcher.user, ev->customer);
+    }
+}
+
+static void run_watch_on(struct sim *sim, struct event *ev)
+{
+    struct conn *conn = ev->told;
+    (void)sim;
+    if (!conn || !conn->watcher.watching || conn->watch != ev->watch || conn->watching || !conn->up)
+        return;
+    conn->watching = true;
+    conn->watcher.watching(conn->watcher.user, true);
+}
+
+static void run_watch_off(struct sim *sim, struct event *ev)
+{
+    (void)sim;
+    if (ev->told)
+        ev->told->watcher.watching(ev->told->watcher.user, false);
+}
+
+/* What it had tracked it has forgotten; what was on the way is lost. */
+static void watch_ends(struct sim *sim, struct conn *conn, int64_t detect_us, int64_t off_us)
+{
+    if (!conn->watcher.watching)
+        return;
+    untrack_all(conn);
+    conn->watch++;
+    conn->watching = false;
+    watch_event(sim, conn, sim->now_us + detect_us, run_watch_off);
+    watch_event(sim, conn, sim->now_us + detect_us + off_us, run_watch_on);
+}
+
+/* Tells all who have read it, but for the writer (NULL: nobody's), whose own calls come in order. */
+static void changed(struct sim *sim, const struct call *writer, struct str customer)
+{
+    for (struct conn *conn = sim->conns; conn; conn = conn->next) {
+        struct tracked *t = NULL;
+        if (customer.n) {
+            HASH_FIND(hh, conn->tracked, customer.p, customer.n, t);
+            bool own = writer && writer->conn == conn && writer->watch == conn->watch && !sim->options.reorder;
+            if (!t || own)
+                continue;
+            HASH_DEL(conn->tracked, t);
+            drop(&t->customer);
+            free(t);
+        } else {
+            untrack_all(conn);
+        }
+        if (conn->watching)
+            watch_event(sim, conn, sim->now_us + delay(sim), run_changed)->customer = copy(customer);
+    }
 }
 
 /* ---- what the store does with a request ---- */
@@ -246,6 +358,7 @@ static void event_done(struct event *ev)
 static void apply_read(struct sim *sim, struct call *c)
 {
     char key[STORE_KEY_MAX];
+    track(c->conn, c->customer);
     c->reply_blob = copy(data_get(sim, (struct str){key, store_key_state(key, prefix, c->customer)}));
     if (c->with_record) {
         size_t n = store_key_record(key, prefix, c->customer, &c->record_id);
@@ -279,14 +392,18 @@ static void apply_commit(struct sim *sim, struct call *c)
         c->reply.status = STORE_CONFLICT;
         c->reply.error = "another version is there";
         c->reply_blob = copy(there);
+        track(c->conn, c->customer);
         return;
     }
     if (c->aside.n) {
         size_t n = store_key_aside(aside_text, prefix, c->customer);
         data_put(sim, (struct str){aside_text, n}, there, INT64_MAX);
     }
-    if (c->blob.n)
+    if (c->blob.n) {
         data_put(sim, blob_key, c->blob, INT64_MAX);
+        changed(sim, c, c->customer);
+        track(c->conn, c->customer);
+    }
     if (c->with_record)
         data_put(sim, record_key, c->record, sim->now_us + c->ttl_ms * 1000);
 }
@@ -415,6 +532,7 @@ static struct call *call_new(struct store *store, enum kind kind, store_cb cb, v
     if (c->next)
         c->next->previous = c;
     conn->open = c;
+    c->watch = conn->watch;
     conn->sim->stats.calls++;
     return c;
 }
@@ -496,7 +614,15 @@ static bool sim_store_ready(const struct store *store)
     return ((const struct conn *)store)->up;
 }
 
+static void sim_store_watch(struct store *store, const struct store_watcher *w)
+{
+    struct conn *conn = (struct conn *)store;
+    conn->watcher = *w;
+    watch_event(conn->sim, conn, conn->sim->now_us + delay(conn->sim), run_watch_on);
+}
+
 static const struct store_ops sim_ops = {
+    .watch = sim_store_watch,
     .read = sim_store_read,
     .commit = sim_store_commit,
     .names = sim_store_names,
@@ -531,6 +657,7 @@ void sim_free(struct sim **which)
     }
     for (struct conn *conn = sim->conns, *next; conn; conn = next) {
         next = conn->next;
+        untrack_all(conn);
         free(conn);
     }
     heap_free(&sim->events);
@@ -634,6 +761,12 @@ void sim_disconnect(struct sim *sim, struct store **store)
     while (*at != conn)
         at = &(*at)->next;
     *at = conn->next;
+    untrack_all(conn);
+    for (size_t i = 0; i < sim->events.count; i++) {
+        struct event *ev = HEAP_OWNER(sim->events.nodes[i], struct event, node);
+        if (ev->told == conn)
+            ev->told = NULL;
+    }
     free(conn);
 }
 
@@ -643,12 +776,29 @@ void sim_set_up(struct sim *sim, struct store *store, bool up)
     if (conn->up == up)
         return;
     conn->up = up;
-    if (up)
+    if (up) {
+        watch_event(sim, conn, sim->now_us + delay(sim), run_watch_on);
         return;
+    }
+    watch_ends(sim, conn, 0, 0);
     lose_requests(sim, conn);
     for (struct call *c = conn->open; c; c = c->next)
         if (!c->told)
             schedule(sim, sim->now_us, run_lost, c);
+}
+
+void sim_break_watch(struct sim *sim, struct store *store, int64_t detect_us, int64_t off_us)
+{
+    watch_ends(sim, (struct conn *)store, detect_us, off_us);
+}
+
+void sim_flush(struct sim *sim)
+{
+    for (struct value *v = sim->values, *next; v; v = next) {
+        next = v->hh.next;
+        data_remove(sim, v);
+    }
+    changed(sim, NULL, (struct str){0});
 }
 
 void sim_refuse_writes(struct sim *sim, const char *error)

@@ -44,6 +44,11 @@ void sim_disconnect(struct sim *sim, struct store **conn);
 /* The network between this server and the store. Down: open calls end as Redis's do when the connection is
  * lost, not yet arrived requests are lost or not by a seeded draw, new calls are STORE_UNAVAILABLE. */
 void sim_set_up(struct sim *sim, struct store *conn, bool up);
+/* The watch of changes (store_watch) comes on by itself, a delay after it is asked for. This breaks it: changes on the way are
+ * lost, the watcher hears of it detect_us later, and of a new watch off_us after that. */
+void sim_break_watch(struct sim *sim, struct store *conn, int64_t detect_us, int64_t off_us);
+/* FLUSHALL. */
+void sim_flush(struct sim *sim);
 /* All writes are refused with this text (as OOM, READONLY); NULL: accepted again. Static text. */
 void sim_refuse_writes(struct sim *sim, const char *error);
 
@@ -51,6 +56,7 @@ void sim_refuse_writes(struct sim *sim, const char *error);
 struct str sim_get(struct sim *sim, const char *key);
 size_t sim_key_count(struct sim *sim);
 struct sim_stats {
+    uint64_t changes_told;
     uint64_t calls, applied, lost_requests, lost_replies, late_replies;
 };
 struct sim_stats sim_stats(const struct sim *sim);

@@ -62,6 +62,23 @@ struct store_commit {
     int64_t record_ttl_ms; /* at least 1 when there is a record */
 };
 
+/* What a near cache has of a customer's blob. */
+struct store_cached {
+    struct str blob; /* empty: no such customer; valid until the next call */
+    bool current;    /* nobody else has changed it, as far as has been told */
+    int64_t known_us; /* when it was known to be the store's; now when current */
+};
+
+/* Who wants to be told when somebody else changes what was read. */
+struct store_watcher {
+    void *user;
+    /* The blob of a customer changed or went; customer.n 0: all may have. Once for what was read since it came on, at some time
+     * after the change, maybe before the reply of a read that came earlier. The store's own writes need not be told. */
+    void (*changed)(void *user, struct str customer);
+    /* Off at first. Off: changes are not told any more, and some may not have been; on: they are, of what is read from now on. */
+    void (*watching)(void *user, bool on);
+};
+
 struct store;
 struct store_ops {
     void (*read)(struct store *s, struct str customer, const struct id128 *record_id, int64_t deadline_us,
@@ -72,6 +89,9 @@ struct store_ops {
                   void *user);
     void (*secret)(struct store *s, int64_t deadline_us, store_cb cb, void *user);
     bool (*ready)(const struct store *s);
+    void (*watch)(struct store *s, const struct store_watcher *w);
+    /* NULL: it has no cache. */
+    bool (*cached)(struct store *s, struct str customer, struct store_cached *out);
 };
 struct store {
     const struct store_ops *ops; /* first member of each implementation */
@@ -112,6 +132,18 @@ static inline void store_secret(struct store *s, int64_t deadline_us, store_cb c
 static inline bool store_ready(const struct store *s)
 {
     return s->ops->ready(s);
+}
+
+/* Tells w, which is copied, from now on; once only. From the loop, never from inside a call. */
+static inline void store_watch(struct store *s, const struct store_watcher *w)
+{
+    s->ops->watch(s, w);
+}
+
+/* What is known of a customer without asking; false: nothing. */
+static inline bool store_cached(struct store *s, struct str customer, struct store_cached *out)
+{
+    return s->ops->cached && s->ops->cached(s, customer, out);
 }
 
 #endif
