@@ -50,6 +50,7 @@ struct redis_link {
     bool looking;
     char addresses[ADDRESSES_MAX][INET6_ADDRSTRLEN + 16];
     unsigned address_count;
+    char address[INET6_ADDRSTRLEN + 16]; /* of the newest connection */
     bool status_due, status_ready, status_told;
     char text[512], told[512];
     uint64_t connects, late_replies, sequence;
@@ -426,6 +427,7 @@ static void open_conn(struct redis_link *link, const char *address)
                                      .wake = on_wake,
                                      .owed = is_owed};
     struct error why;
+    snprintf(link->address, sizeof link->address, "%s", link->url.path[0] ? "" : address);
     if (redis_conn_open(&link->conn, link->loop, &link->url, address, &owner, &why) < 0)
         attempt_failed(link, why.text);
     else
@@ -641,6 +643,11 @@ void redis_link_free(struct redis_link **which)
 struct redis_link_stats redis_link_stats(const struct redis_link *link)
 {
     return (struct redis_link_stats){link->connects, link->late_replies, link->flight.count, link->bytes};
+}
+
+const char *redis_link_address(const struct redis_link *link)
+{
+    return link->address;
 }
 
 const char *redis_link_place(const struct redis_link *link)

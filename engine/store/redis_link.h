@@ -114,5 +114,7 @@ struct redis_link_stats {
 };
 struct redis_link_stats redis_link_stats(const struct redis_link *link);
 const char *redis_link_place(const struct redis_link *link);
+/* Of the newest connection, resolved; "" before the first, and for a Unix socket. */
+const char *redis_link_address(const struct redis_link *link);
 
 #endif

@@ -11,6 +11,9 @@
     "if type(blob) == 'table' then blob = '?' end\n"                                                         \
     "return {blob, redis.call('GET', KEYS[2])}\n"
 
+/* A write ends a connection's tracking of a key, and with NOLOOP says nothing of it: whoever writes reads once more, so that it
+ * hears of the next change. */
+
 /* KEYS: blob [, record]. ARGV: expected version (8 bytes, or empty: no blob may be there), new blob (or
  * empty: leave it)
  * [, record, its time to live in ms]. Answers {0}, {1, fresh blob}: conflict, or {2, record}: it exists. */
@@ -26,6 +29,7 @@
     "    return {1, redis.call('GET', KEYS[1]) or ''}\n"                                                     \
     "  end\n"                                                                                                \
     "  redis.call('SET', KEYS[1], ARGV[2])\n"                                                                \
+    "  redis.call('STRLEN', KEYS[1])\n"                                                                      \
     "end\n"                                                                                                  \
     "if KEYS[2] then redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4], 'NX') end\n"                         \
     "return {0}\n"
@@ -46,6 +50,7 @@
     "end\n"                                                                                                  \
     "redis.call('HSET', KEYS[2], kind .. redis.sha1hex(there), there)\n"                                     \
     "redis.call('SET', KEYS[1], ARGV[2])\n"                                                                  \
+    "redis.call('STRLEN', KEYS[1])\n"                                                                        \
     "if KEYS[3] then redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[4], 'NX') end\n"                         \
     "return {0}\n"
 

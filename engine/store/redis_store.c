@@ -8,6 +8,7 @@
 #include "store/redis_store.h"
 #include "store/redis_facts.h"
 #include "store/redis_script.h"
+#include "store/redis_track.h"
 #include "store/resp.h"
 #include "store/store_key.h"
 #include "base/logging.h"
@@ -38,6 +39,9 @@ struct redis_store {
     bool loading[SCRIPTS]; /* SCRIPT LOAD is under way: what is sent now comes after it */
     struct redis_facts facts;
     int open_questions; /* of the greeting */
+    struct redis_url url;
+    uv_loop_t *loop;
+    struct redis_track *track; /* NULL: nobody asked for it */
 };
 
 struct call {
@@ -309,6 +313,8 @@ static void on_status(void *user, bool ready, const char *text)
     if (!s->quiet)
         logging(ready ? LEVEL_INFO : LEVEL_WARN, ready ? "store ready" : "store not ready", "reason=\"%s\"",
                 text);
+    if (s->track)
+        redis_track_link(s->track, ready);
     if (s->status)
         s->status(s->user, ready, text);
 }
@@ -432,6 +438,14 @@ static void store_redis_secret(struct store *store, int64_t deadline_us, store_c
     explicit_bzero(fresh, sizeof fresh);
 }
 
+static void store_redis_watch(struct store *store, const struct store_watcher *w)
+{
+    struct redis_store *s = (struct redis_store *)store;
+    ASSERT(!s->track);
+    s->track = redis_track_new(s->loop, &s->url, s->link, s->prefix, w);
+    redis_track_link(s->track, redis_link_ready(s->link));
+}
+
 static bool store_redis_ready(const struct store *store)
 {
     return redis_link_ready(((const struct redis_store *)store)->link);
@@ -443,6 +457,7 @@ static const struct store_ops redis_ops = {
     .names = store_redis_names,
     .secret = store_redis_secret,
     .ready = store_redis_ready,
+    .watch = store_redis_watch,
 };
 
 int redis_store_new(struct store **out, uv_loop_t *loop, const char *url,
@@ -465,6 +480,8 @@ int redis_store_new(struct store **out, uv_loop_t *loop, const char *url,
     s->status = o->status;
     s->user = o->user;
     s->quiet = o->quiet;
+    s->url = where;
+    s->loop = loop;
     struct redis_link_owner owner = {.user = s, .greet = greet, .status = on_status};
     rc = redis_link_new(&s->link, loop, &where, &o->link, &owner, e);
     if (rc < 0) {
@@ -482,7 +499,9 @@ void redis_store_free(struct store **store)
     if (!s)
         return;
     struct redis_link *link = s->link;
+    struct redis_track *track = s->track;
     redis_link_free(&link);
+    redis_track_free(&track);
     free(s);
 }
 

@@ -75,6 +75,29 @@ size_t store_key_secret(char key[STORE_KEY_MAX], const char *prefix)
     return key_tail(key, key_tail(key, 0, prefix), ":secret");
 }
 
+static bool key_ends(struct str key, const char *tail)
+{
+    size_t n = strlen(tail);
+    return key.n >= n && memcmp(key.p + key.n - n, tail, n) == 0;
+}
+
+bool store_key_customer(struct str key, const char *prefix, char out[STORE_CUSTOMER_MAX], size_t *n)
+{
+    size_t at = strlen(prefix) + 2;
+    if (key.n <= at + 3 || memcmp(key.p, prefix, at - 2) != 0 || memcmp(key.p + at - 2, ":{", 2) != 0 || !key_ends(key, "}:s"))
+        return false;
+    *n = 0;
+    for (size_t end = key.n - 3; at < end; at++) {
+        struct str rest = {key.p + at, end - at};
+        bool percent = str_starts(rest, STR("%25")), brace = str_starts(rest, STR("%7D"));
+        if (*n == STORE_CUSTOMER_MAX || key.p[at] == '}' || (key.p[at] == '%' && !percent && !brace))
+            return false;
+        out[(*n)++] = percent ? '%' : brace ? '}' : key.p[at];
+        at += percent || brace ? 2 : 0;
+    }
+    return *n > 0;
+}
+
 uint64_t store_version(struct str blob)
 {
     uint64_t v = 0;

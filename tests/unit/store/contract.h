@@ -347,6 +347,77 @@ static inline void contract_limits(struct contract *c)
     got_free(&g);
 }
 
+struct told_of {
+    int on, off, all, changes;
+    char last[64]; /* the customer of the last change */
+};
+
+static inline void on_told_changed(void *user, struct str customer)
+{
+    struct told_of *t = user;
+    t->changes++;
+    t->all += customer.n == 0;
+    snprintf(t->last, sizeof t->last, "%.*s", STR_ARG(customer));
+}
+
+static inline void on_told_watching(void *user, bool on)
+{
+    struct told_of *t = user;
+    t->on += on;
+    t->off += !on;
+}
+
+static inline void until(struct contract *c, const int *count, int wanted)
+{
+    for (int turns = 0; *count < wanted; turns++) {
+        assert_true(turns < CONTRACT_TURNS_MAX);
+        c->turn(c->user);
+    }
+}
+
+/* A change by another connection is told once, of what was read, also when it was read by a write of our own. */
+static inline void contract_watch(struct contract *c)
+{
+    struct got g = {0};
+    static struct told_of told; /* the store keeps telling until it is freed */
+    told = (struct told_of){0};
+    struct store_watcher w = {&told, on_told_changed, on_told_watching};
+    store_watch(c->a, &w);
+    assert_int_equal(told.on, 0); /* never from inside the call */
+    until(c, &told.on, 1);
+    struct store_commit commit = {.customer = STR("a%b}"), .blob = blob_of(1, "one")};
+    assert_int_equal(do_read(c, c->a, commit.customer, NULL, &g), STORE_OK); /* it is absent, and then it is not */
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+    until(c, &told.changes, 1);
+    assert_string_equal(told.last, "a%b}");
+    commit.expected = 1;
+    commit.blob = blob_of(2, "two");
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK); /* nobody has read it since */
+    commit.expected = 2;
+    commit.blob = blob_of(3, "our own");
+    assert_int_equal(do_commit(c, c->a, commit, &g), STORE_OK);
+    commit.expected = 3;
+    commit.blob = blob_of(4, "another's after it");
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+    until(c, &told.changes, 2);
+    struct id128 record = id_of(77);
+    commit.customer = STR("with a record");
+    assert_int_equal(do_read(c, c->a, commit.customer, &record, &g), STORE_OK);
+    commit.expected = 0;
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+    until(c, &told.changes, 3);
+    assert_string_equal(told.last, "with a record");
+    commit.expected = 1; /* a conflict has read it too */
+    assert_int_equal(do_commit(c, c->a, commit, &g), STORE_CONFLICT);
+    commit.expected = 4;
+    commit.blob = blob_of(5, "once more");
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+    until(c, &told.changes, 4);
+    assert_int_equal(told.off + told.all, 0);
+    assert_int_equal(told.changes, 4);
+    got_free(&g);
+}
+
 /* A deadline that has passed: certainly nothing happened. */
 static inline void contract_past_deadline(struct contract *c)
 {
@@ -462,6 +533,7 @@ static inline void contract_all(struct contract *c)
     contract_versions(c);
     contract_records(c);
     contract_aside(c);
+    contract_watch(c);
     contract_record_expires(c);
     contract_names(c);
     contract_secret(c);

@@ -270,6 +270,49 @@ static void test_wrong_type_in_the_key(void **state)
     redis_store_free(&c.a);
 }
 
+/* Its connection dies, Redis is flushed, Redis dies: each is told, and it comes back by itself. */
+static void test_the_watch_is_lost_and_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    struct contract c = {.turn = fixture_turn, .now = fixture_now, .user = f};
+    struct got g = {0};
+    struct error e;
+    struct told_of told = {0};
+    c.a = open_store(f, DEFAULTS, NULL);
+    c.b = open_store(f, DEFAULTS, NULL);
+    store_watch(c.a, &(struct store_watcher){&told, on_told_changed, on_told_watching});
+    until(&c, &told.on, 1);
+    order(f, "CLIENT KILL TYPE pubsub");
+    until(&c, &told.off, 1);
+    until(&c, &told.on, 2);
+    struct store_commit commit = {.customer = STR("watched"), .blob = blob_of(1, "x")};
+    assert_int_equal(do_read(&c, c.a, commit.customer, NULL, &g), STORE_OK);
+    assert_int_equal(do_commit(&c, c.b, commit, &g), STORE_OK);
+    until(&c, &told.changes, 1);
+    assert_int_equal(do_read(&c, c.a, commit.customer, NULL, &g), STORE_OK);
+    order(f, "FLUSHALL");
+    until(&c, &told.all, 1);
+    order(f, "CLIENT KILL TYPE normal"); /* the link's own */
+    until(&c, &told.off, 2);
+    until(&c, &told.on, 3);
+    assert_int_equal(kill(redis_embedded_pid(f->redis), SIGKILL), 0);
+    while (redis_embedded_alive(f->redis))
+        fixture_turn(f);
+    assert_int_equal(redis_embedded_restart(f->redis, true, &e), 0);
+    until(&c, &told.off, 3);
+    until(&c, &told.on, 4);
+    until_ready(f, c.b);
+    commit.customer = STR("after all that");
+    assert_int_equal(do_read(&c, c.a, commit.customer, NULL, &g), STORE_OK);
+    int before = told.changes;
+    assert_int_equal(do_commit(&c, c.b, commit, &g), STORE_OK);
+    until(&c, &told.changes, before + 1);
+    assert_string_equal(told.last, "after all that");
+    got_free(&g);
+    redis_store_free(&c.a);
+    redis_store_free(&c.b);
+}
+
 static void test_eviction_refused(void **state)
 {
     struct fixture *f = *state;
@@ -411,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_wrong_type_in_the_key),
+        cmocka_unit_test(test_the_watch_is_lost_and_comes_back),
         cmocka_unit_test(test_eviction_refused),
         cmocka_unit_test(test_login),
         cmocka_unit_test(test_free_with_open_calls),
