@@ -35,7 +35,7 @@ static int check_name(const char *name)
 
 static int run(int argc, char **argv)
 {
-    struct serve_options o = {.data = "tact-data", .drain_ms = 10000};
+    struct serve_options o = {.data = "tact-data", .drain_ms = 10000, .cache_mb = 64, .max_stale_ms = 60000};
     struct option_list listen = {0};
     bool verbose = false;
     int count;
@@ -73,6 +73,18 @@ static int run(int argc, char **argv)
         {.name = "redis-sync-always",
          .help = "the private Redis syncs every write",
          .flag = &o.redis_sync_always},
+        {.name = "cache-mb",
+         .value = "N",
+         .help = "memory for customers' states that were used before; 0: ask the store each time; default 64",
+         .number = &o.cache_mb,
+         .low = 0,
+         .high = 1 << 20},
+        {.name = "max-stale-ms",
+         .value = "N",
+         .help = "how long ago a state must have been known that a decision uses while the store cannot be asked; default 60000",
+         .number = &o.max_stale_ms,
+         .low = 0,
+         .high = 86400000},
         {.name = "drain-ms",
          .value = "N",
          .help = "time for calls to finish on SIGTERM; default 10000",

@@ -176,7 +176,9 @@ static void head(struct packer *p, const struct decision *d, Tact__V1__Decision 
     m->model_id = text(p, str_from(in->scorer ? in->scorer->model_id : ""));
     m->world_id = text(p, str_from(in->world_id));
     m->engine_version = (char *)ENGINE_VERSION;
-    m->state_tier = in->state_unreadable ? TACT__V1__STATE_TIER__FAIL_SAFE : TACT__V1__STATE_TIER__CURRENT;
+    m->state_tier = in->state_unreadable   ? TACT__V1__STATE_TIER__FAIL_SAFE
+                    : in->state_unverified ? TACT__V1__STATE_TIER__UNVERIFIED
+                                           : TACT__V1__STATE_TIER__CURRENT;
 }
 
 /* Which model each entry of a line-up had for the customer. */

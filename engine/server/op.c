@@ -201,6 +201,14 @@ static int64_t try_deadline(const struct op *op)
     return at < op->deadline_us ? at : op->deadline_us;
 }
 
+/* Leaves the call time to answer without the store. */
+static int64_t read_deadline(const struct op *op)
+{
+    const struct worker_clock *c = &worker_config_of(op->worker)->clock;
+    int64_t now_us = c->mono_us(c->ctx), at = try_deadline(op), early = now_us + (op->deadline_us - now_us) / 4 * 3;
+    return at < early ? at : early;
+}
+
 static bool time_is_over(const struct op *op)
 {
     const struct worker_clock *c = &worker_config_of(op->worker)->clock;
@@ -212,6 +220,37 @@ static enum step_result fail_stopped(struct op *op)
     return op_fail(op, GRPC_UNAVAILABLE, "this server is stopping; retry with the same ids");
 }
 
+/* The near cache's blob, when it is current or at most so old (negative: only when it is current). */
+static bool take_cached(struct op *op, int64_t max_stale_us)
+{
+    const struct worker_config *config = worker_config_of(op->worker);
+    struct store_cached c;
+    if (!store_cached(config->store, op->customer, &c))
+        return false;
+    if (!c.current && config->clock.mono_us(config->clock.ctx) - c.known_us > max_stale_us)
+        return false;
+    buf_clear(&op->blob);
+    buf_str(&op->blob, c.blob);
+    buf_clear(&op->recorded);
+    op->store_status = STORE_OK;
+    op->unverified = !c.current;
+    return true;
+}
+
+/* The store cannot be asked, and the call can do without: it takes what is known of the customer, or nothing. */
+static void degrade(struct op *op)
+{
+    struct worker_stats *stats = worker_stats_of(op->worker);
+    if (op->cached_will_do && take_cached(op, worker_config_of(op->worker)->max_stale_us)) {
+        op->unverified = true;
+        stats->unverified++;
+        return;
+    }
+    buf_clear(&op->blob);
+    op->stateless = true;
+    stats->fail_safe++;
+}
+
 static enum step_result op_step_load(struct op *op)
 {
     if (worker_stopped(op->worker))
@@ -221,8 +260,10 @@ static enum step_result op_step_load(struct op *op)
                        op->uncertain ? "; an earlier write may have happened: retry with the same ids"
                                        : "");
     op->step = STEP_APPLY;
-    store_read(worker_config_of(op->worker)->store, op->customer, op->record_id, try_deadline(op), on_store,
-               op);
+    if (op->cached_will_do && take_cached(op, -1))
+        return STEP_MORE;
+    store_read(worker_config_of(op->worker)->store, op->customer, op->record_id,
+               op->degrades ? read_deadline(op) : try_deadline(op), on_store, op);
     return STEP_PARK;
 }
 
@@ -248,6 +289,7 @@ int op_apply(struct op *op, struct error *e)
     int rc = state_decode(&op->state, &op->snapshot->policy->schema, blob, &op->arena, e);
     if (rc == ERR_CORRUPT || rc == ERR_UNAVAILABLE)
         rc = start_anew(op, rc, e);
+    op->unreadable |= op->stateless;
     if (rc)
         return rc;
     op->before = op->state.journey;
@@ -271,8 +313,11 @@ int op_make_blob(struct op *op, struct error *e)
 static enum step_result op_step_apply(struct op *op)
 {
     struct error e = {0};
-    if (op->store_status == STORE_UNAVAILABLE || op->store_status == STORE_UNCERTAIN ||
-        op->store_status == STORE_REFUSED)
+    bool failed = op->store_status == STORE_UNAVAILABLE || op->store_status == STORE_UNCERTAIN ||
+                  op->store_status == STORE_REFUSED;
+    if (failed && op->degrades && !worker_stopped(op->worker))
+        degrade(op);
+    else if (failed)
         return op_fail(op, GRPC_UNAVAILABLE, "the store cannot be read now: %s", op->store_error);
     if (!buf_ok(&op->blob) || !buf_ok(&op->recorded))
         return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the customer's state is over %d bytes", STATE_BLOB_MAX);

@@ -71,6 +71,8 @@ struct op {
     ProtobufCMessage *message;
     int64_t started_us, deadline_us, now_ms;
     struct str customer;
+    bool cached_will_do; /* the near cache's state is good enough (a write is checked by the store anyway) */
+    bool degrades;       /* answers as well as it can when the store cannot be asked */
     bool writes; /* may change the customer: takes its turn */
     bool has_turn;
     struct turn *turn;
@@ -85,6 +87,8 @@ struct op {
     struct buf blob, recorded; /* copies */
     /* what APPLY made */
     struct state state;
+    bool stateless;        /* the store cannot be asked, and nothing is known */
+    bool unverified;       /* it cannot be asked; the blob is what was known a while ago */
     bool unreadable;       /* the blob: torn, foreign or of a later format; `state` is a new one */
     bool later_format;     /* that: a write would lose what a newer server knows */
     bool aside;            /* the commit under way sets it aside */

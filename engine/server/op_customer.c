@@ -14,7 +14,7 @@ static int signal_check(struct op *op, struct error *e)
         rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
     if (!rc)
         rc = request_signals(m, op->snapshot->policy, op->now_ms, &op->arena, &op->signal.batch, e);
-    op->writes = true;
+    op->writes = op->cached_will_do = true;
     return rc;
 }
 
@@ -97,7 +97,7 @@ static int upsert_check(struct op *op, struct error *e)
         rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
     if (!rc)
         rc = request_upsert(m, op->snapshot->policy, op->now_ms, &op->arena, &op->upsert.changes, e);
-    op->writes = true;
+    op->writes = op->cached_will_do = true;
     return rc;
 }
 
@@ -144,7 +144,7 @@ static int contact_check(struct op *op, struct error *e)
         rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
     if (!rc)
         rc = request_contact(m, op->snapshot->policy, op->now_ms, &op->arena, &op->contact.outside, e);
-    op->writes = true;
+    op->writes = op->cached_will_do = true;
     return rc;
 }
 

@@ -51,6 +51,8 @@ static int check(struct op *op, struct error *e)
     }
     if (r->request_id.n || r->mode == MODE_RESERVE)
         op->record_id = &op->decide.id;
+    op->cached_will_do = r->mode == MODE_PEEK && !op->record_id;
+    op->degrades = r->mode != MODE_RESERVE && !op->record_id && !op->writes;
     return 0;
 }
 
@@ -123,6 +125,7 @@ static int apply(struct op *op, struct error *e)
                                              .now_ms = op->now_ms,
                                              .seed = op_decision_seed(op->decide.id),
                                              .decision_id = op->decide.id,
+                                             .state_unverified = op->unverified,
                                              .state_unreadable = op->unreadable};
     struct decision *d = &op->decide.decision;
     int rc = decide(&op->decide.input, &op->arena, d, e);
@@ -178,6 +181,7 @@ static int record(struct op *op, struct str *out, struct error *e)
     if (!op->unreadable)
         m.state = (ProtobufCBinaryData){op->blob.n, op->blob.p};
     m.state_unreadable = op->unreadable;
+    m.state_unverified = op->unverified;
     m.now_ms = op->now_ms;
     m.seed = op->decide.input.seed;
     m.decision_id = (ProtobufCBinaryData){sizeof op->decide.id.bytes, op->decide.id.bytes};

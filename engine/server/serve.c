@@ -8,6 +8,7 @@
 #include "server/loader.h"
 #include "server/service.h"
 #include "server/stats.h"
+#include "store/near_cache.h"
 #include "store/redis_embedded.h"
 #include "store/redis_store.h"
 #include <errno.h>
@@ -32,7 +33,8 @@ struct serve {
     struct tzdb *zones;
     struct names *names;
     struct redis_embedded *embedded;
-    struct store *store;
+    struct store *redis, *cache; /* the near cache before it; NULL: none */
+    struct store *store;         /* whichever the worker asks */
     struct log_writer *log;
     struct worker *worker;
     struct service *service;
@@ -233,7 +235,7 @@ static void on_drained(void *user)
     for (size_t i = SIGNALS_EARLY; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     worker_stop(s->worker);
-    redis_store_free(&s->store);
+    redis_store_free(&s->redis);
     uv_close((uv_handle_t *)&s->log_wake, NULL);
 }
 
@@ -244,7 +246,7 @@ static void on_signal(uv_signal_t *handle, int number)
         reload(s);
     } else if (number == SIGUSR1) {
         if (s->worker)
-            stats_print(s->worker, stdout);
+            stats_print(s->worker, s->cache, stdout);
     } else if (!s->stopping) {
         s->stopping = true;
         logging(LEVEL_INFO, "stopping", "signal=%d calls=%u", number, worker_ops(s->worker));
@@ -308,7 +310,14 @@ static int start_store(struct serve *s, struct error *e)
         url = redis_embedded_url(s->embedded);
     }
     struct redis_store_options so = {.prefix = o->prefix, .status = on_store_status, .user = s};
-    return redis_store_new(&s->store, &s->loop, url, &so, e);
+    int rc = redis_store_new(&s->redis, &s->loop, url, &so, e);
+    if (rc || !o->cache_mb) {
+        s->store = s->redis;
+        return rc;
+    }
+    struct near_cache_options no = {.bytes_max = (size_t)o->cache_mb << 20, .now_us = mono_us};
+    s->store = s->cache = near_cache_new(s->redis, &no);
+    return 0;
 }
 
 static int start_worker(struct serve *s, struct error *e)
@@ -319,6 +328,7 @@ static int start_worker(struct serve *s, struct error *e)
                                        .clock = {s, wall_ms, mono_us},
                                        .server = s->name,
                                        .allow_as_of = o->allow_as_of,
+                                       .max_stale_us = o->max_stale_ms * 1000,
                                        .ack_batched = o->ack_batched};
     if (getrandom(&s->config.seed, sizeof s->config.seed, 0) != (ssize_t)sizeof s->config.seed)
         return error_set(e, ERR_IO, "no random numbers from the system: %s", strerror(errno));
@@ -413,15 +423,16 @@ static void finish(struct serve *s)
     /* In this order each callback finds what it needs: the store's reach the log, the log's reach the calls. */
     if (s->worker)
         worker_stop(s->worker);
-    if (s->store)
-        redis_store_free(&s->store);
+    if (s->redis)
+        redis_store_free(&s->redis);
     if (s->log)
         log_close(&s->log);
     if (s->ran)
-        stats_print(s->worker, stdout);
+        stats_print(s->worker, s->cache, stdout);
     service_free(&s->service);
     uv_run(&s->loop, UV_RUN_NOWAIT);
     worker_free(&s->worker);
+    near_cache_free(&s->cache);
     snapshot_release(&s->pending);
     snapshot_release(&s->next);
     if (s->embedded)

@@ -26,6 +26,8 @@ struct serve_options {
     const char *name;   /* of this server; NULL: made up */
     bool allow_as_of, ack_batched, redis_sync_always;
     int64_t drain_ms;
+    int64_t cache_mb;     /* of customers' states; 0: none */
+    int64_t max_stale_ms; /* of those that decisions may use when the store cannot be asked */
 };
 
 /* 0 after an orderly stop. Prints "listening ADDRESS", "ready …" and at the end "stats …" on stdout. */

@@ -1,6 +1,7 @@
 /* Counts of a worker as one line.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/stats.h"
+#include "store/near_cache.h"
 #include <inttypes.h>
 #include <sys/resource.h>
 
@@ -17,7 +18,16 @@ static double percentile_us(const struct hist *h, double q)
     return (double)hist_percentile(h, q) / 1000;
 }
 
-void stats_print(const struct worker *w, FILE *out)
+static void print_cache(const struct store *cache, FILE *out)
+{
+    struct near_cache_stats c = near_cache_stats(cache);
+    fprintf(out, " cache_hits=%" PRIu64 " cache_misses=%" PRIu64 " cache_fills=%" PRIu64 " cache_races=%" PRIu64, c.hits, c.misses,
+            c.fills, c.races);
+    fprintf(out, " cache_changes=%" PRIu64 " cache_evicted=%" PRIu64 " cache_losses=%" PRIu64, c.changes, c.evicted, c.losses);
+    fprintf(out, " cache_entries=%zu cache_bytes=%zu cache_watching=%d", c.entries, c.bytes, c.watching);
+}
+
+void stats_print(const struct worker *w, const struct store *cache, FILE *out)
 {
     const struct worker_stats *s = worker_stats(w);
     double cpu = cpu_seconds();
@@ -48,6 +58,9 @@ void stats_print(const struct worker *w, FILE *out)
         fprintf(out, " shadows_uncounted=%" PRIu64, s->shadows_uncounted);
     fprintf(out, " repeated=%" PRIu64 " conflicts=%" PRIu64 " uncertain=%" PRIu64 " unlogged=%" PRIu64,
             s->repeated, s->conflicts, s->uncertain, s->unlogged);
+    fprintf(out, " unverified=%" PRIu64 " fail_safe=%" PRIu64, s->unverified, s->fail_safe);
+    if (cache)
+        print_cache(cache, out);
     fprintf(out, " folded=%" PRIu64 " unreadable=%" PRIu64 " set_aside=%" PRIu64 "\n", s->folded, s->unreadable,
             s->set_aside);
     fflush(out);

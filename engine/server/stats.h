@@ -13,7 +13,8 @@
  *     shadow_<entry>_<bundle>_failed=…     that it could not score
  *     shadow_<entry>_<bundle>_mean_abs=…   difference of propensities
  *
- * shadows_uncounted=… uses of shadows beyond WORKER_SHADOWS_MAX, where there are any. */
-void stats_print(const struct worker *w, FILE *out);
+ * shadows_uncounted=… uses of shadows beyond WORKER_SHADOWS_MAX, where there are any.
+ * cache_…: the near cache (near_cache.h), where there is one; cache_races: replies that were not kept since something came between. */
+void stats_print(const struct worker *w, const struct store *cache, FILE *out);
 
 #endif

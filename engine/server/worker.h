@@ -57,6 +57,7 @@ struct worker_config {
     const char *server; /* this server's name, at most HANDLE_SERVER_MAX bytes */
     uint64_t seed;      /* of ids and versions; unpredictable in production */
     bool allow_as_of;
+    int64_t max_stale_us; /* of states that a decision may use when the store cannot be asked */
     bool ack_batched; /* calls that change state answer before their record is on disk */
     uint8_t secret[STORE_SECRET_BYTES];
 };
@@ -76,6 +77,7 @@ struct worker_stats {
     uint64_t ops[OP_KIND_COUNT], failed[OP_KIND_COUNT];
     uint64_t decisions_ok, chosen, suppressed[16]; /* by enum suppression_cause */
     uint64_t repeated, reruns, conflicts, uncertain, unlogged;
+    uint64_t unverified, fail_safe; /* decisions without the store: on a state known before, on none */
     uint64_t folded; /* calls whose write went with another's */
     uint64_t unreadable, set_aside; /* customers' states: times one could not be read; of these, set aside at a write */
     uint64_t score_ns; /* spent in the model */

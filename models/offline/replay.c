@@ -96,6 +96,7 @@ static int make_again(struct replay *r, const struct replay_setup *s, const Tact
                               .scorer = s->binding ? &s->scorer : NULL,
                               .world_id = s->world_id,
                               .state = &state,
+                              .state_unverified = m->state_unverified,
                               .state_unreadable = m->state_unreadable,
                               .request = &parsed,
                               .now_ms = m->now_ms,

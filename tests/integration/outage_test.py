@@ -48,12 +48,19 @@ client = server.client
 signals = customers.SignalRequest(customer_id="c1", signals=[common.Signal(event_id="e1", name="cart_add")])
 check("a signal is acknowledged", client.Signal(signals).applied == 1)
 redis.kill()
-fails("decide: UNAVAILABLE while Redis is down", UNAVAILABLE, "store", lambda: decide(server))
+check("a decision on what is known, while Redis is down", until(lambda: decide(server).decision.state_tier == decisions.UNVERIFIED))
+check("of somebody unknown: fail-safe", client.Decide(decisions.DecideRequest(customer_id="c9", channel="email"), timeout=5)
+      .decision.state_tier == decisions.FAIL_SAFE)
+fails("a reservation: UNAVAILABLE while Redis is down", UNAVAILABLE, "store", lambda: client.Decide(
+    decisions.DecideRequest(customer_id="c1", channel="email", mode=decisions.RESERVE, request_id="r1"), timeout=5))
+began = time.time()
+decide(server)
+check("at once", time.time() - began < 1)
 fails("signal: UNAVAILABLE, no false acknowledgement", UNAVAILABLE, "store", lambda: client.Signal(
     customers.SignalRequest(customer_id="c1", signals=[common.Signal(event_id="e2", name="cart_add")]), timeout=5))
 os.unlink(redis.socket)
 redis = Redis("late", ALWAYS)  # the same folder: the append-only file is read again
-check("recovers by itself", until(lambda: decide(server).decision.choices))
+check("recovers by itself", until(lambda: decide(server).decision.state_tier == decisions.CURRENT))
 check("what was acknowledged is still there", client.Get(customers.GetRequest(customer_id="c1")).features["cart_adds"] == "1")
 check("the signal that failed is taken now", until(lambda: client.Signal(
     customers.SignalRequest(customer_id="c1", signals=[common.Signal(event_id="e2", name="cart_add")]), timeout=5).applied == 1))

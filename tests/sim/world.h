@@ -5,6 +5,7 @@
 #ifndef TACT_TESTS_SIM_WORLD_H
 #define TACT_TESTS_SIM_WORLD_H
 #include "server/worker.h"
+#include "store/near_cache.h"
 #include "store/sim_store.h"
 #include "tact/v1/decisions.pb-c.h"
 #include <stdio.h>
@@ -17,7 +18,8 @@ enum { SIM_SERVERS_MAX = 4 };
 
 struct sim_server {
     struct sim_world *world;
-    struct store *store;
+    struct store *conn;
+    struct store *store; /* a near cache before it */
     struct worker *worker;
 };
 
@@ -96,11 +98,14 @@ static inline void sim_server_start(struct sim_world *w, int i)
     arena_free(&arena);
     struct error e;
     ASSERT(policy_bind_interning(snapshot->policy, w->names, &e) == 0);
-    *s = (struct sim_server){.world = w, .store = sim_connect(w->sim)};
+    *s = (struct sim_server){.world = w, .conn = sim_connect(w->sim)};
+    struct near_cache_options cache = {.bytes_max = 1 << 20, .now_us = sim_mono_us, .ctx = w};
+    s->store = near_cache_new(s->conn, &cache);
     struct worker_config config = {.store = s->store,
                                    .sink = {s, sim_append, sim_log_healthy},
                                    .clock = {w, sim_wall_ms, sim_mono_us},
                                    .server = "sim",
+                                   .max_stale_us = 60000000,
                                    .seed = sim_random(w->sim, UINT64_MAX)};
     s->worker = worker_new(&config, w->names, snapshot);
 }
@@ -109,8 +114,9 @@ static inline void sim_server_start(struct sim_world *w, int i)
 static inline void sim_server_kill(struct sim_world *w, int i)
 {
     struct sim_server *s = &w->servers[i];
-    sim_disconnect(w->sim, &s->store);
+    sim_disconnect(w->sim, &s->conn);
     worker_free(&s->worker);
+    near_cache_free(&s->store);
 }
 
 static inline void sim_world_start(struct sim_world *w, uint64_t seed, const struct sim_options *o,

@@ -294,6 +294,15 @@ static void signals_need_the_log_decisions_do_not(void **state)
     assert_int_equal(world.records, records + 1);
 }
 
+static int tier_of(const struct reply *r)
+{
+    Tact__V1__DecideResponse *d = decided(r);
+    int tier = d->decision->state_tier;
+    tact__v1__decide_response__free_unpacked(d, NULL);
+    return tier;
+}
+
+/* Without the store, what only reads is answered as well as can be, and says so; what must write is not. */
 static void a_store_that_refuses_or_is_gone(void **state)
 {
     (void)state;
@@ -301,17 +310,92 @@ static void a_store_that_refuses_or_is_gone(void **state)
     struct reply r = signal_once("e1");
     assert_int_equal(r.status, GRPC_UNAVAILABLE);
     assert_non_null(strstr(r.text, "OOM"));
-    Tact__V1__DecideRequest m = decide_request("", "web", TACT__V1__MODE__PEEK);
+    Tact__V1__DecideRequest m = decide_request("", "web", TACT__V1__MODE__PEEK), booked = decide_request("r", "email", TACT__V1__MODE__RESERVE);
     r = call(OP_DECIDE, &m); /* reads still work */
-    assert_int_equal(r.status, GRPC_OK);
+    assert_int_equal(tier_of(&r), TACT__V1__STATE_TIER__CURRENT);
     sim_refuse_writes(world.sim, NULL);
-    sim_set_up(world.sim, world.servers[0].store, false);
+    sim_set_up(world.sim, world.servers[0].conn, false);
+    sim_run_until(world.sim, sim_now(world.sim)); /* it is heard of */
+    r = call(OP_DECIDE, &m);
+    assert_int_equal(tier_of(&r), TACT__V1__STATE_TIER__UNVERIFIED);
+    m.mode = TACT__V1__MODE__FRESH;
+    r = call(OP_DECIDE, &m);
+    assert_int_equal(tier_of(&r), TACT__V1__STATE_TIER__FAIL_SAFE);
+    m.mode = TACT__V1__MODE__PEEK;
+    m.customer_id = (char *)"never seen here";
+    r = call(OP_DECIDE, &m);
+    assert_int_equal(tier_of(&r), TACT__V1__STATE_TIER__FAIL_SAFE);
+    m.customer_id = (char *)"mina";
+    r = call(OP_DECIDE, &booked);
+    assert_int_equal(r.status, GRPC_UNAVAILABLE);
+    m.request_id = (char *)"recorded";
     r = call(OP_DECIDE, &m);
     assert_int_equal(r.status, GRPC_UNAVAILABLE);
-    sim_set_up(world.sim, world.servers[0].store, true);
+    m.request_id = (char *)"";
+    r = signal_once("e1");
+    assert_int_equal(r.status, GRPC_UNAVAILABLE);
+    sim_run_until(world.sim, sim_now(world.sim) + 60000001);
+    r = call(OP_DECIDE, &m);
+    assert_int_equal(tier_of(&r), TACT__V1__STATE_TIER__FAIL_SAFE);
+    const struct worker_stats *stats = worker_stats(world.servers[0].worker);
+    assert_int_equal(stats->unverified, 1);
+    assert_int_equal(stats->fail_safe, 3);
+    sim_set_up(world.sim, world.servers[0].conn, true);
+    r = call(OP_DECIDE, &m);
+    assert_int_equal(tier_of(&r), TACT__V1__STATE_TIER__CURRENT);
     r = signal_once("e1");
     assert_int_equal(r.status, GRPC_OK);
 }
+
+static uint64_t decided_on; /* version of the state */
+
+static void keep_state_version(struct str record)
+{
+    Tact__V1__LogRecord *r = tact__v1__log_record__unpack(NULL, record.n, (const uint8_t *)record.p);
+    assert_non_null(r);
+    if (r->record_case == TACT__V1__LOG_RECORD__RECORD_DECISION)
+        decided_on = state_version((struct str){(const char *)r->decision->state.data, r->decision->state.len});
+    tact__v1__log_record__free_unpacked(r, NULL);
+}
+
+static uint64_t peeked(int server, int mode)
+{
+    Tact__V1__DecideRequest m = decide_request("", "web", mode);
+    struct reply r;
+    submit(server, OP_DECIDE, &m.base, &r);
+    run_until_done(&r);
+    assert_int_equal(r.status, GRPC_OK);
+    return decided_on;
+}
+
+/* What a server acknowledged its next decision sees; another's sees it when it asks, or when the store's word has come. */
+static void read_your_writes(void **state)
+{
+    (void)state;
+    world.on_record = keep_state_version;
+    uint64_t stale = 0, calls = 0;
+    for (int i = 0; i < 500; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "e%d", i);
+        peeked(0, TACT__V1__MODE__PEEK);
+        peeked(1, TACT__V1__MODE__PEEK); /* both have it now */
+        struct reply r = signal_once(id);
+        assert_int_equal(r.status, GRPC_OK);
+        uint64_t version = state_version(sim_get(world.sim, "tact:{mina}:s"));
+        calls -= sim_stats(world.sim).calls;
+        assert_true(peeked(0, TACT__V1__MODE__PEEK) == version);
+        calls += sim_stats(world.sim).calls;
+        stale += peeked(1, TACT__V1__MODE__PEEK) != version;
+        assert_true(peeked(1, TACT__V1__MODE__FRESH) == version);
+        sim_run_until(world.sim, sim_now(world.sim) + 100);
+        assert_true(peeked(1, TACT__V1__MODE__PEEK) == version);
+        if (i % 7 == 0) /* also when the watch breaks now and then */
+            sim_break_watch(world.sim, world.servers[0].conn, 0, 10);
+    }
+    assert_true(calls < 100);              /* mostly from the cache */
+    assert_true(stale < 500);              /* the other server's may be old for the network's delay */
+}
+
 
 /* Thousands of calls for one customer whose time runs out while the first one hangs: they end one after
  * another, on a flat stack. */
@@ -608,6 +692,7 @@ int main(void)
         EACH(after_a_day_the_record_is_gone_but_not_the_contact),
         EACH(signals_need_the_log_decisions_do_not),
         EACH(a_store_that_refuses_or_is_gone),
+        EACH(read_your_writes),
         EACH(many_wait_for_one_turn),
         EACH(ten_thousand_for_one_customer),
         EACH(a_fold_loses_nobody),
