@@ -14,6 +14,7 @@
 #include "net/address.h"
 #include "net/grpc_session.h"
 #include "net/h2_link.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -169,11 +170,50 @@ static void conn_start(struct conn *c)
     h2_link_opened(&c->link);
 }
 
+static void on_passing_closed(uv_handle_t *handle)
+{
+    struct grpc_server *s = handle->data;
+    free(handle);
+    handle_gone(s);
+}
+
+/* Accepts, and gives the socket away. */
+static void hand_off(struct listener *l)
+{
+    struct grpc_server *s = l->server;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } *passing = malloc(sizeof *passing);
+    l->waiting = !passing;
+    if (!passing)
+        return;
+    if (l->u.handle.type == UV_NAMED_PIPE)
+        uv_pipe_init(s->io.loop, &passing->pipe, 0);
+    else
+        uv_tcp_init(s->io.loop, &passing->tcp);
+    passing->handle.data = s;
+    s->handles++;
+    uv_os_fd_t fd;
+    if (uv_accept(&l->u.stream, &passing->stream) == 0 && uv_fileno(&passing->handle, &fd) == 0 &&
+        (fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)) >= 0) {
+        s->host.counts.connections_opened++;
+        s->host.options.hand_off(s->host.options.hand_off_user, fd);
+    }
+    uv_close(&passing->handle, on_passing_closed);
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
     struct listener *l = (struct listener *)stream;
     if (status < 0)
         return;
+    if (l->server->host.options.hand_off) {
+        hand_off(l);
+        return;
+    }
     struct conn *c = conn_new(l->server, l->u.handle.type == UV_NAMED_PIPE ? AF_UNIX : AF_INET);
     l->waiting = !c; /* libuv takes no other before this one is accepted; the sweep tries again */
     if (!c)

@@ -33,6 +33,9 @@ struct grpc_method {
 };
 
 struct grpc_options {
+    /* Accepted sockets go to it instead of being served here (grpc_server_adopt_take, of another loop's server, say). It owns fd. */
+    void (*hand_off)(void *user, int fd);
+    void *hand_off_user;
     size_t message_max;       /* bytes of one request; more is RESOURCE_EXHAUSTED; 0: 256 KiB */
     uint32_t streams_max;     /* concurrent calls a connection; 0: 1,000 */
     uint32_t connections_max; /* more are closed at once; 0: 1,024 */
