@@ -185,7 +185,7 @@ static void load_contact(struct loader *l, const struct yaml_node *n, struct pol
 
 static void load_consent(struct loader *l, const struct yaml_node *n, struct policy_test *t)
 {
-    static const char *const keys[] = {"channel", "purpose", "granted", NULL};
+    static const char *const keys[] = {"channel", "purpose", "granted", "ago", NULL};
     static const char *const purposes[] = {
 #define X(name, text) text,
         POLICY_PURPOSES(X)
@@ -203,6 +203,7 @@ static void load_consent(struct loader *l, const struct yaml_node *n, struct pol
              yaml_choice(l->diags, yaml_get(n, "purpose"), purposes, &purpose) &&
              yaml_bool(l->diags, yaml_get(n, "granted"), &out->granted)) {
         out->purpose = (enum purpose)purpose;
+        out->ago_ms = yaml_get(n, "ago") ? ago_of(l, n) : TEST_BEFORE_ALL;
         t->consent_count++;
     }
 }
