@@ -197,6 +197,16 @@ void loader_unknown_word(struct loader *l, const struct yaml_node *n, const char
     buf_free(&list);
 }
 
+const struct tz *loader_zone(struct loader *l, const struct yaml_node *n, struct str name)
+{
+    const struct tz *found = tz_find(l->policy->zones, name);
+    struct str best = found ? (struct str){0} : tz_nearest(l->policy->zones, name);
+    if (!found)
+        yaml_diag(l->diags, DIAG_ERROR, n, "unknown time zone '%.*s'%s%.*s%s allowed: names of the IANA data base",
+                  STR_ARG(name), best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : ";");
+    return found;
+}
+
 struct str *loader_channel_names(struct loader *l)
 {
     struct policy *p = l->policy;

@@ -68,6 +68,8 @@ bool loader_strings(struct loader *l, const struct yaml_node *n, struct str **ou
 /* "unknown channel 'emial'; did you mean email? allowed: …" */
 void loader_unknown_word(struct loader *l, const struct yaml_node *n, const char *what, struct str word,
                          const struct str *allowed, size_t count);
+/* The zone of that name; NULL after a finding. */
+const struct tz *loader_zone(struct loader *l, const struct yaml_node *n, struct str name);
 /* Slice of names of channels and so on for loader_unknown_word; arena memory. */
 struct str *loader_channel_names(struct loader *l);
 

@@ -19,6 +19,7 @@
 #include "policy/load_schema.h"
 #include "policy/signal_filter.h"
 #include "state/state.h"
+#include <math.h>
 
 enum { PLACES_MAX = 2000 };
 
@@ -58,18 +59,8 @@ static void load_brand(struct loader *l)
     if (!n) {
         yaml_diag(l->diags, DIAG_ERROR, brand, "brand has no time_zone, e.g. Asia/Tehran");
     } else if (yaml_string(l->diags, n, &zone)) {
-        const struct tz *found = tz_find(p->zones, zone);
-        struct suggest s;
-        suggest_init(&s, zone);
-        for (size_t i = 0; !found && i < tzdb_count(p->zones); i++)
-            suggest_offer(&s, tz_name(tzdb_at(p->zones, i)));
-        if (found)
-            p->zone = found;
-        else
-            yaml_diag(l->diags, DIAG_ERROR, n,
-                      "unknown time zone '%.*s'%s%.*s%s allowed: names of the IANA data base", STR_ARG(zone),
-                      suggest_best(&s).n ? "; did you mean " : "", STR_ARG(suggest_best(&s)),
-                      suggest_best(&s).n ? "?" : ";");
+        const struct tz *found = loader_zone(l, n, zone);
+        p->zone = found ? found : p->zone;
     }
     if ((n = yaml_get(brand, "locales")))
         (void)loader_strings(l, n, &p->locales, &p->locale_count);
@@ -131,9 +122,11 @@ static void load_range(struct loader *l, const struct yaml_node *n, enum field_t
             yaml_diag(l->diags, DIAG_ERROR, n, "a range is the least and the most, like [0, 10]");
         return;
     }
-    if (f->least > f->most)
+    f->ranged = f->least <= f->most;
+    if (!f->ranged)
         yaml_diag(l->diags, DIAG_ERROR, n, "a range begins with the least: [%g, %g]", f->most, f->least);
-    f->ranged = true;
+    else if (type == FIELD_INT && (f->least != floor(f->least) || f->most != floor(f->most)))
+        yaml_diag(l->diags, DIAG_ERROR, n, "the range of an int has whole numbers");
 }
 
 /* The type and the values of a field that has its name. */

@@ -92,9 +92,4 @@ struct policy_test {
 
 void load_policy_tests(struct loader *l);
 
-/* A YAML scalar as a value of a declared field; false after a finding. Also used for attributes in other
- * files. */
-bool loader_field_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f,
-                        struct value *out);
-
 #endif

@@ -262,6 +262,9 @@ static void wishes_over_the_wire(void **state)
     refused(f, &m, "preferences.per_ms: 0; 1 hour to 30 days in whole minutes is allowed");
     m.per_ms = 31 * DAY;
     refused(f, &m, "preferences.per_ms: 2678400000; 1 hour to 30 days in whole minutes is allowed");
+    m.per_ms = 7 * DAY;
+    m.at_most = 0;
+    refused(f, &m, "preferences.at_most: 0; 1 to 1000 is allowed; for no contact at all ask for a pause, or withdraw consent");
     m.paused_until_ms = -1;
     refused(f, &m, "preferences.paused_until_ms: -1 is no time in Unix milliseconds");
     clear[0] = (char *)"quite_hours";
