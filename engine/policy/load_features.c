@@ -25,7 +25,7 @@
 static bool take_path(struct loader *l, const struct yaml_node *n, struct aggregate_call *call, bool closes)
 {
     if (call->path_count == CALL_PATHS_MAX) {
-        yaml_diag(l->diags, DIAG_ERROR, n, "more than %d signals or properties", CALL_PATHS_MAX);
+        yaml_diag(l->diags, DIAG_ERROR, n, "at most %d signals or properties", CALL_PATHS_MAX);
         return false;
     }
     call->paths[call->path_count].closes = closes;
@@ -103,6 +103,10 @@ static bool aggregate_feature(struct loader *l, const struct yaml_node *value, c
     struct scalar_report r, of_filter;
     if (where && !yaml_string(l->diags, where, &call.filter))
         return false;
+    if (where && call.filter.n == 0) {
+        yaml_diag(l->diags, DIAG_ERROR, where, "an empty filter; leave where out, or write one like \"cart_add.price > 10.0\"");
+        return false;
+    }
     if (where)
         call.filter_report = scalar_report(&of_filter, l->diags, where);
     const struct yaml_node *at = n;
