@@ -117,6 +117,13 @@ struct expr_scope {
     /* Whether arguments of this call that are neither a name nor without any name in them are the host's to compile, in a
      * scope of its own: `item_returned.reason == 'size'` in sum(item_returned.amount, 30d, …). May be NULL: none are. */
     bool (*defers)(void *ctx, struct str name);
+    /* About a name that ident does not know, though it means something elsewhere, in arena: "it is a call; write mood(7d)".
+     * NULL: nothing is known of it. The pointer may be NULL. */
+    const char *(*advice)(void *ctx, struct str path, struct arena *arena);
+    /* What getHours('Asia/Tehran') and its kin may name; NULL: not checked. zoneless: who evaluates has no zones, so that an
+     * offset is needed. */
+    const struct tzdb *zones;
+    bool zoneless;
     /* Every name and call of the scope, for "did you mean"; may be NULL. */
     void (*each_name)(void *ctx, void (*visit)(void *arg, struct str name), void *arg);
 };

@@ -6,11 +6,20 @@
 
 enum { STAGES_MAX = 64 };
 
+static const char *const names[] = {"stage",           "previous_stage",     "stage_age",   "stage_since",
+                                    "last_touch.name", "last_touch.channel", "followed_by", NULL};
+
 const char *const *journey_names(const struct loader *l)
 {
-    static const char *const names[] = {"stage",           "previous_stage",     "stage_age",   "stage_since",
-                                        "last_touch.name", "last_touch.channel", "followed_by", NULL};
     return l->policy->schema.keeps_touches ? names : names + sizeof names / sizeof names[0] - 1;
+}
+
+bool journey_would_know(const struct loader *l, struct str name)
+{
+    for (const char *const *n = names; *n && !l->policy->schema.keeps_touches; n++)
+        if (str_is(name, *n))
+            return true;
+    return false;
 }
 
 /* ---- the section ---- */
@@ -166,14 +175,14 @@ int journey_symbol(struct loader *l, struct str path, struct expr_symbol *out)
         const char *path;
         enum slot_kind kind;
         uint32_t index;
-    } names[] = {{"stage", SLOT_STAGE, 0},
+    } slots[] = {{"stage", SLOT_STAGE, 0},
                  {"stage_since", SLOT_STAGE_SINCE, 0},
                  {"previous_stage", SLOT_PREVIOUS_STAGE, 0},
                  {"last_touch.name", SLOT_TOUCH, 0},
                  {"last_touch.channel", SLOT_TOUCH, 1}};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (str_is(path, names[i].path)) {
-            struct policy_slot wanted = {.kind = names[i].kind, .index = names[i].index};
+    for (size_t i = 0; i < sizeof slots / sizeof slots[0]; i++)
+        if (str_is(path, slots[i].path)) {
+            struct policy_slot wanted = {.kind = slots[i].kind, .index = slots[i].index};
             if (l->in_stage_rule && wanted.kind <= SLOT_PREVIOUS_STAGE)
                 wanted = (struct policy_slot){.kind = SLOT_STAGE_BEFORE, .index = (uint32_t)i};
             return slot_of(l, &wanted, out);
@@ -210,16 +219,16 @@ int journey_call_symbol(struct loader *l, struct str name, const struct expr_arg
 static struct expr_slot stage_slot(struct loader *l, const char *name)
 {
     const struct policy *p = l->policy;
-    struct str *names = loader_alloc(l, (p->stage_count + 1) * sizeof *names);
-    for (size_t i = 0; names && i < p->stage_count; i++)
-        names[i] = p->stages[i].word.name;
-    if (names)
-        names[p->stage_count] = STR("");
+    struct str *domain = loader_alloc(l, (p->stage_count + 1) * sizeof *domain);
+    for (size_t i = 0; domain && i < p->stage_count; i++)
+        domain[i] = p->stages[i].word.name;
+    if (domain)
+        domain[p->stage_count] = STR("");
     return (struct expr_slot){.name = str_from(name),
                               .type = {VALUE_STRING, 0},
                               .motion = EXPR_STEPS,
-                              .domain = names,
-                              .domain_count = names ? p->stage_count + 1 : 0};
+                              .domain = domain,
+                              .domain_count = domain ? p->stage_count + 1 : 0};
 }
 
 struct expr_slot journey_slot(struct loader *l, const struct policy_slot *slot)

@@ -32,6 +32,8 @@ int journey_symbol(struct loader *l, struct str path, struct expr_symbol *out);
 int journey_call_symbol(struct loader *l, struct str name, const struct expr_arg *args, size_t count, size_t offset,
                         const struct expr_report *report, struct expr_symbol *out);
 struct expr_slot journey_slot(struct loader *l, const struct policy_slot *slot);
+/* Whether the policy would have this name if it had a journey. */
+bool journey_would_know(const struct loader *l, struct str name);
 /* The names, NULL at the end; none where the policy has no journey. */
 const char *const *journey_names(const struct loader *l);
 

@@ -51,6 +51,17 @@ static int ident(void *ctx, struct str path, struct expr_symbol *out)
     return out->slot == EXPR_NONE ? ERR_NOTFOUND : 0;
 }
 
+static const char *advice(void *ctx, struct str path, struct arena *arena)
+{
+    struct filter_scope *f = ctx;
+    struct str signal = f->signal->name;
+    bool own = str_starts(path, signal) && path.n > signal.n && path.p[signal.n] == '.';
+    if (schema_property(f->signal, path) >= 0)
+        return arena_printf(arena, "write %.*s.%.*s", STR_ARG(signal), STR_ARG(path));
+    bool elsewhere = memchr(path.p, '.', path.n) || policy_feature_find(f->loader->policy, path) >= 0;
+    return elsewhere && !own ? arena_printf(arena, "it is not of the event") : NULL;
+}
+
 static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void *arg)
 {
     struct filter_scope *f = ctx;
@@ -79,7 +90,7 @@ long signal_filter(struct loader *l, uint32_t signal, struct str text, size_t of
         return -1;
     }
     struct filter_scope f = {l, g, report, offset};
-    struct expr_scope scope = {.ctx = &f, .ident = ident, .each_name = each_name};
+    struct expr_scope scope = {.ctx = &f, .ident = ident, .advice = advice, .zoneless = true, .each_name = each_name};
     struct expr_report inner = {&f, add};
     expr_id when;
     int rc = expr_compile(g->program, &scope, text, (struct expr_type){VALUE_BOOL, 0}, &inner, &when);

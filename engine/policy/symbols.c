@@ -224,6 +224,44 @@ static int ident(void *ctx, struct str path, struct expr_symbol *out)
     return 0;
 }
 
+/* ---- names that are no values ---- */
+
+/* The example of a call of this name; NULL: there is none. */
+static const char *call_example(struct str name, struct arena *arena)
+{
+    if (aggregate_call_is(name))
+        return aggregate_call_example(name);
+    if (str_is(name, "followed_by"))
+        return "followed_by(cart_add, purchase, 7d)";
+    for (const char *const *c = reaction_call_names; *c; c++)
+        if (str_is(name, *c))
+            return arena_printf(arena, "%s(action.id) or %s(action.group)", *c, *c);
+    return NULL;
+}
+
+static const char *advice(void *ctx, struct str path, struct arena *arena)
+{
+    struct loader *l = ctx;
+    const struct schema *schema = &l->policy->schema;
+    const char *example = call_example(path, arena);
+    struct str head = path, tail = {0};
+    if (str_is(path, "mood"))
+        return "it needs a signal with a property of type sentiment";
+    if (example)
+        return arena_printf(arena, "it is a call; write %s", example);
+    if (journey_would_know(l, path))
+        return "stages and touch points are known where the policy has a section journey";
+    bool dotted = split(path, &head, &tail);
+    long signal = schema_signal_find(schema, head);
+    if (signal < 0)
+        return NULL;
+    if (!dotted)
+        return arena_printf(arena, "it is a signal; write count(%.*s, 24h) or another call over it", STR_ARG(path));
+    if (schema_property(&schema->signals[signal], tail) < 0)
+        return arena_printf(arena, "signal %.*s has no property '%.*s'", STR_ARG(head), STR_ARG(tail));
+    return arena_printf(arena, "it is of an event; write last(%.*s) or another call over it", STR_ARG(path));
+}
+
 static void visit_prefixed(struct loader *l, const char *prefix, struct str name,
                            void (*visit)(void *arg, struct str name), void *arg)
 {
@@ -286,6 +324,11 @@ static bool defers(void *ctx, struct str name)
 
 struct expr_scope symbols_scope(struct loader *l)
 {
-    return (struct expr_scope){
-        .ctx = l, .ident = ident, .call = call_symbol, .defers = defers, .each_name = each_name};
+    return (struct expr_scope){.ctx = l,
+                               .ident = ident,
+                               .call = call_symbol,
+                               .defers = defers,
+                               .advice = advice,
+                               .zones = l->policy->zones,
+                               .each_name = each_name};
 }
