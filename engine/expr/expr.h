@@ -59,6 +59,8 @@ struct expr_slot {
     const struct str
         *domain; /* all possible strings, or NULL; comparing with another one is reported as a warning */
     size_t domain_count;
+    bool ranged; /* a number from least to most; a comparison that cannot be otherwise is reported as a warning */
+    double least, most;
     bool varies; /* the value depends on which of several things is looked at; for policies: the action */
 };
 

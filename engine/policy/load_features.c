@@ -170,17 +170,13 @@ static bool compile_feature(struct loader *l, const struct yaml_node *value, exp
 static void visit_feature_name(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
                                size_t index)
 {
-    static const char *const reserved[] = {"now", "channel", "profile", "context", "action", "preferences", "places"};
     struct policy *p = l->policy;
     struct str name = {0};
     p->features[index].node = EXPR_NONE;
     l->features[index] = (struct loader_feature){.key = key, .value = value, .missed = -1};
     if (!loader_name(l, key, false, "feature name", &name))
         return;
-    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
-        if (str_is(name, reserved[i]))
-            yaml_diag(l->diags, DIAG_ERROR, key, "'%s' is a name of the language and cannot be a feature",
-                      reserved[i]);
+    (void)loader_free_name(l, key, "a feature");
     for (const char *const *n = journey_names(l); *n; n++)
         if (str_is(name, *n))
             yaml_diag(l->diags, DIAG_ERROR, key, "'%s' is a name of the journey and cannot be a feature", *n);

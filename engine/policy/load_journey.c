@@ -1,6 +1,7 @@
 /* Section journey of a policy; see load_journey.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_journey.h"
+#include "policy/action_fields.h"
 #include "policy/symbols.h"
 #include "state/schema.h"
 
@@ -82,6 +83,10 @@ void load_stage_names(struct loader *l)
             yaml_diag(l->diags, DIAG_ERROR, n, "a stage needs an id");
         if (!id || !loader_name(l, id, true, "stage", &name))
             continue;
+        if (str_is(name, "none")) {
+            yaml_diag(l->diags, DIAG_ERROR, id, "'none' means no stage, and cannot be one");
+            continue;
+        }
         if (is_stage(p, name)) {
             yaml_diag(l->diags, DIAG_ERROR, id, "a second stage is called %.*s", STR_ARG(name));
             continue;
@@ -96,6 +101,7 @@ void load_stage_names(struct loader *l)
 struct slot_search {
     const struct policy *policy;
     bool circular;
+    struct str request; /* what it looks at of a request; empty: nothing */
 };
 
 static void search_slot(void *ctx, uint32_t slot)
@@ -103,6 +109,8 @@ static void search_slot(void *ctx, uint32_t slot)
     struct slot_search *s = ctx;
     enum slot_kind kind = s->policy->slots[slot].kind;
     s->circular |= kind == SLOT_STAGE || kind == SLOT_STAGE_SINCE || kind == SLOT_PREVIOUS_STAGE;
+    if (kind == SLOT_CHANNEL || kind == SLOT_CONTEXT)
+        s->request = expr_slot_at(s->policy->program, slot)->name;
 }
 
 static expr_id stage_rule(struct loader *l, const struct yaml_node *n)
@@ -121,7 +129,29 @@ static expr_id stage_rule(struct loader *l, const struct yaml_node *n)
                                            "`stage` here instead, the one before this rule is looked at");
     if (expr_varies(p->program, id))
         yaml_diag(l->diags, DIAG_ERROR, n, "a stage is the customer's, whatever action is looked at");
-    return s.circular || expr_varies(p->program, id) ? EXPR_NONE : id;
+    if (s.request.n)
+        yaml_diag(l->diags, DIAG_ERROR, n, "a stage is the customer's, whatever is asked: %.*s is of one request",
+                  STR_ARG(s.request));
+    return s.circular || s.request.n || expr_varies(p->program, id) ? EXPR_NONE : id;
+}
+
+/* Stages that nobody comes into. */
+static void warn_unreached(struct loader *l, const struct yaml_node *n, const struct policy_stage *stage)
+{
+    const struct policy *p = l->policy;
+    const struct value *enter = stage->enter == EXPR_NONE ? NULL : expr_constant(p->program, stage->enter);
+    if (enter && enter->type == VALUE_BOOL && !enter->boolean)
+        yaml_diag(l->diags, DIAG_WARNING, n, "enter is never true, so nobody comes into stage %.*s",
+                  STR_ARG(stage->word.name));
+    for (const struct policy_stage *before = p->stages; before < stage; before++) {
+        const struct value *always = before->enter == EXPR_NONE ? NULL : expr_constant(p->program, before->enter);
+        bool takes = stage->enter == before->enter || (always && always->type == VALUE_BOOL && always->boolean);
+        if (stage->enter == EXPR_NONE || before->leave != EXPR_NONE || !takes)
+            continue;
+        yaml_diag(l->diags, DIAG_WARNING, n, "whenever this is true %.*s, which stands before, is entered, so nobody comes into stage %.*s",
+                  STR_ARG(before->word.name), STR_ARG(stage->word.name));
+        return;
+    }
 }
 
 void load_stage_rules(struct loader *l)
@@ -141,6 +171,8 @@ void load_stage_rules(struct loader *l)
                 stage->enter = stage_rule(l, yaml_get(n, "enter"));
             if (yaml_get(n, "leave"))
                 stage->leave = stage_rule(l, yaml_get(n, "leave"));
+            if (yaml_get(n, "enter"))
+                warn_unreached(l, yaml_get(n, "enter"), stage);
         }
     }
 }
@@ -231,6 +263,24 @@ static struct expr_slot stage_slot(struct loader *l, const char *name)
                               .domain_count = domain ? p->stage_count + 1 : 0};
 }
 
+/* All that a touch point may be called: a signal that is one, or an action; '' when this policy has neither. */
+static struct expr_slot touch_slot(struct loader *l)
+{
+    const struct schema *schema = &l->policy->schema;
+    const struct loader_field *ids = action_field_find(l, STR("id"));
+    size_t actions = ids ? ids->value_count : 0, n = 0;
+    struct str *domain = loader_alloc(l, (schema->signal_count + actions + 1) * sizeof *domain);
+    for (size_t i = 0; domain && i < schema->signal_count; i++)
+        if (!schema->signals[i].quiet)
+            domain[n++] = schema->signals[i].name;
+    for (size_t i = 0; domain && i < actions; i++)
+        domain[n++] = ids->values[i];
+    if (domain)
+        domain[n++] = STR("");
+    return (struct expr_slot){
+        .name = STR("last_touch.name"), .type = {VALUE_STRING, 0}, .domain = domain, .domain_count = n};
+}
+
 struct expr_slot journey_slot(struct loader *l, const struct policy_slot *slot)
 {
     const struct schema *schema = &l->policy->schema;
@@ -249,8 +299,11 @@ struct expr_slot journey_slot(struct loader *l, const struct policy_slot *slot)
     case SLOT_STAGE_SINCE:
         return (struct expr_slot){.name = STR("stage_since"), .type = {VALUE_TIMESTAMP, 0}, .motion = EXPR_STEPS};
     case SLOT_TOUCH:
-        return (struct expr_slot){.name = slot->index ? STR("last_touch.channel") : STR("last_touch.name"),
-                                  .type = {VALUE_STRING, 0}};
+        return slot->index ? (struct expr_slot){.name = STR("last_touch.channel"),
+                                                .type = {VALUE_STRING, 0},
+                                                .domain = loader_channel_names(l),
+                                                .domain_count = l->policy->channel_count}
+                           : touch_slot(l);
     default: { /* SLOT_FOLLOWED */
         struct buf b;
         buf_init(&b, 64);

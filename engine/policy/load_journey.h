@@ -12,7 +12,8 @@
  *   stage, previous_stage     names
  *   stage_age, stage_since    since it was entered; unknown while time alone has changed it and nothing was written since
  *                             (in the rules of stages, these four are of the stage before the rule is looked at)
- *   last_touch.name, last_touch.channel   the latest touch point: a signal's or action's name, a channel's
+ *   last_touch.name, last_touch.channel   the latest touch point: a signal's or action's name (purchase; Get
+ *                             says signal.purchase), a channel's; unknown without one
  *   followed_by(a, b, 7d)     whether signal b came after signal a by at most that, among the last 16 touch points
  *
  * A signal with `touch: false` (page views, say) is no touch point.

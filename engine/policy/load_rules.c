@@ -50,6 +50,19 @@ static void scope_word(struct loader *l, const struct yaml_node *n, const struct
         loader_unknown_word(l, n, f->key, word, allowed, f->count);
 }
 
+/* Several fields that no action has together. What a purpose and a channel alone do not cover may be a guard for later. */
+static void warn_of_nothing(struct loader *l, const struct yaml_node *n, const struct policy_scope *s, size_t set)
+{
+    const struct policy *p = l->policy;
+    if (set < 2 || (s->issue == SCOPE_ANY && s->group == SCOPE_ANY && s->action == SCOPE_ANY))
+        return;
+    for (uint32_t i = 0; i < p->action_count; i++)
+        for (size_t k = 0; k < p->actions[i].treatment_count; k++)
+            if (policy_scope_covers(s, p, i, p->actions[i].treatments[k].channel))
+                return;
+    yaml_diag(l->diags, DIAG_WARNING, n, "no action is all of these, so this never holds anything back");
+}
+
 static bool load_scope(struct loader *l, const struct yaml_node *n, bool limit, struct policy_scope *s)
 {
     static const char *const block_keys[] = {"purpose", "issue",      "group", "channel",
@@ -68,12 +81,14 @@ static bool load_scope(struct loader *l, const struct yaml_node *n, bool limit, 
         {"channel", &s->channel, &p->channels[0].word.name, sizeof p->channels[0], p->channel_count},
         {"action", &s->action, &p->actions[0].word.name, sizeof p->actions[0], p->action_count},
     };
-    size_t set = 0;
+    size_t set = 0, errors = l->diags->errors;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         if (yaml_get(n, fields[i].key)) {
             scope_word(l, yaml_get(n, fields[i].key), &fields[i], limit);
             set++;
         }
+    if (l->diags->errors == errors)
+        warn_of_nothing(l, n, s, set);
     if (limit)
         return true;
     if (yaml_get(n, "everything"))

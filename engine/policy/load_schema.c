@@ -63,7 +63,7 @@ static void load_brand(struct loader *l)
         p->zone = found ? found : p->zone;
     }
     if ((n = yaml_get(brand, "locales")))
-        (void)loader_strings(l, n, &p->locales, &p->locale_count);
+        (void)loader_words(l, n, 1, &p->locales, &p->locale_count);
     size_t day;
     if ((n = yaml_get(brand, "week_start")) && yaml_choice(l->diags, n, days, &day))
         p->week_start = (int)day;
@@ -153,7 +153,7 @@ static void load_type(struct loader *l, const struct yaml_node *value, enum fiel
         return;
     if (*type != FIELD_STRING)
         yaml_diag(l->diags, DIAG_ERROR, n, "only a string has values");
-    else if (loader_strings(l, n, &domain, &f->domain_count))
+    else if (loader_words(l, n, 1, &domain, &f->domain_count))
         f->domain = domain;
 }
 
@@ -222,7 +222,7 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
     static const char *const keys[] = {"properties", "negative", "consent", "touch", NULL};
     struct schema *schema = &l->policy->schema;
     struct schema_signal g = {.negative = SIGNAL_NEVER_NEGATIVE};
-    if (!loader_name(l, key, false, "signal name", &g.name))
+    if (!loader_name(l, key, false, "signal name", &g.name) || !loader_free_name(l, key, "a signal"))
         return;
     if (schema_signal_find(schema, g.name) >= 0) {
         yaml_diag(l->diags, DIAG_ERROR, key, "signal %.*s is declared twice", STR_ARG(g.name));
@@ -255,8 +255,13 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
         enum field_type type;
         for (size_t i = 0; prefix && g.properties && i < properties->count; i++)
             if (load_field(l, properties->keys[i], properties->items[i], HOME_SIGNAL, prefix,
-                           &g.properties[g.property_count], &type))
+                           &g.properties[g.property_count], &type)) {
+                if (str_is(g.properties[g.property_count].name, "channel"))
+                    yaml_diag(l->diags, DIAG_WARNING, properties->keys[i],
+                              "filters see this property as %.*s.channel, and no longer the channel by which the signal came",
+                              STR_ARG(g.name));
                 g.property_count++;
+            }
     }
     schema->signals[schema->signal_count++] = g;
 }
@@ -370,9 +375,9 @@ static void load_channel_rest(struct loader *l, const struct yaml_node *value, s
     if ((n = yaml_get(value, "format")) && yaml_choice(l->diags, n, formats, &index))
         c->html = index == 1;
     if ((n = yaml_get(value, "placements")))
-        (void)loader_strings(l, n, &c->placements, &c->placement_count);
+        (void)loader_words(l, n, 0, &c->placements, &c->placement_count);
     if ((n = yaml_get(value, "content")))
-        (void)loader_strings(l, n, &c->content, &c->content_count);
+        (void)loader_words(l, n, 0, &c->content, &c->content_count);
 }
 
 static void visit_channel(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
@@ -439,6 +444,8 @@ static void load_consent_effect(struct loader *l, uint32_t signal, const struct 
     }
     e.granted = grant != NULL;
     load_purposes(l, grant ? grant : withdraw, e.purposes);
+    if ((grant ? grant : withdraw)->count == 0)
+        yaml_diag(l->diags, DIAG_ERROR, n, "%s no purpose: it would do nothing", grant ? "grants" : "withdraws");
     load_effect_channel(l, yaml_get(n, "channel"), &e);
     l->policy->effects[signal] = e;
 }

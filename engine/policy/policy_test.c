@@ -461,6 +461,15 @@ static void load_channel(struct loader *l, const struct yaml_node *n, const stru
     check_content(l, expect ? yaml_get(expect, "content") : NULL, c);
 }
 
+static void warn_of_name(struct loader *l, const struct yaml_node *n, struct str name)
+{
+    for (size_t i = 0; i < l->policy->test_count; i++)
+        if (str_eq(l->policy->tests[i].name, name)) {
+            yaml_diag(l->diags, DIAG_WARNING, n, "a second test is called '%.*s'", STR_ARG(name));
+            return;
+        }
+}
+
 static void visit_test(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, size_t index)
 {
     static const char *const keys[] = {"name", "now", "given", "expect", NULL};
@@ -474,8 +483,8 @@ static void visit_test(struct loader *l, const struct yaml_node *key, const stru
     const struct yaml_node *given = yaml_get(n, "given"), *expect = yaml_get(n, "expect");
     if (!yaml_get(n, "name"))
         yaml_diag(l->diags, DIAG_ERROR, n, "a test needs a name");
-    else
-        (void)yaml_string(l->diags, yaml_get(n, "name"), &t.name);
+    else if (yaml_string(l->diags, yaml_get(n, "name"), &t.name))
+        warn_of_name(l, yaml_get(n, "name"), t.name);
     if (yaml_get(n, "now"))
         (void)yaml_string(l->diags, yaml_get(n, "now"), &now);
     if (!local_time_parse(now, l->policy->zone, false, &t.now_ms))

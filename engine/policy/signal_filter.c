@@ -22,7 +22,10 @@ static uint32_t slot_of(struct filter_scope *f, uint32_t property)
                              .type = {field ? field->type : VALUE_STRING, 0},
                              .motion = EXPR_STILL,
                              .domain = field ? field->domain : loader_channel_names(f->loader),
-                             .domain_count = field ? field->domain_count : f->loader->policy->channel_count};
+                             .domain_count = field ? field->domain_count : f->loader->policy->channel_count,
+                             .ranged = field && field->ranged,
+                             .least = field ? field->least : 0,
+                             .most = field ? field->most : 0};
     uint32_t *slots = loader_alloc(f->loader, (count + 1) * sizeof *slots);
     uint32_t at = slots ? expr_slot_add(g->program, &slot) : EXPR_NONE;
     if (at == EXPR_NONE) {
