@@ -1,21 +1,38 @@
 /* A policy's own tests; see policy/policy_test.h for their form.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/policy_run.h"
+#include "decide/explain.h"
 #include "decide/gate.h"
 #include "decide/journey.h"
 #include "decide/policy_given.h"
+#include "decide/request_fields.h"
 #include <stdarg.h>
+
+enum { WHY_MAX = 4096, EVIDENCE_SHOWN = 8, EVIDENCE_BYTES = 80 };
 
 static bool fail(struct arena *arena, struct str *why, const char *format, ...) PRINTF_LIKE(3, 4);
 static bool fail(struct arena *arena, struct str *why, const char *format, ...)
 {
-    char text[1024];
+    char text[WHY_MAX];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    *why = arena_str(arena, str_from(text));
+    *why = arena_str(arena, request_cut(str_from(text), sizeof text - 4)); /* whole characters */
     return false;
+}
+
+/* "; mean_nps = unknown, stage = at_risk": the values that decided. */
+static const char *evidence_text(const struct evidence *items, size_t count, struct arena *arena)
+{
+    const char *text = "";
+    for (size_t i = 0; i < count && i < EVIDENCE_SHOWN && text; i++) {
+        struct str value = items[i].value.n ? request_cut(items[i].value, EVIDENCE_BYTES) : STR("''");
+        text = arena_printf(arena, "%s%s%.*s = %.*s", text, i ? ", " : "; ", STR_ARG(items[i].name), STR_ARG(value));
+    }
+    if (text && count > EVIDENCE_SHOWN)
+        text = arena_printf(arena, "%s, …", text);
+    return text ? text : "";
 }
 
 static const char *answer_of(const struct decision *d, struct arena *arena)
@@ -23,8 +40,22 @@ static const char *answer_of(const struct decision *d, struct arena *arena)
     if (d->choice_count)
         return arena_printf(arena, "%.*s", STR_ARG(d->choices[0].action->word.name));
     const struct suppression *s = &d->suppression;
-    return arena_printf(arena, "suppressed by %s%s%.*s (%.*s)", suppression_cause_name(s->cause),
-                        s->rule.n ? " " : "", STR_ARG(s->rule), STR_ARG(s->text));
+    return arena_printf(arena, "suppressed by %s%s%.*s (%.*s%s)", suppression_cause_name(s->cause), s->rule.n ? " " : "",
+                        STR_ARG(s->rule), STR_ARG(s->text), evidence_text(s->evidence, s->evidence_count, arena));
+}
+
+/* Why an action was not the best: ": not suitable (a.suitability; stage = at_risk)". Empty where the answer itself says it. */
+static const char *lost_of(const struct decision *d, uint32_t action, struct arena *arena)
+{
+    const struct candidate *c = &d->candidates[action];
+    if (d->suppressed && d->suppression.withheld == (long)action)
+        return "";
+    struct evidence *items = NULL;
+    size_t count = c->block.kind == BLOCK_NONE ? 0 : explain_evidence(d, action, &c->block, &items, arena);
+    struct str reason = c->stage == STAGE_CHOSEN ? STR("chosen, but not first") : explain_candidate(d, c, arena);
+    const char *text = arena_printf(arena, "; %.*s: %.*s%s", STR_ARG(d->input->policy->actions[action].word.name),
+                                    STR_ARG(reason), evidence_text(items, count, arena));
+    return text ? text : "";
 }
 
 static bool check_suppressed(const struct decision *d, const struct policy_test *t)
@@ -86,10 +117,20 @@ static struct str stage_name(const struct policy *p, long stage)
     return stage < 0 ? STR("none") : p->stages[stage].word.name;
 }
 
+/* What made a suppression rule fire. */
+static const char *fired_by(const struct decision *d, uint32_t suppression, struct arena *arena)
+{
+    struct evidence *items = NULL;
+    struct blocker b = {BLOCK_SUPPRESSION, 0, &d->input->policy->suppressions[suppression].rule, suppression};
+    size_t count = explain_evidence(d, 0, &b, &items, arena);
+    return evidence_text(items, count, arena);
+}
+
 /* What is seen of the customer now: the stage, the rules that fire. */
-static bool check_view(const struct policy *p, const struct policy_test *t, const struct decide_input *in,
+static bool check_view(const struct policy *p, const struct policy_test *t, const struct decision *d,
                        struct arena *arena, struct str *why)
 {
+    const struct decide_input *in = d->input;
     struct view *v = arena_alloc(arena, sizeof *v);
     struct gate *g = arena_alloc(arena, sizeof *g);
     if (!v || !g ||
@@ -103,7 +144,7 @@ static bool check_view(const struct policy *p, const struct policy_test *t, cons
     for (size_t i = 0; i < t->not_suppressed_count; i++)
         for (uint32_t k = 0; k < p->suppression_count; k++)
             if (str_eq(p->suppressions[k].rule.id, t->not_suppressed_by[i]) && gate_suppression_fires(g, k))
-                return fail(arena, why, "%.*s fires", STR_ARG(t->not_suppressed_by[i]));
+                return fail(arena, why, "%.*s fires%s", STR_ARG(t->not_suppressed_by[i]), fired_by(d, k, arena));
     return true;
 }
 
@@ -114,14 +155,15 @@ static bool check(const struct policy *p, const struct policy_test *t, const str
     if (t->action == TEST_ACTION_NONE && d->choice_count)
         return fail(arena, why, "expected no action, got %s", answer);
     if (t->action >= 0 && (!d->choice_count || d->choices[0].action != &p->actions[t->action]))
-        return fail(arena, why, "expected %.*s, got %s", STR_ARG(p->actions[t->action].word.name), answer);
+        return fail(arena, why, "expected %.*s, got %s%s", STR_ARG(p->actions[t->action].word.name), answer,
+                    lost_of(d, (uint32_t)t->action, arena));
     for (size_t i = 0; i < t->not_action_count; i++)
         for (size_t k = 0; k < d->choice_count; k++)
             if (d->choices[k].action == &p->actions[t->not_actions[i]])
                 return fail(arena, why, "%.*s was chosen", STR_ARG(p->actions[t->not_actions[i]].word.name));
     if (t->suppressed_by.n && !check_suppressed(d, t))
         return fail(arena, why, "expected suppressed_by %.*s, got %s", STR_ARG(t->suppressed_by), answer);
-    return check_next(d, t, arena, why) && check_content(d, t, arena, why) && check_view(p, t, d->input, arena, why);
+    return check_next(d, t, arena, why) && check_content(d, t, arena, why) && check_view(p, t, d, arena, why);
 }
 
 bool policy_run_test(const struct policy *p, const struct policy_test *t, const struct scorer *scorer,

@@ -94,6 +94,22 @@ static void test_consents(void **state)
     check(*state, test, "");
 }
 
+/* The values that decided stand in the message. */
+static void test_failures_say_why(void **state)
+{
+    check(*state, "  - {name: t, expect: {channel: app, action: plain}}\n",
+          "expected plain, got suppressed by suppression_rule unhappy (unhappy holds back promotional; mean_nps = unknown)");
+    check(*state,
+          "  - {name: t, given: {signals: [{nps: {score: 9}}, {fault: }]}, expect: {channel: app, action: long_at_risk}}\n",
+          "expected long_at_risk, got plain; long_at_risk: not applicable now (long_at_risk.applicability); stage = newcomer, "
+          "now = 2025-01-15T12:00:00Z, stage_since = 2025-01-15T12:00:00Z, previous_stage = ''");
+    check(*state,
+          "  - {name: t, given: {signals: [{nps: {score: 9}}]}, expect: {channel: app, suppressed_by: unhappy}}\n",
+          "expected suppressed_by unhappy, got plain");
+    check(*state, "  - {name: t, given: {signals: [{nps: {score: 4}}]}, expect: {channel: app, not_suppressed_by: [unhappy]}}\n",
+          "unhappy fires; mean_nps = 4");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +117,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_leaving, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_contacts_are_events, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_never_seen, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_consents, fixture_setup, fixture_teardown)};
+        cmocka_unit_test_setup_teardown(test_consents, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_failures_say_why, fixture_setup, fixture_teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,7 +99,7 @@ static void the_reason_says_so(void **state)
     set(f, (struct preferences){.less_ms = NOW, .less_at_most = 1, .less_per_ms = 7 * DAY});
     contacted(f, "promo", "sms", NOW - 2 * DAY);
     decide_at(f, "sms", NOW);
-    assert_text(f->decision.suppression.text, "the customer asked for at most 1 contacts in 7d");
+    assert_text(f->decision.suppression.text, "the customer asked for at most 1 contact in 7d");
     assert_true(f->decision.suppression.next_eligible_ms == NOW + 5 * DAY);
     set(f, (struct preferences){.less_ms = NOW + 1, .less_at_most = 0, .less_per_ms = 7 * DAY});
     decide_at(f, "sms", NOW);
