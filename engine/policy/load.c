@@ -303,6 +303,17 @@ static const struct policy_text *keep_file(struct loader *l, const char *name, s
     return &p->files[p->file_count++];
 }
 
+/* A section that was reported as misspelt is read as what it was meant to be, so that whatever refers to it is not reported
+ * too. */
+static void right_sections(struct yaml_node *root)
+{
+    for (size_t i = 0; i < root->count; i++) {
+        struct str meant = yaml_nearest(root->keys[i]->text, sections);
+        if (meant.n && !yaml_get(root, meant.p))
+            root->keys[i]->text = meant;
+    }
+}
+
 /* The policy's id covers names and contents, from the same bytes that are kept and read as YAML. */
 static void add_file(struct loader *l, struct hasher *h, const char *name, struct str text)
 {
@@ -322,6 +333,7 @@ static void add_file(struct loader *l, struct hasher *h, const char *name, struc
     l->unread = l->unread || !root;
     if (root && yaml_expect(l->diags, root, YAML_MAPPING, "a policy file")) {
         yaml_known_keys(l->diags, root, "a policy file", sections);
+        right_sections(root);
         l->files[l->file_count++] = root;
     }
 }

@@ -121,8 +121,8 @@ static bool aggregate_feature(struct loader *l, const struct yaml_node *value, c
 
 enum { FEATURE_KEYS_MAX = 32 };
 
-/* Which of these keys the feature has; NULL after a finding. */
-static const char *kind_of(struct loader *l, const struct yaml_node *value, const char *const *kinds)
+/* Which of these keys the feature has; NULL after a finding, of which a key that nobody knows is one. */
+static const char *kind_of(struct loader *l, const struct yaml_node *value, const char *const *kinds, bool known)
 {
     const char *op = NULL;
     for (size_t i = 0; kinds[i]; i++) {
@@ -135,7 +135,7 @@ static const char *kind_of(struct loader *l, const struct yaml_node *value, cons
         }
         op = kinds[i];
     }
-    if (!op)
+    if (!op && known)
         yaml_diag(l->diags, DIAG_ERROR, value, "a feature needs one of %s", yaml_list_words(l->arena, kinds));
     return op;
 }
@@ -158,8 +158,9 @@ static bool compile_feature(struct loader *l, const struct yaml_node *value, exp
     keys[n + 3] = "where";
     keys[n + 4] = NULL;
     ASSERT(n + 5 <= FEATURE_KEYS_MAX);
+    size_t errors = l->diags->errors;
     yaml_known_keys(l->diags, value, "a feature", keys);
-    const char *op = kind_of(l, value, kinds);
+    const char *op = kind_of(l, value, kinds, l->diags->errors == errors);
     if (!op)
         return false;
     if (strcmp(op, "expr") == 0)

@@ -64,38 +64,43 @@ static bool is_stage(const struct policy *p, struct str name)
     return false;
 }
 
+static void load_stage_name(struct loader *l, const struct yaml_node *n)
+{
+    static const char *const keys[] = {"id", "enter", "leave", NULL};
+    struct policy *p = l->policy;
+    const struct yaml_node *id;
+    struct str name = {0};
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "a stage like {id: new, enter: \"count(purchase, 400d) == 0\"}"))
+        return;
+    yaml_known_keys(l->diags, n, "a stage", keys);
+    if (!(id = yaml_get(n, "id")))
+        yaml_diag(l->diags, DIAG_ERROR, n, "a stage needs an id");
+    if (!id || !loader_name(l, id, true, "stage", &name))
+        return;
+    if (str_is(name, "none")) {
+        yaml_diag(l->diags, DIAG_ERROR, id, "'none' means no stage, and cannot be one");
+        return;
+    }
+    if (is_stage(p, name)) {
+        yaml_diag(l->diags, DIAG_ERROR, id, "a second stage is called %.*s", STR_ARG(name));
+        return;
+    }
+    p->stages[p->stage_count++] = (struct policy_stage){
+        .word = {.name = name, .path = loader_text(l, "stage.%.*s", STR_ARG(name))},
+        .enter = EXPR_NONE,
+        .leave = EXPR_NONE};
+}
+
 void load_stage_names(struct loader *l)
 {
     struct policy *p = l->policy;
+    size_t errors = l->diags->errors;
     const struct yaml_node *stages = stages_of(l, true);
-    if (!stages)
-        return;
-    p->stages = loader_alloc(l, stages->count * sizeof *p->stages);
-    p->schema.keeps_touches = true;
-    for (size_t i = 0; p->stages && i < stages->count; i++) {
-        static const char *const keys[] = {"id", "enter", "leave", NULL};
-        const struct yaml_node *n = stages->items[i], *id;
-        struct str name = {0};
-        if (!yaml_expect(l->diags, n, YAML_MAPPING, "a stage like {id: new, enter: \"count(purchase, 400d) == 0\"}"))
-            continue;
-        yaml_known_keys(l->diags, n, "a stage", keys);
-        if (!(id = yaml_get(n, "id")))
-            yaml_diag(l->diags, DIAG_ERROR, n, "a stage needs an id");
-        if (!id || !loader_name(l, id, true, "stage", &name))
-            continue;
-        if (str_is(name, "none")) {
-            yaml_diag(l->diags, DIAG_ERROR, id, "'none' means no stage, and cannot be one");
-            continue;
-        }
-        if (is_stage(p, name)) {
-            yaml_diag(l->diags, DIAG_ERROR, id, "a second stage is called %.*s", STR_ARG(name));
-            continue;
-        }
-        p->stages[p->stage_count++] = (struct policy_stage){
-            .word = {.name = name, .path = loader_text(l, "stage.%.*s", STR_ARG(name))},
-            .enter = EXPR_NONE,
-            .leave = EXPR_NONE};
-    }
+    p->stages = stages ? loader_alloc(l, stages->count * sizeof *p->stages) : NULL;
+    l->journey_broken = !stages && l->diags->errors > errors;
+    for (size_t i = 0; p->stages && i < stages->count; i++)
+        load_stage_name(l, stages->items[i]);
+    p->schema.keeps_touches = stages || l->journey_broken;
 }
 
 struct slot_search {
@@ -251,7 +256,7 @@ int journey_call_symbol(struct loader *l, struct str name, const struct expr_arg
 static struct expr_slot stage_slot(struct loader *l, const char *name)
 {
     const struct policy *p = l->policy;
-    struct str *domain = loader_alloc(l, (p->stage_count + 1) * sizeof *domain);
+    struct str *domain = l->journey_broken ? NULL : loader_alloc(l, (p->stage_count + 1) * sizeof *domain);
     for (size_t i = 0; domain && i < p->stage_count; i++)
         domain[i] = p->stages[i].word.name;
     if (domain)

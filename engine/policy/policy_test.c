@@ -386,7 +386,7 @@ static void load_expected_stage(struct loader *l, const struct yaml_node *n, str
     struct str *allowed = loader_alloc(l, (p->stage_count + 1) * sizeof *allowed);
     for (size_t i = 0; allowed && i < p->stage_count; i++)
         allowed[i] = p->stages[i].word.name;
-    if (!str_is(word, "none") && allowed)
+    if (!str_is(word, "none") && allowed && !l->journey_broken)
         loader_unknown_word(l, n, "stage (or none)", word, allowed, p->stage_count);
 }
 

@@ -26,4 +26,7 @@ void yaml_known_keys(struct diags *d, const struct yaml_node *mapping, const cha
 /* "a, b or c" of a NULL-terminated list, in the arena; for messages. */
 const char *yaml_list_words(struct arena *arena, const char *const words[]);
 
+/* The word of the list that is nearest to a misspelt one; empty when none is near. */
+struct str yaml_nearest(struct str word, const char *const allowed[]);
+
 #endif
