@@ -54,7 +54,12 @@ static bool check_span(const struct aggregate_call *call, const struct aggregate
     if (shape->span == SPAN_NONE || *span_ms == 0) {
         if (shape->span == SPAN_NONE && !call->span_given)
             return true;
-        aggregate_complain(report, call->offset, "%s is used like %s", shape->op, shape->example);
+        const char *word = aggregate_call_span(call->op);
+        if (word && !call->span_given)
+            aggregate_complain(report, call->offset, "%s needs a %s, as in %s", shape->op,
+                               shape->span == SPAN_HALF_LIFE ? "half-life" : word, shape->example);
+        else
+            aggregate_complain(report, call->offset, "%s is used like %s", shape->op, shape->example);
         return false;
     }
     int64_t least = shape->kind == AGGREGATE_HOURS ? 7 * DAY_MS : WINDOW_MIN_MS;

@@ -16,7 +16,8 @@
  *                             says signal.purchase), a channel's; unknown without one
  *   followed_by(a, b, 7d)     whether signal b came after signal a by at most that, among the last 16 touch points
  *
- * A signal with `touch: false` (page views, say) is no touch point.
+ * A signal with `touch: false` (page views, say) is no touch point. The same signal by the same channel within one second is one
+ * touch point. Stages cannot look at the request (channel, context): they are recorded when something is written.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_LOAD_JOURNEY_H
 #define TACT_POLICY_LOAD_JOURNEY_H

@@ -3,6 +3,8 @@
  *   brand:    {name, time_zone, locales: [fa, en], week_start: saturday}
  *   profile:  name: {type: string | number | int | bool | timestamp | time_zone | locale, values: […],
  *                    range: [least, most] (of a number or int)}
+ *             A customer's locale may be any; where the brand lacks it, treatments of the same language go first, then
+ *             those without a locale, then the brand's locales in order.
  *   context:  name: {type, values}                     fields that a request may carry
  *   signals:  name: {properties: {name: type or {type, values, range}},
  *                    negative: true or "expression over its properties": which of its events are bad moments,
@@ -12,8 +14,10 @@
  *             types as of the profile, without time_zone and locale, and sentiment: a number from -1 to 1; all
  *             sentiments make up the mood
  *   channels: name: {direction: inbound | outbound, cost, confirm_within, format: text | html,
- *                    quiet_hours: {from, to, except: [purposes]},
- *                    consent: [purposes], consent_unknown: block | allow, placements: […], content: […]}
+ *                    quiet_hours: {from, to, except: [purposes]} in the customer's zone (the profile's time_zone, else the
+ *                    brand's),
+ *                    consent: [purposes], consent_unknown: block | allow, placements: […],
+ *                    content: […]: the fields of a treatment; none: any}
  *   places:   name: [{name, lat, lon}]                 for nearest_m(lat, lon, places.name)
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_schema.h"
