@@ -41,7 +41,18 @@ static const char *answer_of(const struct decision *d, struct arena *arena)
         return arena_printf(arena, "%.*s", STR_ARG(d->choices[0].action->word.name));
     const struct suppression *s = &d->suppression;
     return arena_printf(arena, "suppressed by %s%s%.*s (%.*s%s)", suppression_cause_name(s->cause), s->rule.n ? " " : "",
-                        STR_ARG(s->rule), STR_ARG(s->text), evidence_text(s->evidence, s->evidence_count, arena));
+                        STR_ARG(s->rule), STR_ARG(s->text),
+                        s->block.kind == BLOCK_LIMIT ? "" : evidence_text(s->evidence, s->evidence_count, arena));
+}
+
+/* The values behind a block that its own sentence does not name. */
+static const char *block_text(const struct decision *d, uint32_t action, const struct blocker *b, struct arena *arena)
+{
+    struct evidence *items = NULL;
+    if (b->kind == BLOCK_NONE || b->kind == BLOCK_LIMIT)
+        return "";
+    size_t count = explain_evidence(d, action, b, &items, arena);
+    return evidence_text(items, count, arena);
 }
 
 /* Why an action was not the best: ": not suitable (a.suitability; stage = at_risk)". Empty where the answer itself says it. */
@@ -50,11 +61,14 @@ static const char *lost_of(const struct decision *d, uint32_t action, struct are
     const struct candidate *c = &d->candidates[action];
     if (d->suppressed && d->suppression.withheld == (long)action)
         return "";
-    struct evidence *items = NULL;
-    size_t count = c->block.kind == BLOCK_NONE ? 0 : explain_evidence(d, action, &c->block, &items, arena);
-    struct str reason = c->stage == STAGE_CHOSEN ? STR("chosen, but not first") : explain_candidate(d, c, arena);
-    const char *text = arena_printf(arena, "; %.*s: %.*s%s", STR_ARG(d->input->policy->actions[action].word.name),
-                                    STR_ARG(reason), evidence_text(items, count, arena));
+    struct str name = d->input->policy->actions[action].word.name;
+    const char *text;
+    if (d->choice_count && (c->stage == STAGE_CHOSEN || c->stage == STAGE_ARBITRATION))
+        text = arena_printf(arena, "; %.*s: outranked; its priority is %g, that of %.*s %g", STR_ARG(name), c->priority,
+                            STR_ARG(d->choices[0].action->word.name), d->choices[0].priority);
+    else
+        text = arena_printf(arena, "; %.*s: %.*s%s", STR_ARG(name), STR_ARG(explain_candidate(d, c, arena)),
+                            block_text(d, action, &c->block, arena));
     return text ? text : "";
 }
 
@@ -120,10 +134,8 @@ static struct str stage_name(const struct policy *p, long stage)
 /* What made a suppression rule fire. */
 static const char *fired_by(const struct decision *d, uint32_t suppression, struct arena *arena)
 {
-    struct evidence *items = NULL;
     struct blocker b = {BLOCK_SUPPRESSION, 0, &d->input->policy->suppressions[suppression].rule, suppression};
-    size_t count = explain_evidence(d, 0, &b, &items, arena);
-    return evidence_text(items, count, arena);
+    return block_text(d, 0, &b, arena);
 }
 
 /* What is seen of the customer now: the stage, the rules that fire. */

@@ -95,15 +95,12 @@ bool loader_name(struct loader *l, const struct yaml_node *n, bool id, const cha
     return good;
 }
 
-bool loader_free_name(struct loader *l, const struct yaml_node *n, const char *what)
+void loader_free_name(struct loader *l, const struct yaml_node *n, const char *what)
 {
     static const char *const reserved[] = {"now", "channel", "profile", "context", "action", "preferences", "places"};
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
-        if (str_is(n->text, reserved[i])) {
+        if (str_is(n->text, reserved[i]))
             yaml_diag(l->diags, DIAG_ERROR, n, "'%s' is a name of the language and cannot be %s", reserved[i], what);
-            return false;
-        }
-    return true;
 }
 
 bool loader_duration(struct loader *l, const struct yaml_node *n, int64_t least_ms, int64_t *out)
@@ -303,17 +300,6 @@ static const struct policy_text *keep_file(struct loader *l, const char *name, s
     return &p->files[p->file_count++];
 }
 
-/* A section that was reported as misspelt is read as what it was meant to be, so that whatever refers to it is not reported
- * too. */
-static void right_sections(struct yaml_node *root)
-{
-    for (size_t i = 0; i < root->count; i++) {
-        struct str meant = yaml_nearest(root->keys[i]->text, sections);
-        if (meant.n && !yaml_get(root, meant.p))
-            root->keys[i]->text = meant;
-    }
-}
-
 /* The policy's id covers names and contents, from the same bytes that are kept and read as YAML. */
 static void add_file(struct loader *l, struct hasher *h, const char *name, struct str text)
 {
@@ -333,7 +319,6 @@ static void add_file(struct loader *l, struct hasher *h, const char *name, struc
     l->unread = l->unread || !root;
     if (root && yaml_expect(l->diags, root, YAML_MAPPING, "a policy file")) {
         yaml_known_keys(l->diags, root, "a policy file", sections);
-        right_sections(root);
         l->files[l->file_count++] = root;
     }
 }

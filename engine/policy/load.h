@@ -12,6 +12,7 @@ struct loader_feature {
     const struct yaml_node *key, *value;
     bool settled; /* compiled, or reported */
     bool broken;  /* on a cycle that was reported */
+    bool odd;     /* has keys that nobody knows, which were reported */
     long missed;  /* the feature it asked for that was not there yet, or -1 */
 };
 
@@ -54,8 +55,8 @@ size_t loader_count(const struct loader *l, const char *section);
 /* An id or name: 1 to POLICY_NAME_MAX bytes, a letter or _ first, then letters, digits, _ (and - and . in
  * ids). */
 bool loader_name(struct loader *l, const struct yaml_node *n, bool id, const char *what, struct str *out);
-/* False after a finding: the name is one of the language's. what: "a feature". */
-bool loader_free_name(struct loader *l, const struct yaml_node *n, const char *what);
+/* Reports a name that is one of the language's. what: "a feature". */
+void loader_free_name(struct loader *l, const struct yaml_node *n, const char *what);
 /* "30d", "72h": at least `least_ms`, at most WINDOW_MAX_MS. */
 bool loader_duration(struct loader *l, const struct yaml_node *n, int64_t least_ms, int64_t *out);
 /* {from: "21:00", to: "08:00"}; false after a finding. */

@@ -226,8 +226,9 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
     static const char *const keys[] = {"properties", "negative", "consent", "touch", NULL};
     struct schema *schema = &l->policy->schema;
     struct schema_signal g = {.negative = SIGNAL_NEVER_NEGATIVE};
-    if (!loader_name(l, key, false, "signal name", &g.name) || !loader_free_name(l, key, "a signal"))
+    if (!loader_name(l, key, false, "signal name", &g.name))
         return;
+    loader_free_name(l, key, "a signal");
     if (schema_signal_find(schema, g.name) >= 0) {
         yaml_diag(l->diags, DIAG_ERROR, key, "signal %.*s is declared twice", STR_ARG(g.name));
         return;

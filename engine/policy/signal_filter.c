@@ -59,9 +59,10 @@ static const char *advice(void *ctx, struct str path, struct arena *arena)
     struct filter_scope *f = ctx;
     struct str signal = f->signal->name;
     bool own = str_starts(path, signal) && path.n > signal.n && path.p[signal.n] == '.';
-    if (schema_property(f->signal, path) >= 0)
+    if (schema_property(f->signal, path) >= 0 || str_is(path, "channel"))
         return arena_printf(arena, "write %.*s.%.*s", STR_ARG(signal), STR_ARG(path));
-    bool elsewhere = memchr(path.p, '.', path.n) || policy_feature_find(f->loader->policy, path) >= 0;
+    bool elsewhere = memchr(path.p, '.', path.n) || str_is(path, "now") || str_is(path, "stage") ||
+                     policy_feature_find(f->loader->policy, path) >= 0;
     return elsewhere && !own ? arena_printf(arena, "it is not of the event") : NULL;
 }
 

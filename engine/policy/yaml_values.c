@@ -227,7 +227,7 @@ const char *yaml_list_words(struct arena *arena, const char *const words[])
     return out ? out : "";
 }
 
-struct str yaml_nearest(struct str word, const char *const allowed[])
+static struct str nearest(struct str word, const char *const allowed[])
 {
     struct suggest s;
     suggest_init(&s, word);
@@ -246,7 +246,7 @@ bool yaml_choice(struct diags *d, const struct yaml_node *n, const char *const a
         }
     char words[700];
     list_words(words, sizeof words, allowed, " or ");
-    struct str best = text ? yaml_nearest(n->text, allowed) : (struct str){0};
+    struct str best = text ? nearest(n->text, allowed) : (struct str){0};
     if (best.n)
         yaml_diag(d, DIAG_ERROR, n, "expected %s, got %s; did you mean %.*s?", words, got(n).text,
                   STR_ARG(best));
@@ -267,11 +267,13 @@ void yaml_known_keys(struct diags *d, const struct yaml_node *mapping, const cha
             known = str_is(key->text, allowed[k]);
         if (known)
             continue;
-        struct str best = yaml_nearest(key->text, allowed);
+        struct str best = nearest(key->text, allowed);
         if (best.n)
             yaml_diag(d, DIAG_ERROR, key, "unknown key %s in %s; did you mean %.*s? allowed: %s",
                       got(key).text, what, STR_ARG(best), words);
         else
             yaml_diag(d, DIAG_ERROR, key, "unknown key %s in %s; allowed: %s", got(key).text, what, words);
+        if (best.n && !yaml_get(mapping, best.p))
+            mapping->keys[i]->text = best;
     }
 }

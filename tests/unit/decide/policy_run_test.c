@@ -104,6 +104,10 @@ static void test_failures_say_why(void **state)
           "expected long_at_risk, got plain; long_at_risk: not applicable now (long_at_risk.applicability); stage = newcomer, "
           "now = 2025-01-15T12:00:00Z, stage_since = 2025-01-15T12:00:00Z, previous_stage = ''");
     check(*state,
+          "  - {name: t, given: {signals: [{nps: {score: 9}}, {fault: , ago: 41d}, {fault: , ago: 41d}, {buy: {amount: 1}, ago: "
+          "2d}]}, expect: {channel: app, action: plain}}\n",
+          "expected plain, got back; plain: outranked; its priority is 0.05, that of back 0.4");
+    check(*state,
           "  - {name: t, given: {signals: [{nps: {score: 9}}]}, expect: {channel: app, suppressed_by: unhappy}}\n",
           "expected suppressed_by unhappy, got plain");
     check(*state, "  - {name: t, given: {signals: [{nps: {score: 4}}]}, expect: {channel: app, not_suppressed_by: [unhappy]}}\n",
