@@ -73,8 +73,8 @@ static int unwrap(struct str *line, bool history, enum workload_kind *kind, stru
         }
     if (!history)
         return 0;
-    return error_set(e, ERR_INVALID, "expected {\"signal\": {…}} or {\"upsert\": {…}}, got %s%.*s", key.n ? "the field " : "no object",
-                     STR_ARG(request_cut(key, 64)));
+    return error_set(e, ERR_INVALID, "expected {\"signal\": {…}} or {\"upsert\": {…}}, got %s%.*s",
+                     key.n ? "the field " : "no object", STR_ARG(request_cut(key, 64)));
 }
 
 static int read_line(struct workload_call *out, struct str line, bool history, struct arena *scratch, struct arena *arena,

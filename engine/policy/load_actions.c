@@ -207,7 +207,8 @@ static void load_content(struct loader *l, const struct yaml_node *n, const stru
     for (size_t i = 0; l->diags->errors == errors && i < c->content_count; i++)
         if (!has_key(n, c->content[i]))
             yaml_diag(l->diags, DIAG_WARNING, n,
-                      "the treatment has no %.*s, which the content of channel %.*s lists; where none is meant write %.*s: \"\"",
+                      "the treatment has no %.*s, which the content of channel %.*s lists; where none is meant write "
+                      "%.*s: \"\"",
                       STR_ARG(c->content[i]), STR_ARG(c->word.name), STR_ARG(c->content[i]));
 }
 

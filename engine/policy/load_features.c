@@ -104,7 +104,8 @@ static bool aggregate_feature(struct loader *l, const struct yaml_node *value, c
     if (where && !yaml_string(l->diags, where, &call.filter))
         return false;
     if (where && call.filter.n == 0) {
-        yaml_diag(l->diags, DIAG_ERROR, where, "an empty filter; leave where out, or write one like \"cart_add.price > 10.0\"");
+        yaml_diag(l->diags, DIAG_ERROR, where,
+                  "an empty filter; leave where out, or write one like \"cart_add.price > 10.0\"");
         return false;
     }
     if (where)

@@ -153,7 +153,8 @@ static void warn_unreached(struct loader *l, const struct yaml_node *n, const st
         bool takes = stage->enter == before->enter || (always && always->type == VALUE_BOOL && always->boolean);
         if (stage->enter == EXPR_NONE || before->leave != EXPR_NONE || !takes)
             continue;
-        yaml_diag(l->diags, DIAG_WARNING, n, "whenever this is true %.*s, which stands before, is entered, so nobody comes into stage %.*s",
+        yaml_diag(l->diags, DIAG_WARNING, n,
+                  "whenever this is true %.*s, which stands before, is entered, so nobody comes into stage %.*s",
                   STR_ARG(before->word.name), STR_ARG(stage->word.name));
         return;
     }
