@@ -255,15 +255,15 @@ static int arrive(struct job *j, const struct arrival *a, struct state *s, struc
     struct signal_batch batch;
     struct error why = {0};
     int rc = workload_apply(a->call, a->at_ms, j->policy, s, &j->customer, &batch, &why);
-    if (rc && rc != ERR_INVALID) {
+    if (rc < 0 && rc != ERR_INVALID) {
         *e = why;
         return error_prefix(e, "%s:%zu", j->events, a->call->line);
     }
     for (size_t i = 0; i < batch.rejected_count; i++)
         reject(j, a->call->line, batch.rejected[i].reason);
-    if (rc && batch.rejected_count == 0)
+    if (rc < 0 && batch.rejected_count == 0)
         reject(j, a->call->line, why.text);
-    if (!rc && journey_step(j->policy, s, a->at_ms, &j->customer) < 0)
+    if (rc > 0 && journey_step(j->policy, s, a->at_ms, &j->customer) < 0)
         return error_set(e, ERR_NOSPACE, "the state does not fit the memory");
     return 0;
 }

@@ -231,6 +231,7 @@ static int apply_decide(const Tact__V1__DecideRequest *m, int64_t arrival_ms,
         rc = apply_signals(p, s, r.signals, r.signal_count, arrival_ms, e);
     if (rc < 0)
         return rc;
+    bool changed = rc > 0;
     struct id128 id = op_decision_id(r.customer, r.request_id, arena);
     const struct decide_input in = {.policy = p,
                                     .world_id = "",
@@ -240,7 +241,11 @@ static int apply_decide(const Tact__V1__DecideRequest *m, int64_t arrival_ms,
                                     .seed = op_decision_seed(id),
                                     .decision_id = id};
     rc = decide(&in, arena, &d, e);
-    return rc || r.mode != MODE_RESERVE ? rc : decision_reserve(&d, s, e);
+    if (!rc && r.mode == MODE_RESERVE && d.choice_count) {
+        changed = true;
+        rc = decision_reserve(&d, s, e);
+    }
+    return rc ? rc : changed;
 }
 
 int workload_apply(const struct workload_call *call, int64_t arrival_ms, const struct policy *p, struct state *s,
@@ -257,7 +262,9 @@ int workload_apply(const struct workload_call *call, int64_t arrival_ms, const s
     if (call->kind == WORKLOAD_UPSERT) {
         struct upsert u;
         int rc = request_upsert((const Tact__V1__UpsertRequest *)m, p, arrival_ms, arena, &u, e);
-        return rc ? rc : upsert_apply(&u, s, arrival_ms, e);
+        if (!rc)
+            rc = upsert_apply(&u, s, arrival_ms, e);
+        return rc ? rc : 1;
     }
     if (call->kind == WORKLOAD_DECIDE)
         return apply_decide((const Tact__V1__DecideRequest *)m, arrival_ms, p, s, arena, e);
@@ -267,7 +274,7 @@ int workload_apply(const struct workload_call *call, int64_t arrival_ms, const s
         return error_set(e, ERR_INVALID, "%s", batch->rejected[0].reason);
     if (!rc)
         rc = apply_signals(p, s, batch->signals, batch->count, arrival_ms, e);
-    return rc < 0 ? rc : 0;
+    return rc < 0 ? rc : rc > 0;
 }
 
 int64_t workload_arrival(const struct workload_call *call, struct arena *scratch, int64_t *earliest)
@@ -300,9 +307,9 @@ static int commit(const struct workload_call *call, const struct policy *p, stru
     int rc = state_decode(&s, &p->schema, c->blob, scratch, e);
     if (!rc)
         rc = workload_apply(call, call->as_of_ms, p, &s, scratch, NULL, e);
-    if (rc)
+    if (rc < 0)
         return rc;
-    if (journey_step(p, &s, call->as_of_ms, scratch) < 0)
+    if (rc > 0 && journey_step(p, &s, call->as_of_ms, scratch) < 0)
         return error_set(e, ERR_NOSPACE, "the customer's state does not fit its memory");
     state_prune(&s, call->as_of_ms);
     rc = state_encode(&s, state_version_make(call->as_of_ms, hash64(c->id.p, c->id.n)), bytes, e);

@@ -46,7 +46,8 @@ struct workload_customers;
 /* When a call arrives at a server: its as_of_ms, else the latest of its signals; INT64_MIN: neither is given. *earliest: the
  * least of all its times; INT64_MAX: none. */
 int64_t workload_arrival(const struct workload_call *call, struct arena *scratch, int64_t *earliest);
-/* Applies one call to a customer's state, as of arrival_ms; a decision counts by the contact that it books. ERR_INVALID: the
+/* Applies one call to a customer's state, as of arrival_ms; a decision counts by the contact that it books. 1: it changed the
+ * state, which a server would write now; 0: it did not. ERR_INVALID: the
  * call does not fit the policy, and changed nothing. batch: which signals were rejected while others counted; NULL: one that
  * is wrong makes the call so. */
 int workload_apply(const struct workload_call *call, int64_t arrival_ms, const struct policy *p, struct state *s,
