@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "net/address.h"
 #include "net/grpc_session.h"
+#include "net/grpc_stream.h"
 #include "net/h2_link.h"
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -213,8 +214,9 @@ static void sweep_conn(struct conn *c, uint64_t now)
     const struct grpc_options *o = &c->server->host.options;
     uint64_t idle_ms = (uint64_t)o->idle_s * 1000;
     bool held = false;
+    grpc_session_sweep(&c->session, clock_mono_us());
     for (struct grpc_call *call = c->session.calls; call && !held; call = call->next)
-        held = call->state == CALL_HELD && call->stream_open;
+        held = call->state == CALL_HELD && call->stream_open && !grpc_stream_waits(call);
     if (c->session.touched || held)
         c->active_ms = now;
     c->session.touched = false;
@@ -226,6 +228,7 @@ static void sweep_conn(struct conn *c, uint64_t now)
         h2_link_close(&c->link, UV_ETIMEDOUT);
     else if (!c->close_by_ms && c->server->state == SERVING && now - c->active_ms >= idle_ms) {
         c->close_by_ms = now + CLOSE_GRACE_MS;
+        grpc_session_end_streams(&c->session, GRPC_UNAVAILABLE, "nothing came for too long");
         grpc_session_drain(&c->session, c->session.calls == NULL);
     }
 }
@@ -369,7 +372,10 @@ void grpc_server_drain(struct grpc_server *s, int64_t grace_ms, void (*done)(voi
     close_listeners(s);
     struct conn *c;
     DL_FOREACH(s->conns, c)
-    grpc_session_drain(&c->session, !c->session.settled);
+    {
+        grpc_session_drain(&c->session, !c->session.settled);
+        grpc_session_end_streams(&c->session, GRPC_UNAVAILABLE, GRPC_STREAM_STOPPING);
+    }
     /* Without connections the timer is what calls done from the loop. */
     uv_timer_start(&s->grace, on_grace_over, s->conns && grace_ms > 0 ? (uint64_t)grace_ms : 0, 0);
 }

@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     uint8_t how = data[0];
     struct fuzz f = {.hold = how & 2};
-    struct grpc_method methods[] = {{"/a/b", on_call, &f}, {"/t.S/Echo", on_call, &f}, {NULL, NULL, NULL}};
+    struct grpc_method methods[] = {{"/a/b", on_call, &f, NULL}, {"/t.S/Echo", on_call, &f, NULL}, {0}};
     struct grpc_options options = {.message_max = 1000, .streams_max = 20};
     struct error e;
     ASSERT(grpc_host_init(&f.host, methods, &options, &e) == 0);

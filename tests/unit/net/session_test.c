@@ -120,7 +120,7 @@ static struct pair *open_pair(struct grpc_options options)
     struct pair *p = calloc(1, sizeof *p);
     p->answers = calloc(ANSWERS_MAX, sizeof *p->answers);
     p->now_ns = 5000000000;
-    struct grpc_method methods[] = {{"/t.S/Echo", on_echo, p}, {"/t.S/Hold", on_hold, p}, {NULL, NULL, NULL}};
+    struct grpc_method methods[] = {{"/t.S/Echo", on_echo, p, NULL}, {"/t.S/Hold", on_hold, p, NULL}, {0}};
     struct error e = {0};
     assert_int_equal(grpc_host_init(&p->host, methods, &options, &e), 0);
     assert_int_equal(grpc_session_init(&p->session, &p->host, on_wake, &e), 0);
@@ -559,7 +559,7 @@ static void test_options(void **state)
     (void)state;
     struct grpc_host host;
     struct error e = {0};
-    struct grpc_method none[] = {{NULL, NULL, NULL}};
+    struct grpc_method none[] = {{0}};
     struct grpc_options options = {.message_max = (size_t)GRPC_CONNECTION_BYTES_MAX + 1};
     assert_int_equal(grpc_host_init(&host, none, &options, &e), ERR_INVALID);
     assert_non_null(strstr(e.text, "message_max is 67108865; at most 67108864"));
