@@ -1,6 +1,7 @@
 /* gRPC methods to worker calls; see service.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/service.h"
+#include "server/signal_stream.h"
 #include <stdlib.h>
 
 struct method {
@@ -34,11 +35,12 @@ int service_new(struct service **out, uv_loop_t *loop, struct worker *worker, st
     struct service *s = calloc(1, sizeof *s);
     ASSERT(s != NULL);
     s->worker = worker;
-    struct grpc_method methods[OP_KIND_COUNT + 1] = {0};
+    struct grpc_method methods[OP_KIND_COUNT + 2] = {0};
     for (int k = 0; k < OP_KIND_COUNT; k++) {
         s->methods[k] = (struct method){s, (enum op_kind)k};
-        methods[k] = (struct grpc_method){op_kind_path((enum op_kind)k), on_call, &s->methods[k]};
+        methods[k] = (struct grpc_method){op_kind_path((enum op_kind)k), on_call, &s->methods[k], NULL};
     }
+    methods[OP_KIND_COUNT] = (struct grpc_method){SIGNAL_STREAM_PATH, NULL, worker, &signal_stream_hooks};
     struct grpc_options options = {0};
     int rc = grpc_server_new(&s->grpc, loop, methods, &options, e);
     if (rc)
