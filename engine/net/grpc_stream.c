@@ -46,11 +46,11 @@ bool grpc_stream_waits(const struct grpc_call *c)
 /* The first message that was not taken yet: true and *m; false when it must wait, or is wrong (the stream is over). */
 static bool next_message(struct grpc_call *c, struct str *m)
 {
-    struct grpc_intake *in = &c->intake;
-    struct str body = {(const char *)c->request.p + in->taken, c->request.n - in->taken};
+    size_t taken = c->intake.taken;
     char why[WHY_MAX];
-    if (body.n == 0)
+    if (taken == c->request.n)
         return false;
+    struct str body = {(const char *)c->request.p + taken, c->request.n - taken};
     switch (grpc_frame_next(body, c->host->options.message_max, m)) {
     case GRPC_FRAME_OK:
         return true;
