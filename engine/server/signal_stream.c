@@ -307,13 +307,17 @@ static void on_done(void *user, const struct worker_result *r)
     advance(s);
 }
 
+/* A request has no more time than one of its own would have. */
+static int64_t deadline_us(const struct grpc_call *call)
+{
+    int64_t latest_us = clock_mono_us() + (int64_t)WORKER_TIME_DEFAULT_MS * 1000, of_stream_us = grpc_call_deadline_us(call);
+    return of_stream_us < latest_us ? of_stream_us : INT64_MAX; /* the worker's default */
+}
+
 static void on_message(void *stream, struct str message)
 {
     struct signal_stream *s = stream;
     struct slot *slot = &s->slots[s->received++ % GRPC_STREAM_MESSAGES_MAX];
-    int64_t deadline_us = clock_mono_us() + (int64_t)WORKER_TIME_DEFAULT_MS * 1000;
-    if (grpc_call_deadline_us(s->call) < deadline_us)
-        deadline_us = grpc_call_deadline_us(s->call);
     s->under_way++;
     buf_str(&slot->request, message);
     if (!buf_ok(&slot->request))
@@ -322,7 +326,7 @@ static void on_message(void *stream, struct str message)
         on_done(slot, &(struct worker_result){.status = GRPC_UNAVAILABLE,
                                               .text = "too many calls under way; try again later"});
     else
-        worker_submit(s->worker, OP_SIGNAL, bytes_of(&slot->request), deadline_us, on_done, slot);
+        worker_submit(s->worker, OP_SIGNAL, bytes_of(&slot->request), deadline_us(s->call), on_done, slot);
 }
 
 static void on_ended(void *stream, enum grpc_status status, const char *why)

@@ -15,7 +15,7 @@ enum { ANSWERS_MAX = 4096, OUT = 4096 };
 struct answer {
     int http, grpc;
     char text[512], allow[16], encodings[32];
-    uint8_t body[256];
+    uint8_t body[1024];
     size_t body_n;
     bool closed;
     uint32_t reset; /* the error code of the close */
@@ -246,7 +246,7 @@ static inline int32_t submit(struct pair *p, const char *path, struct body *body
     return stream;
 }
 
-static const struct answer *ask(struct pair *p, const char *path, const void *bytes, size_t n,
+static inline const struct answer *ask(struct pair *p, const char *path, const void *bytes, size_t n,
                                 const char *const *extra)
 {
     struct body body = {.p = bytes, .n = n};
