@@ -463,7 +463,7 @@ void grpc_call_request_done(struct grpc_call *c, int64_t now_ns)
 {
     c->request_ended = true;
     if (c->intake.open)
-        grpc_stream_request_done(c);
+        grpc_stream_go_on(c);
     if (c->state != CALL_RECEIVING)
         return;
     if (c->frame.prefix_n == 0) {

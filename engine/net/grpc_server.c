@@ -49,6 +49,7 @@ struct grpc_server {
     struct grpc_host host;
     struct h2_io io;
     uv_timer_t sweep, grace;
+    uv_idle_t more; /* runs while streams wait for their next turn */
     struct listener *listeners;
     size_t listener_count;
     struct conn *conns;
@@ -128,10 +129,22 @@ static void on_conn_closed(struct h2_link *l, int error)
 
 static const struct h2_link_hooks conn_hooks = {.input = on_conn_input, .closed = on_conn_closed};
 
+static void on_more(uv_idle_t *idle)
+{
+    struct grpc_server *s = idle->data;
+    struct conn *c, *next;
+    uv_idle_stop(idle); /* wake starts it again */
+    DL_FOREACH_SAFE(s->conns, c, next)
+    if (c->session.unfinished && !c->link.closing)
+        grpc_session_continue(&c->session);
+}
+
 static void on_session_wake(struct grpc_session *session)
 {
     struct conn *c = (struct conn *)((char *)session - offsetof(struct conn, session));
     h2_link_wake(&c->link);
+    if (session->unfinished && !c->server->freeing)
+        uv_idle_start(&c->server->more, on_more);
 }
 
 /* A connection with an initialised, unconnected handle; NULL without memory. */
@@ -259,9 +272,10 @@ int grpc_server_new(struct grpc_server **out, uv_loop_t *loop, const struct grpc
         return r;
     }
     ASSERT(h2_io_init(&s->io, loop) == 0); /* these cannot fail on Linux */
-    ASSERT(uv_timer_init(loop, &s->sweep) == 0 && uv_timer_init(loop, &s->grace) == 0);
-    s->io.prepare.data = s->sweep.data = s->grace.data = s;
-    s->handles = 3;
+    ASSERT(uv_timer_init(loop, &s->sweep) == 0 && uv_timer_init(loop, &s->grace) == 0 &&
+           uv_idle_init(loop, &s->more) == 0);
+    s->io.prepare.data = s->sweep.data = s->grace.data = s->more.data = s;
+    s->handles = 4;
     uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     uv_unref((uv_handle_t *)&s->sweep);
     *out = s;
@@ -393,6 +407,7 @@ void grpc_server_free(struct grpc_server **out)
     h2_link_close(&c->link, 0);
     uv_close((uv_handle_t *)&s->sweep, on_part_closed);
     uv_close((uv_handle_t *)&s->grace, on_part_closed);
+    uv_close((uv_handle_t *)&s->more, on_part_closed);
     h2_io_close(&s->io, on_part_closed);
 }
 

@@ -237,7 +237,7 @@ void grpc_host_free(struct grpc_host *host)
 int grpc_session_init(struct grpc_session *s, struct grpc_host *host, void (*wake)(struct grpc_session *s),
                       struct error *e)
 {
-    *s = (struct grpc_session){.host = host, .wake = wake};
+    *s = (struct grpc_session){.host = host, .wake = wake, .budget = SESSION_TURN_MAX};
     if (nghttp2_session_server_new2(&s->pump.h2, host->callbacks, s, host->h2_options) != 0)
         return error_set(e, ERR_NOSPACE, "out of memory");
     nghttp2_settings_entry settings[] = {
@@ -258,6 +258,7 @@ int grpc_session_init(struct grpc_session *s, struct grpc_host *host, void (*wak
 int grpc_session_feed(struct grpc_session *s, const uint8_t *p, size_t n, int64_t now_ns)
 {
     s->now_ns = now_ns;
+    s->budget = SESSION_TURN_MAX;
     int r = h2_pump_feed(&s->pump, p, n);
     if (r != 0 && !s->broken) {
         s->broken = true;
@@ -276,6 +277,16 @@ void grpc_session_drain(struct grpc_session *s, bool hurry)
     if (hurry)
         drain_finally(s);
     s->wake(s);
+}
+
+void grpc_session_continue(struct grpc_session *s)
+{
+    struct grpc_call *c, *next;
+    s->unfinished = false;
+    s->budget = SESSION_TURN_MAX;
+    DL_FOREACH_SAFE(s->calls, c, next)
+    if (c->intake.open)
+        grpc_stream_go_on(c);
 }
 
 void grpc_session_sweep(struct grpc_session *s, int64_t now_us)

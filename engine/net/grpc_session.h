@@ -17,6 +17,7 @@
 enum {
     SESSION_RESETS_MAX = 2000,   /* a second; and never less than streams_max */
     SESSION_CHATTER_MAX = 20000, /* a second */
+    SESSION_TURN_MAX = 256,      /* messages of streams handed on before other connections have their turn */
     SESSION_WINDOW = 4 << 20,    /* bytes a connection may have on the way */
 };
 
@@ -34,6 +35,8 @@ struct grpc_session {
     struct grpc_call *current;            /* whose frames come now */
     size_t request_bytes;
     uint32_t streams;        /* calls that take in messages */
+    uint32_t budget;         /* messages of theirs that may still be handed on in this turn */
+    bool unfinished;         /* some wait for the next one: grpc_session_continue, soon; wake has told */
     uint32_t cancelled_held; /* calls that handlers hold, whose stream is gone */
     int64_t now_ns;          /* of the last input */
     struct grpc_rate resets, chatter;
@@ -56,6 +59,8 @@ int grpc_session_feed(struct grpc_session *s, const uint8_t *p, size_t n, int64_
 /* No new calls, in two steps: the peer is told, and when it has surely heard (or at once when hurry) the door
  * closes. */
 void grpc_session_drain(struct grpc_session *s, bool hurry);
+/* Another turn for its streams. */
+void grpc_session_continue(struct grpc_session *s);
 /* Ends the streams whose deadline has passed. */
 void grpc_session_sweep(struct grpc_session *s, int64_t now_us);
 /* All streams take in no more: their handlers are told so. */

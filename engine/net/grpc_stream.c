@@ -73,22 +73,31 @@ static void end_of_body(struct grpc_call *c)
     grpc_stream_over(c, whole ? GRPC_OK : GRPC_INVALID_ARGUMENT, whole ? "" : "the request ends inside a message");
 }
 
-/* As many messages as may be under way. A hook that has done its message at once comes here again: once is enough. */
+/* As many messages as may be under way, and as the connection still may in this turn. A hook that has done its message at once
+ * comes here again: once is enough. */
 static void hand_on(struct grpc_call *c)
 {
     struct grpc_intake *in = &c->intake;
+    struct grpc_session *s = c->session;
     struct str m;
     if (in->handing || !in->open)
         return;
     in->handing = true;
-    while (in->open && in->under_way < GRPC_STREAM_MESSAGES_MAX && next_message(c, &m)) {
+    while (in->open && in->under_way < GRPC_STREAM_MESSAGES_MAX && s->budget > 0 && next_message(c, &m)) {
         in->taken += GRPC_PREFIX + m.n;
         in->under_way++;
+        s->budget--;
         c->method->stream->message(in->stream, (struct str){m.n ? m.p : "", m.n});
     }
     in->handing = false;
-    if (in->open && c->request_ended && in->under_way < GRPC_STREAM_MESSAGES_MAX)
+    if (!in->open || in->under_way == GRPC_STREAM_MESSAGES_MAX)
+        return;
+    if (s->budget == 0 && in->taken < c->request.n) {
+        s->unfinished = true;
+        s->wake(s);
+    } else if (c->request_ended) {
         end_of_body(c);
+    }
 }
 
 /* Moves what was not taken to the front, when that is not more than what was: so each byte is moved once at most. */
@@ -118,7 +127,7 @@ void grpc_stream_data(struct grpc_call *c, const uint8_t *p, size_t n)
     hand_on(c);
 }
 
-void grpc_stream_request_done(struct grpc_call *c)
+void grpc_stream_go_on(struct grpc_call *c)
 {
     hand_on(c);
 }

@@ -17,8 +17,8 @@
 /* The headers of a streaming method were good. */
 void grpc_stream_open(struct grpc_call *c);
 void grpc_stream_data(struct grpc_call *c, const uint8_t *p, size_t n);
-/* The peer has closed its side. */
-void grpc_stream_request_done(struct grpc_call *c);
+/* The peer has closed its side, or it is the next turn. */
+void grpc_stream_go_on(struct grpc_call *c);
 /* No more is taken in, and the handler is told, when it was not yet. The call may be freed. Nothing happens to a call that
  * is no stream, or is over. */
 void grpc_stream_over(struct grpc_call *c, enum grpc_status status, const char *why);

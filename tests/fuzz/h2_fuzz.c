@@ -161,6 +161,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             drain(&f);
         if (how & 8)
             grpc_session_drain(&f.session, at & 1);
+        if (f.session.unfinished && how & 0x10)
+            grpc_session_continue(&f.session);
         grpc_session_sweep(&f.session, (int64_t)at * 1000);
     }
     for (size_t i = 0; i < f.held_count / 2; i++)

@@ -186,7 +186,9 @@ static inline void exchange(struct pair *p)
         any = false;
         for (ssize_t n; (n = nghttp2_session_mem_send(p->client, &bytes)) > 0; any = true)
             feed(p, bytes, (size_t)n);
-        any = answer(p) || any;
+        if (p->session.unfinished)
+            grpc_session_continue(&p->session);
+        any = answer(p) || any || p->session.unfinished;
     }
 }
 

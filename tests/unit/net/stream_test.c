@@ -373,6 +373,36 @@ static void test_many_stalled(void **state)
     close_streams(p, &s);
 }
 
+/* However many messages have come, and are done at once: other connections have their turns between. */
+static void test_turns(void **state)
+{
+    (void)state;
+    static uint8_t zeros[100000];
+    struct seen s;
+    struct pair *p = open_streams(&s, (struct grpc_options){0});
+    struct body body = {.p = zeros, .n = sizeof zeros};
+    exchange(p);
+    int32_t stream = submit(p, PATH, &body, NULL);
+    const uint8_t *bytes;
+    size_t turns = 0;
+    for (ssize_t n; (n = nghttp2_session_mem_send(p->client, &bytes)) > 0;) {
+        size_t before = s.count;
+        feed(p, bytes, (size_t)n);
+        assert_true(s.count - before <= SESSION_TURN_MAX);
+    }
+    for (; p->session.unfinished; turns++) {
+        size_t before = s.count;
+        grpc_session_continue(&p->session);
+        assert_true(s.count - before <= SESSION_TURN_MAX);
+    }
+    assert_int_equal(s.count, sizeof zeros / GRPC_PREFIX);
+    assert_true(turns > 50);
+    assert_int_equal(s.ended, 1);
+    exchange(p);
+    check_ok(p, stream);
+    close_streams(p, &s);
+}
+
 static void test_cancel(void **state)
 {
     (void)state;
@@ -546,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_cut_everywhere), cmocka_unit_test(test_ends),
         cmocka_unit_test(test_broken_bodies),  cmocka_unit_test(test_window),
         cmocka_unit_test(test_any),            cmocka_unit_test(test_many_stalled),
+        cmocka_unit_test(test_turns),
         cmocka_unit_test(test_cancel),         cmocka_unit_test(test_connection_lost),
         cmocka_unit_test(test_early_answer),   cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_drain),
