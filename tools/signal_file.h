@@ -1,7 +1,8 @@
 /* `tact signal --file`: JSON Lines, a SignalRequest each, over Customers.SignalStream.
  *
  * The file goes in portions, each a stream of its own that is acknowledged before the next: at most SIGNAL_PORTION_MAX
- * signals, so that an answer tells of every one that is rejected; of a pipe also what is there when its writer pauses. A
+ * signals, so that an answer tells of every one that is rejected, and fewer than the event ids that a server keeps of a busy
+ * customer, so that what is sent again is known again; of a pipe also what is there when its writer pauses. A
  * portion is kept until then, and what a failure leaves of it is sent again. One thread.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TOOLS_SIGNAL_FILE_H
