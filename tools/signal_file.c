@@ -156,6 +156,7 @@ static void on_room(void *user)
 
 static void begin_stream(struct sending *s, size_t base)
 {
+    uv_run(&s->loop, UV_RUN_NOWAIT); /* the server may have closed the connection while nothing came from a pipe */
     s->base = base;
     s->unseen = 0;
     s->call = grpc_client_begin(s->client, "/tact.v1.Customers/SignalStream", s->options->timeout_ms, on_answer, on_room,
