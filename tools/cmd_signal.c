@@ -114,7 +114,8 @@ static int send_signal(const struct options *o, const char **words, int count, s
         return client_usage(&command_signal, "%s", e.text);
     m.signals = &list;
     m.n_signals = 1;
-    int rc = client_call(&command_signal, o->server, "/tact.v1.Customers/Signal", &m.base, o->timeout_ms ? o->timeout_ms : CLIENT_TIMEOUT_MS,
+    int64_t timeout_ms = o->timeout_ms ? o->timeout_ms : CLIENT_TIMEOUT_MS;
+    int rc = client_call(&command_signal, o->server, "/tact.v1.Customers/Signal", &m.base, timeout_ms,
                          &tact__v1__signal_response__descriptor, arena, &answer, &status);
     if (rc != EXIT_OK) {
         if (!o->event_id && status != GRPC_OK && status != GRPC_INVALID_ARGUMENT) /* it may have happened */

@@ -230,8 +230,8 @@ static bool may_help_to_repeat(int status)
            status == GRPC_RESOURCE_EXHAUSTED;
 }
 
-/* How many requests of the stream need not be sent again: those that were acknowledged, up to the first of which signals were
- * rejected without their reasons. */
+/* How many requests of the stream need not be sent again: those that were acknowledged, up to the first of which
+ * signals were rejected without their reasons. */
 static size_t acknowledged(const struct sending *s)
 {
     static const char mark[] = "; acknowledged: ";

@@ -392,7 +392,7 @@ static void refuse_path(struct grpc_call *c)
         path.n = 200;
     if (best.n)
         grpc_call_refuse(c, GRPC_UNIMPLEMENTED, "%.*s is not a method here; did you mean %.*s?", STR_ARG(path),
-               STR_ARG(best));
+                         STR_ARG(best));
     else
         grpc_call_refuse(c, GRPC_UNIMPLEMENTED, "%.*s is not a method here; allowed: %s", STR_ARG(path), allowed);
 }
@@ -401,7 +401,7 @@ void grpc_call_headers_done(struct grpc_call *c)
 {
     if (c->saw & SAW_TOO_MUCH)
         grpc_call_refuse(c, GRPC_RESOURCE_EXHAUSTED,
-               "the request's headers take more than %d bytes (32 are added for each)", GRPC_HEADERS_MAX);
+                         "the request's headers take more than %d bytes (32 are added for each)", GRPC_HEADERS_MAX);
     else if (c->saw & SAW_NO_MEMORY)
         grpc_call_refuse(c, GRPC_RESOURCE_EXHAUSTED, "out of memory");
     else if (!(c->saw & SAW_POST) || !(c->saw & SAW_GRPC))
@@ -410,10 +410,10 @@ void grpc_call_headers_done(struct grpc_call *c)
         refuse_path(c);
     else if (c->saw & SAW_BAD_TIMEOUT)
         grpc_call_refuse(c, GRPC_INVALID_ARGUMENT,
-               "grpc-timeout: not a timeout; allowed: 1 to 8 digits and one of H M S m u n");
+                         "grpc-timeout: not a timeout; allowed: 1 to 8 digits and one of H M S m u n");
     else if (c->saw & SAW_ENCODING)
         grpc_call_refuse(c, GRPC_UNIMPLEMENTED,
-               "grpc-encoding: compressed messages are not understood; allowed: identity");
+                         "grpc-encoding: compressed messages are not understood; allowed: identity");
     else if (c->method->stream)
         grpc_stream_open(c);
 }
@@ -448,7 +448,7 @@ void grpc_call_data(struct grpc_call *c, const uint8_t *p, size_t n)
         return;
     case GRPC_FRAME_TOO_LONG:
         grpc_call_refuse(c, GRPC_RESOURCE_EXHAUSTED, "a message of %" PRIu32 " bytes; at most %zu", c->frame.length,
-               c->host->options.message_max);
+                         c->host->options.message_max);
         return;
     case GRPC_FRAME_EXTRA:
         grpc_call_refuse(c, GRPC_UNIMPLEMENTED, "more than one message; %s takes exactly one", c->method->path);
@@ -475,7 +475,7 @@ void grpc_call_request_done(struct grpc_call *c, int64_t now_ns)
             grpc_call_refuse(c, GRPC_INVALID_ARGUMENT, "the request ends inside the 5 bytes before the message");
         else
             grpc_call_refuse(c, GRPC_INVALID_ARGUMENT, "the request ends inside the message: %zu of %" PRIu32 " bytes",
-                   c->request.n, c->frame.length);
+                             c->request.n, c->frame.length);
         return;
     }
     c->arrived_ns = now_ns;

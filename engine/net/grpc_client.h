@@ -41,9 +41,9 @@ struct client_call;
  * when it likes. The pointer is good until cb is called. room: see grpc_client_send; may be NULL. */
 struct client_call *grpc_client_begin(struct grpc_client *c, const char *path, int64_t deadline_ms, grpc_client_cb cb,
                                       void (*room)(void *user), void *user);
-/* Copies the message. False when GRPC_CLIENT_QUEUE_MAX bytes wait already, because the server takes no more: send it again when
- * room(user) was called, from the loop, once. A message that is bigger alone waits for an empty queue. What is sent after the
- * call has ended, before cb told so, is dropped. */
+/* Copies the message. False when GRPC_CLIENT_QUEUE_MAX bytes wait already, because the server takes no more: send it
+ * again when room(user) was called, from the loop, once. A message that is bigger alone waits for an empty queue. What
+ * is sent after the call has ended, before cb told so, is dropped. */
 bool grpc_client_send(struct client_call *call, const void *message, size_t n) MUST_CHECK;
 /* No more messages. */
 void grpc_client_end(struct client_call *call);

@@ -6,7 +6,8 @@
  * callback of the same loop; all answers of a loop turn leave in one write a connection.
  *
  * Layers, each testable by itself: grpc_status, grpc_frame (text and framing) < grpc_call (one call), grpc_stream
- * (one that takes many messages) < grpc_session (one connection, without a socket) < grpc_server (sockets, idle connections, draining).
+ * (one that takes many messages) < grpc_session (one connection, without a socket) < grpc_server (sockets, idle
+ * connections, draining).
  *
  * grpc_server_new and grpc_client_new make the process ignore SIGPIPE when its handling is still the default.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -75,8 +76,8 @@ int grpc_server_listen(struct grpc_server *s, const char *address, char bound[12
 /* Serves a connected TCP or Unix stream socket that somebody else accepted. Owns fd from the call on, also on
  * failure. */
 int grpc_server_adopt_take(struct grpc_server *s, int fd, struct error *e) MUST_CHECK;
-/* Stops listening, sends GOAWAY, ends streams with UNAVAILABLE, lets calls finish for at most grace_ms, then closes all; then done(user)
- * (may be NULL), never from inside this call. Once only. */
+/* Stops listening, sends GOAWAY, ends streams with UNAVAILABLE, lets calls finish for at most grace_ms, then closes
+ * all; then done(user) (may be NULL), never from inside this call. Once only. */
 void grpc_server_drain(struct grpc_server *s, int64_t grace_ms, void (*done)(void *user), void *user);
 /* Any time; without a drain before it, connections are closed as they are. The memory goes when the loop has
  * closed the handles (run it once more). Handlers that still hold calls must answer them all the same; such

@@ -73,8 +73,8 @@ static void end_of_body(struct grpc_call *c)
     grpc_stream_over(c, whole ? GRPC_OK : GRPC_INVALID_ARGUMENT, whole ? "" : "the request ends inside a message");
 }
 
-/* As many messages as may be under way, and as the connection still may in this turn. A hook that has done its message at once
- * comes here again: once is enough. */
+/* As many messages as may be under way, and as the connection still may in this turn. A hook that has done its message
+ * at once comes here again: once is enough. */
 static void hand_on(struct grpc_call *c)
 {
     struct grpc_intake *in = &c->intake;

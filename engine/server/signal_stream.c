@@ -154,8 +154,8 @@ static const Tact__V1__SignalResponse *decode_answer(struct signal_stream *s, st
                                                           &s->scratch, &e);
 }
 
-/* The worker tells of a request without a right signal only what is wrong with the first: look again for the others. False when
- * it was something else. */
+/* The worker tells of a request without a right signal only what is wrong with the first: look again for the others.
+ * False when it was something else. */
 static bool reject_each(struct signal_stream *s, const Tact__V1__SignalRequest *m, const char *text)
 {
     const struct snapshot *snapshot = worker_snapshot(s->worker);
