@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "decide/request_wire.h"
 #include "net/proto_check.h"
-#include "server/worker.h"
 #include "tact/v1/customers.pb-c.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -22,6 +21,13 @@ enum {
     DECODE_DEPTH_MAX = 8,
     KEPT_MAX = 2 << 20,    /* rejections that will be told: 1,000 of at most 128 + 1,024 bytes and their structs */
     SCRATCH_MAX = 16 << 20 /* one request or answer, decoded */
+};
+
+struct signal_streams {
+    struct worker *worker;
+    struct arena scratch; /* within one function */
+    size_t open, kept_bytes;
+    bool closed;
 };
 
 struct signal_stream;
@@ -37,7 +43,7 @@ struct slot {
 
 struct signal_stream {
     struct grpc_call *call;
-    struct worker *worker;
+    struct signal_streams *all;
     struct slot slots[GRPC_STREAM_MESSAGES_MAX]; /* of request i: i % their number */
     uint64_t received, acknowledged;
     uint32_t under_way; /* with the worker */
@@ -47,7 +53,8 @@ struct signal_stream {
     enum grpc_status status;
     char why[REASON_MAX];
     uint64_t applied, repeats, rejected_count, first_rejected;
-    struct arena kept, scratch;
+    struct arena kept;
+    size_t kept_bytes;
     Tact__V1__StreamRejection **rejected;
     size_t rejected_told;
 };
@@ -56,14 +63,41 @@ static const struct proto_limits limits = {DECODE_DEPTH_MAX, SCRATCH_MAX / 2};
 
 /* ---- life ---- */
 
+struct signal_streams *signal_streams_new(struct worker *worker)
+{
+    struct signal_streams *all = calloc(1, sizeof *all);
+    ASSERT(all != NULL);
+    all->worker = worker;
+    arena_init(&all->scratch, SCRATCH_MAX);
+    return all;
+}
+
+static void free_unused(struct signal_streams *all)
+{
+    if (!all->closed || all->open)
+        return;
+    arena_free(&all->scratch);
+    free(all);
+}
+
+void signal_streams_free(struct signal_streams **s)
+{
+    struct signal_streams *all = *s;
+    *s = NULL;
+    if (!all)
+        return;
+    all->closed = true;
+    free_unused(all);
+}
+
 static void *on_opened(void *user, struct grpc_call *call)
 {
     struct signal_stream *s = calloc(1, sizeof *s);
     ASSERT(s != NULL);
     s->call = call;
-    s->worker = user;
+    s->all = user;
+    s->all->open++;
     arena_init(&s->kept, KEPT_MAX);
-    arena_init(&s->scratch, SCRATCH_MAX);
     for (size_t i = 0; i < GRPC_STREAM_MESSAGES_MAX; i++) {
         s->slots[i].stream = s;
         buf_init(&s->slots[i].request, SLOT_MAX);
@@ -79,7 +113,9 @@ static void stream_free(struct signal_stream *s)
         buf_free(&s->slots[i].answer);
     }
     arena_free(&s->kept);
-    arena_free(&s->scratch);
+    s->all->kept_bytes -= s->kept_bytes;
+    s->all->open--;
+    free_unused(s->all);
     free(s);
 }
 
@@ -115,11 +151,24 @@ static char *clipped(struct arena *a, const char *text, size_t most)
     return (char *)arena_str(a, (struct str){text, n}).p;
 }
 
+/* There is room for one more rejection of so many bytes; the first one is charged with the list. */
+static bool may_keep(struct signal_stream *s, size_t bytes)
+{
+    if (!s->rejected)
+        bytes += SIGNAL_STREAM_REJECTIONS_MAX * sizeof *s->rejected;
+    if (s->rejected_told == SIGNAL_STREAM_REJECTIONS_MAX || s->all->kept_bytes + bytes > SIGNAL_STREAMS_REJECTIONS_MAX)
+        return false;
+    s->kept_bytes += bytes;
+    s->all->kept_bytes += bytes;
+    return true;
+}
+
 static void reject(struct signal_stream *s, size_t index, const char *event_id, const char *reason)
 {
+    size_t bytes = sizeof **s->rejected + strnlen(event_id, DECIDE_ID_MAX) + strnlen(reason, REASON_MAX);
     if (s->rejected_count++ == 0)
         s->first_rejected = s->acknowledged;
-    if (s->rejected_told == SIGNAL_STREAM_REJECTIONS_MAX)
+    if (s->rejected_told + 1 < s->rejected_count || !may_keep(s, bytes)) /* those told are the first ones */
         return;
     if (!s->rejected)
         s->rejected = arena_alloc(&s->kept, SIGNAL_STREAM_REJECTIONS_MAX * sizeof *s->rejected);
@@ -144,25 +193,25 @@ static const Tact__V1__SignalRequest *decode_request(struct signal_stream *s, st
 {
     struct error e;
     return (const Tact__V1__SignalRequest *)proto_decode(&tact__v1__signal_request__descriptor, bytes, &limits,
-                                                         &s->scratch, &e);
+                                                         &s->all->scratch, &e);
 }
 
 static const Tact__V1__SignalResponse *decode_answer(struct signal_stream *s, struct str bytes)
 {
     struct error e;
     return (const Tact__V1__SignalResponse *)proto_decode(&tact__v1__signal_response__descriptor, bytes, &limits,
-                                                          &s->scratch, &e);
+                                                          &s->all->scratch, &e);
 }
 
 /* The worker tells of a request without a right signal only what is wrong with the first: look again for the others.
  * False when it was something else. */
 static bool reject_each(struct signal_stream *s, const Tact__V1__SignalRequest *m, const char *text)
 {
-    const struct snapshot *snapshot = worker_snapshot(s->worker);
+    const struct snapshot *snapshot = worker_snapshot(s->all->worker);
     struct signal_batch batch;
     struct error e = {0};
     int64_t now_ms = m->as_of_ms ? m->as_of_ms : clock_wall_ms();
-    if (!snapshot || request_signals(m, snapshot->policy, now_ms, &s->scratch, &batch, &e) == 0 ||
+    if (!snapshot || request_signals(m, snapshot->policy, now_ms, &s->all->scratch, &batch, &e) == 0 ||
         batch.rejected_count != m->n_signals || strcmp(e.text, text) != 0)
         return false;
     for (size_t i = 0; i < batch.rejected_count; i++)
@@ -178,7 +227,7 @@ static void reject_request(struct signal_stream *s, const struct slot *slot, con
     else if (slot->status != GRPC_INVALID_ARGUMENT || !reject_each(s, m, text))
         for (size_t i = 0; i < m->n_signals; i++)
             reject(s, i, m->signals[i]->event_id, text);
-    arena_reset(&s->scratch);
+    arena_reset(&s->all->scratch);
 }
 
 static void reject_some(struct signal_stream *s, const struct slot *slot)
@@ -186,7 +235,7 @@ static void reject_some(struct signal_stream *s, const struct slot *slot)
     const Tact__V1__SignalResponse *r = decode_answer(s, bytes_of(&slot->answer));
     for (size_t i = 0; r && i < r->n_rejected; i++)
         reject(s, r->rejected[i]->index, r->rejected[i]->event_id, r->rejected[i]->reason);
-    arena_reset(&s->scratch);
+    arena_reset(&s->all->scratch);
 }
 
 /* ---- the end ---- */
@@ -286,7 +335,7 @@ static void take_answer(struct slot *slot, struct str bytes)
         buf_clear(&slot->answer);
         buf_str(&slot->answer, STR("out of memory"));
     }
-    arena_reset(&s->scratch);
+    arena_reset(&s->all->scratch);
 }
 
 static void on_done(void *user, const struct worker_result *r)
@@ -322,11 +371,11 @@ static void on_message(void *stream, struct str message)
     buf_str(&slot->request, message);
     if (!buf_ok(&slot->request))
         on_done(slot, &(struct worker_result){.status = GRPC_INTERNAL, .text = "out of memory"});
-    else if (worker_ops(s->worker) >= WORKER_OPS_MAX)
+    else if (worker_ops(s->all->worker) >= WORKER_OPS_MAX)
         on_done(slot, &(struct worker_result){.status = GRPC_UNAVAILABLE,
                                               .text = "too many calls under way; try again later"});
     else
-        worker_submit(s->worker, OP_SIGNAL, bytes_of(&slot->request), deadline_us(s->call), on_done, slot);
+        worker_submit(s->all->worker, OP_SIGNAL, bytes_of(&slot->request), deadline_us(s->call), on_done, slot);
 }
 
 static void on_ended(void *stream, enum grpc_status status, const char *why)

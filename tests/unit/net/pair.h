@@ -17,6 +17,7 @@ struct answer {
     char text[512], allow[16], encodings[32];
     uint8_t body[1024];
     size_t body_n;
+    size_t total; /* of the body, of which `body` has the first */
     bool closed;
     uint32_t reset; /* the error code of the close */
 };
@@ -75,6 +76,7 @@ static inline int on_data(nghttp2_session *h2, uint8_t flags, int32_t stream, co
     (void)h2;
     (void)flags;
     struct answer *a = answer_of(user, stream);
+    a->total += n;
     for (size_t i = 0; i < n && a->body_n < sizeof a->body; i++)
         a->body[a->body_n++] = bytes[i];
     return 0;

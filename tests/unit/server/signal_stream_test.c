@@ -12,13 +12,15 @@ enum { REQUESTS = 300, CUSTOMERS = 90, SEEDS = 150 };
 static struct tzdb *zones;
 static struct sim_world world;
 static struct pair *pair;
+static struct signal_streams *streams;
 static const struct sim_options network = {.delay_min_us = 50, .delay_max_us = 400, .reorder = true};
 
 static void start(uint64_t seed)
 {
     sim_world_start(&world, seed, &network, zones, SOURCE_DIR "/tests/cases/policies/reserve", 1);
+    streams = signal_streams_new(world.servers[0].worker);
     pair = open_pair_with((struct grpc_options){0},
-                          (struct grpc_method){SIGNAL_STREAM_PATH, NULL, world.servers[0].worker, &signal_stream_hooks});
+                          (struct grpc_method){SIGNAL_STREAM_PATH, NULL, streams, &signal_stream_hooks});
 }
 
 static void stop(void)
@@ -26,6 +28,7 @@ static void stop(void)
     while (worker_ops(world.servers[0].worker))
         assert_true(sim_step(world.sim));
     close_pair(pair);
+    signal_streams_free(&streams);
     sim_world_stop(&world);
 }
 
@@ -238,6 +241,8 @@ static void cancelled(void **state)
         run(stream, sim_random(world.sim, 1000));
         nghttp2_submit_rst_stream(pair->client, 0, stream, NGHTTP2_CANCEL);
         exchange(pair);
+        if (seed % 4 == 0)
+            signal_streams_free(&streams); /* the server goes */
         bool lost = seed % 3 == 0; /* the connection too, while requests are under way */
         if (lost) {
             grpc_session_free(&pair->session);
@@ -249,6 +254,46 @@ static void cancelled(void **state)
         buf_free(&bytes);
         stop();
     }
+}
+
+/* Rejections of many open streams are kept up to a bound, then counted. */
+static void rejections_of_all(void **state)
+{
+    (void)state;
+    enum { STREAMS = 400, EACH = 1100 };
+    struct buf bytes;
+    char event_id[129];
+    memset(event_id, 'e', 128);
+    event_id[128] = 0;
+    start(4);
+    buf_init(&bytes, 4 << 20);
+    for (int i = 0; i < EACH; i++)
+        add(&bytes, "c1", event_id, "nothing");
+    struct body *bodies = calloc(STREAMS, sizeof *bodies);
+    uint64_t told = 0;
+    for (int i = 0; i < STREAMS; i++) {
+        bodies[i] = (struct body){.p = bytes.p, .n = bytes.n, .open = true};
+        submit(pair, SIGNAL_STREAM_PATH, &bodies[i], NULL);
+        exchange(pair);
+    }
+    for (int i = 0; i < STREAMS; i++) {
+        int32_t stream = 2 * i + 1;
+        bodies[i].open = false;
+        nghttp2_session_resume_data(pair->client, stream);
+        exchange(pair);
+        const struct answer *a = answer_of(pair, stream);
+        assert_int_equal(a->grpc, GRPC_OK);
+        assert_true(a->closed);
+        told += a->total;
+    }
+    assert_in_range(told, SIGNAL_STREAMS_REJECTIONS_MAX / 2, SIGNAL_STREAMS_REJECTIONS_MAX);
+    /* Now that they are gone, there is room again. */
+    struct body again = {.p = bytes.p, .n = bytes.n};
+    const struct answer *a = run(submit(pair, SIGNAL_STREAM_PATH, &again, NULL), SIZE_MAX);
+    assert_true(a->total > 1000 * 128);
+    free(bodies);
+    buf_free(&bytes);
+    stop();
 }
 
 static int before(void **state)
@@ -273,6 +318,7 @@ int main(void)
         cmocka_unit_test(acknowledged_is_kept),
         cmocka_unit_test(failure_after_rejection),
         cmocka_unit_test(cancelled),
+        cmocka_unit_test(rejections_of_all),
     };
     return cmocka_run_group_tests(tests, before, after);
 }
