@@ -71,7 +71,7 @@ int import_store_open(struct import_store **out, const char *url, struct error *
     uv_timer_stop(&s->patience);
     if (s->ready)
         return 0;
-    return error_set(e, ERR_UNAVAILABLE, "%s: %s", url, s->status[0] ? s->status : "no answer");
+    return error_set(e, ERR_UNAVAILABLE, "the store: %s", s->status[0] ? s->status : "no answer");
 }
 
 void import_store_close(struct import_store **gone)
@@ -129,7 +129,9 @@ int import_store_names(struct import_store *s, const struct str *list, size_t co
 
 struct batch;
 
+/* Holds once its customer is written: another state may take the event that this one did not. */
 struct refusal {
+    const struct flight *flight;
     struct import_place place;
     const char *why;
 };
@@ -180,9 +182,10 @@ static void stop(struct import_writer *w, int code, const char *why)
 
 /* ---- building, on a builder's thread ---- */
 
-static void add_refusal(struct batch *b, const uint8_t *event, const char *why)
+static void add_refusal(const struct flight *f, const uint8_t *event, const char *why)
 {
     struct import_event head;
+    struct batch *b = f->batch;
     if (b->refused_count == b->refused_capacity) {
         b->refused_capacity = b->refused_capacity ? 2 * b->refused_capacity : 16;
         b->refused = realloc(b->refused, b->refused_capacity * sizeof *b->refused);
@@ -190,7 +193,7 @@ static void add_refusal(struct batch *b, const uint8_t *event, const char *why)
     }
     import_event_head(event, &head);
     const char *kept = arena_strdup(&b->reasons, why);
-    b->refused[b->refused_count++] = (struct refusal){head.place, kept ? kept : "it cannot be applied"};
+    b->refused[b->refused_count++] = (struct refusal){f, head.place, kept ? kept : "it cannot be applied"};
 }
 
 static void on_refused(void *ctx, const uint8_t *event, const char *why)
@@ -198,14 +201,26 @@ static void on_refused(void *ctx, const uint8_t *event, const char *why)
     add_refusal(ctx, event, why);
 }
 
+/* As if it had not been built yet. */
+static void forget_refusals(struct batch *b, const struct flight *f)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < b->refused_count; i++)
+        if (b->refused[i].flight != f)
+            b->refused[left++] = b->refused[i];
+    b->refused_count = left;
+    memset(f->customer->failed, 0, f->customer->count);
+}
+
 static void build_one(struct import_writer *w, size_t thread, struct batch *b, struct flight *f)
 {
     struct error e = {0};
     struct import_customer *c = f->customer;
     uint64_t version = state_version_make(clock_wall_ms(), rng_u64(&w->rng[thread]));
+    forget_refusals(b, f);
     f->at = b->out.n;
     f->built = import_build(&w->builder[thread], c, (struct str){(const char *)f->blob.p, f->blob.n}, version, &b->out,
-                            &f->expected, on_refused, b, &e);
+                            &f->expected, on_refused, f, &e);
     f->n = b->out.n - f->at;
     if (f->built != IMPORT_REFUSED)
         return;
@@ -213,7 +228,7 @@ static void build_one(struct import_writer *w, size_t thread, struct batch *b, s
     for (size_t i = 0; i < c->count; i++)
         if (!c->failed[i]) {
             c->failed[i] = 1;
-            add_refusal(b, c->events[i].event, e.text);
+            add_refusal(f, c->events[i].event, e.text);
         }
 }
 
@@ -236,6 +251,11 @@ static void on_batch_built(void *ctx)
 static void finish_batch(struct batch *b)
 {
     struct import_writer *w = b->w;
+    for (size_t i = 0; i < b->refused_count; i++)
+        if (!b->refused[i].flight->todo)
+            w->what.refused(w->what.ctx, &b->refused[i].place, b->refused[i].why);
+    b->refused_count = 0;
+    arena_reset(&b->reasons);
     b->next = w->free;
     w->free = b;
     w->under_way--;
@@ -323,10 +343,6 @@ static void commit_one(struct flight *f)
 static void commit_batch(struct batch *b)
 {
     struct import_writer *w = b->w;
-    for (size_t i = 0; i < b->refused_count; i++)
-        w->what.refused(w->what.ctx, &b->refused[i].place, b->refused[i].why);
-    b->refused_count = 0;
-    arena_reset(&b->reasons);
     if (!buf_ok(&b->out))
         stop(w, ERR_NOSPACE, "no memory for customers' states");
     for (size_t i = 0; i < b->count; i++) {
