@@ -12,6 +12,7 @@
 #include "net/proto_json.h"
 #include "state/codec_value.h"
 #include "state/preferences.h"
+#include "tools/plain_json.h"
 #include <math.h>
 
 enum kind { KIND_UPSERT, KIND_SIGNAL, KIND_CONTACT, KIND_RECORD, KINDS };
@@ -318,7 +319,9 @@ int import_line(struct str line, const struct policy *p, const struct import_clo
     int rc = unwrap(line, &kind, &inner, e);
     if (rc)
         return rc;
-    const ProtobufCMessage *m = proto_from_json(types[kind], inner, scratch, e);
+    const ProtobufCMessage *m = plain_json(types[kind], inner, scratch);
+    if (!m)
+        m = proto_from_json(types[kind], inner, scratch, e);
     if (!m)
         return ERR_INVALID;
     switch (kind) {

@@ -3,33 +3,49 @@
 #include "decide/request_wire.h"
 #include "decide/request_fields.h"
 #include "state/preferences.h"
+#include <stdarg.h>
 
 enum { CONSENT_SOURCE_MAX = 64 };
 
 /* ---- signals ---- */
 
-static int signal_of(const char *where, const Tact__V1__Signal *m, const struct policy *p, int64_t now_ms,
+enum { PATH_MAX_BYTES = 256 };
+
+/* Where in the request something is wrong; nothing while where is NULL, since formatting takes longer than all checks. */
+static const char *path_of(char path[PATH_MAX_BYTES], const char *where, const char *format, ...) PRINTF_LIKE(3, 4);
+static const char *path_of(char path[PATH_MAX_BYTES], const char *where, const char *format, ...)
+{
+    va_list args;
+    path[0] = 0;
+    if (!where)
+        return path;
+    size_t n = (size_t)snprintf(path, PATH_MAX_BYTES, "%s.", where);
+    va_start(args, format);
+    vsnprintf(path + n, PATH_MAX_BYTES - n, format, args);
+    va_end(args);
+    return path;
+}
+
+/* where: at most 32 bytes, or NULL while nobody reads the error's text. */
+static int signal_at(const char *where, const Tact__V1__Signal *m, const struct policy *p, int64_t now_ms,
                      struct arena *arena, struct signal *out, struct error *e)
 {
     const struct schema *schema = &p->schema;
-    char path[256];
+    char path[PATH_MAX_BYTES];
     struct str id;
-    snprintf(path, sizeof path, "%s.event_id", where);
-    int rc = request_id(path, m->event_id, DECIDE_ID_MAX, &id, e);
+    int rc = request_id(path_of(path, where, "event_id"), m->event_id, DECIDE_ID_MAX, &id, e);
     if (rc)
         return rc;
-    snprintf(path, sizeof path, "%s.name", where);
     long at = schema_signal_find(schema, str_from(m->name));
     if (at < 0)
-        return request_unknown(e, path, str_from(m->name), &schema->signals->name, sizeof *schema->signals,
+        return request_unknown(e, path_of(path, where, "name"), str_from(m->name), &schema->signals->name, sizeof *schema->signals,
                             schema->signal_count);
-    rc = request_time(where, m->time_ms, now_ms, &out->time_ms, e);
+    rc = request_time(where ? where : "", m->time_ms, now_ms, &out->time_ms, e);
     if (rc)
         return rc;
-    snprintf(path, sizeof path, "%s.channel", where);
-    long channel = policy_channel_find(p, str_from(m->channel));
+    long channel = m->channel[0] ? policy_channel_find(p, str_from(m->channel)) : -1;
     if (m->channel[0] && channel < 0)
-        return request_unknown(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
+        return request_unknown(e, path_of(path, where, "channel"), str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
                             p->channel_count);
     if (channel >= 0) {
         out->channel = p->channels[channel].word.name;
@@ -42,12 +58,11 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
     for (size_t i = 0; i < m->n_properties; i++) {
         const Tact__V1__Signal__PropertiesEntry *entry = m->properties[i];
         long k = request_field(g->properties, g->property_count, entry->key);
-        snprintf(path, sizeof path, "%s.properties", where);
         if (k < 0)
-            return request_unknown(e, path, str_from(entry->key),
+            return request_unknown(e, path_of(path, where, "properties"), str_from(entry->key),
                                 g->property_count ? &g->properties->name : NULL, sizeof *g->properties,
                                 g->property_count);
-        snprintf(path, sizeof path, "%s.properties[%.64s]", where, entry->key);
+        path_of(path, where, "properties[%.64s]", entry->key);
         if (!entry->value)
             return error_set(e, ERR_INVALID, "%s: has no value; leave the property out instead", path);
         rc = request_value(path, &g->properties[k], entry->value, &properties[k], e);
@@ -60,6 +75,18 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
     return 0;
 }
 
+/* The signal of that index. What is wrong with it is looked for again when it is to be told. */
+static int signal_of(size_t index, const Tact__V1__Signal *m, const struct policy *p, int64_t now_ms, struct arena *arena,
+                     struct signal *out, struct error *e)
+{
+    char where[32];
+    int rc = signal_at(NULL, m, p, now_ms, arena, out, NULL);
+    if (!rc)
+        return 0;
+    snprintf(where, sizeof where, "signals[%zu]", index);
+    return signal_at(where, m, p, now_ms, arena, out, e);
+}
+
 static int signals_of(size_t n, Tact__V1__Signal *const *messages, const struct policy *p, int64_t now_ms,
                       struct arena *arena, struct signal **out, struct error *e)
 {
@@ -70,9 +97,7 @@ static int signals_of(size_t n, Tact__V1__Signal *const *messages, const struct 
     if (!*out)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     for (size_t i = 0; i < n; i++) {
-        char where[32];
-        snprintf(where, sizeof where, "signals[%zu]", i);
-        int rc = signal_of(where, messages[i], p, now_ms, arena, &(*out)[i], e);
+        int rc = signal_of(i, messages[i], p, now_ms, arena, &(*out)[i], e);
         if (rc)
             return rc;
     }
@@ -92,9 +117,7 @@ int request_signals(const Tact__V1__SignalRequest *m, const struct policy *p, in
     struct error first = {0};
     for (size_t i = 0; i < m->n_signals; i++) {
         struct error why = {0};
-        char where[32];
-        snprintf(where, sizeof where, "signals[%zu]", i);
-        int rc = signal_of(where, m->signals[i], p, now_ms, arena, &out->signals[out->count], &why);
+        int rc = signal_of(i, m->signals[i], p, now_ms, arena, &out->signals[out->count], &why);
         if (!rc) {
             out->count++;
             continue;
