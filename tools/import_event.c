@@ -319,7 +319,8 @@ int import_line(struct str line, const struct policy *p, const struct import_clo
     int rc = unwrap(line, &kind, &inner, e);
     if (rc)
         return rc;
-    const ProtobufCMessage *m = plain_json(types[kind], inner, scratch);
+    char *copy = arena_memdup(scratch, inner.p, inner.n);
+    const ProtobufCMessage *m = copy ? plain_json(types[kind], copy, inner.n, scratch) : NULL;
     if (!m)
         m = proto_from_json(types[kind], inner, scratch, e);
     if (!m)

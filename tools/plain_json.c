@@ -8,7 +8,7 @@ enum { FIELDS_MAX = 64, INTEGER_DIGITS_MAX = 18 };
 
 /* At the first thing that is not plain, reading has failed. */
 struct plain {
-    const char *p, *end;
+    char *p, *end;
     struct arena *arena;
     int depth;
 };
@@ -147,11 +147,14 @@ static bool read_bool(struct plain *r, protobuf_c_boolean *out)
     return *out || read_word(r, STR("false"));
 }
 
-static bool copy_string(struct plain *r, const char **out)
+static bool end_string(struct plain *r, const char **out)
 {
     struct str text;
-    *out = read_string(r, &text) ? arena_str(r->arena, text).p : NULL;
-    return *out != NULL;
+    if (!read_string(r, &text))
+        return false;
+    r->p[-1] = 0;
+    *out = text.p;
+    return true;
 }
 
 static bool read_enum(struct plain *r, const ProtobufCEnumDescriptor *d, int32_t *out)
@@ -174,7 +177,7 @@ static bool read_value(struct plain *r, const ProtobufCFieldDescriptor *f, void 
     int64_t n;
     switch (f->type) {
     case PROTOBUF_C_TYPE_STRING:
-        return copy_string(r, p);
+        return end_string(r, p);
     case PROTOBUF_C_TYPE_INT64:
         return read_int64(r, p);
     case PROTOBUF_C_TYPE_UINT32:
@@ -210,7 +213,7 @@ static ProtobufCMessage *read_entry(struct plain *r, const ProtobufCFieldDescrip
     const ProtobufCFieldDescriptor *key = proto_map_key(map), *value = proto_map_value(map);
     ProtobufCMessage *entry = key->type == PROTOBUF_C_TYPE_STRING ? new_message(r, map->descriptor) : NULL;
     const char **text = entry ? proto_member(entry, key->offset) : NULL;
-    if (!entry || !copy_string(r, text) || !take(r, ':') || !read_value(r, value, proto_member(entry, value->offset)))
+    if (!entry || !end_string(r, text) || !take(r, ':') || !read_value(r, value, proto_member(entry, value->offset)))
         return NULL;
     for (size_t i = 0; i < count; i++)
         if (strcmp(*(const char **)proto_member(before[i], key->offset), *text) == 0)
@@ -286,9 +289,9 @@ static ProtobufCMessage *read_message(struct plain *r, const ProtobufCMessageDes
     return ended ? m : NULL;
 }
 
-ProtobufCMessage *plain_json(const ProtobufCMessageDescriptor *d, struct str text, struct arena *arena)
+ProtobufCMessage *plain_json(const ProtobufCMessageDescriptor *d, char *text, size_t n, struct arena *arena)
 {
-    struct plain r = {.p = text.p, .end = text.p + text.n, .arena = arena};
+    struct plain r = {.p = text, .end = text + n, .arena = arena};
     ProtobufCMessage *m = read_message(&r, d);
     skip_space(&r);
     return r.p == r.end ? m : NULL;

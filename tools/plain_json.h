@@ -10,7 +10,7 @@
 
 enum { PLAIN_JSON_DEPTH_MAX = 8, PLAIN_JSON_ITEMS_MAX = 64 /* of a list or map */ };
 
-/* The message lives in the arena. */
-ProtobufCMessage *plain_json(const ProtobufCMessageDescriptor *d, struct str text, struct arena *arena);
+/* The message lives in the arena; its strings are the text's own, each ended by a NUL in its quote's place. */
+ProtobufCMessage *plain_json(const ProtobufCMessageDescriptor *d, char *text, size_t n, struct arena *arena);
 
 #endif
