@@ -73,8 +73,7 @@ class Redis:
 
 def set_rate(work, size):
     r = Redis(work, "set")
-    # as many different keys as there are customers, drawn; two clients' worth of round trips are not what limits it
-    out = subprocess.run(["redis-benchmark", "-s", r.socket, "-t", "set", "-d", str(size), "-n", str(CUSTOMERS), "-r", str(CUSTOMERS), "-P", str(PIPELINE),
+    out = subprocess.run([shutil.which("redis-benchmark") or "valkey-benchmark", "-s", r.socket, "-t", "set", "-d", str(size), "-n", str(CUSTOMERS), "-r", str(CUSTOMERS), "-P", str(PIPELINE),
                           "-c", str(CLIENTS), "--csv"], stdout=subprocess.PIPE, text=True, check=True).stdout
     r.stop()
     return float(out.strip().split("\n")[-1].split(",")[1].strip('"'))

@@ -54,7 +54,7 @@ const struct command command_import = {
         "mark of the import: run it again after whatever stopped it, and it goes on; nothing counts twice. All FILEs "
         "together\n"
         "are one import. It is not in the decision log.\n\n"
-        "  tact import --store unix:///var/lib/tact/redis.sock --policy tools/examples/retail history.jsonl --rejects "
+        "  tact import --store unix:///var/lib/tact/redis/redis.sock --policy tools/examples/retail history.jsonl --rejects "
         "bad.jsonl\n\n"
         "With --server, one table through a server that runs. "
         "One row is one customer: attributes and consents are set, those not named stay. FILE.csv is RFC "
