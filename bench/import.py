@@ -7,7 +7,6 @@ SPDX-License-Identifier: Apache-2.0"""
 import hashlib
 import json
 import os
-import resource
 import shutil
 import socket
 import subprocess
@@ -80,13 +79,15 @@ def set_rate(work, size):
 
 
 def load(r, path, temp):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ran = subprocess.run([TACT, "import", "--store", "unix://" + r.socket, "--policy", POLICY, "--temp", temp, "--json", path], stdout=subprocess.PIPE, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    got = json.loads(ran.stdout.strip().split("\n")[-1])
-    if ran.returncode != 0 or not got["complete"] or got["rejected"]:
-        sys.exit("bench/import: the import failed: %s" % ran.stdout)
-    got["cpu"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    p = subprocess.Popen([TACT, "import", "--store", "unix://" + r.socket, "--policy", POLICY, "--temp", temp, "--json", path],
+                         stdout=subprocess.PIPE, text=True, preexec_fn=workload.end_with_parent)
+    out = p.stdout.read()
+    _, status, used = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    got = json.loads(out.strip().split("\n")[-1])
+    if p.returncode != 0 or not got["complete"] or got["rejected"]:
+        sys.exit("bench/import: the import failed: %s" % out)
+    got["cpu"], got["rss"] = used.ru_utime + used.ru_stime, used.ru_maxrss
     return got
 
 
@@ -119,13 +120,12 @@ try:
     sets.append(set_rate(WORK, size))
     reference = sum(sets) / len(sets)
     rate, writing = CUSTOMERS / got["seconds"], CUSTOMERS / got["writing_seconds"]
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     print("bench=import what=rate customers=%d lines=%d value_bytes=%d rate=%.0f reference=set pipeline=%d reference_rate=%.0f ratio=%.3f" %
           (CUSTOMERS, got["lines"], size, rate, PIPELINE, reference, rate / reference))
     print("bench=import what=writing rate=%.0f reference=set reference_rate=%.0f ratio=%.3f seconds=%.1f reading_seconds=%.1f cpu_us=%.1f" %
           (writing, reference, writing / reference, got["seconds"], got["seconds"] - got["writing_seconds"], got["cpu"] * 1e6 / CUSTOMERS))
     print("bench=import what=again seconds=%.1f writing_seconds=%.1f rate=%.0f" % (again["seconds"], again["writing_seconds"], CUSTOMERS / again["seconds"]))
     blob = got["blob_bytes"] / CUSTOMERS
-    print("bench=import what=memory used_bytes=%.0f blob_bytes=%.0f ratio=%.3f peak_rss_kb=%d" % (used, blob, used / blob, peak), flush=True)
+    print("bench=import what=memory used_bytes=%.0f blob_bytes=%.0f ratio=%.3f peak_rss_kb=%d" % (used, blob, used / blob, got["rss"]), flush=True)
 finally:
     shutil.rmtree(WORK, ignore_errors=True)

@@ -1,9 +1,9 @@
 /* Lines of a history as events; see import_event.h.
  *
- *   event = u32 bytes that follow | u64 hash of the customer | s time | v file, line, offset | v length, customer |
- *           byte kind | what the kind has
+ *   event = u32 its bytes | u64 hash of the customer | i64 time | u16 length, customer | v file, line, offset | byte kind |
+ *           what the kind has
  *
- * Values are written as in a customer's blob (codec_value.h).
+ * The fixed part is in the machine's byte order. Values are written as in a customer's blob (codec_value.h).
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/import_event.h"
 #include "decide/apply.h"
@@ -113,13 +113,19 @@ static size_t begin_event(struct buf *out, enum kind kind, struct str customer, 
                           const struct import_place *place)
 {
     size_t at = out->n;
-    buf_u32le(out, 0);
-    buf_u64le(out, hash64(customer.p, customer.n));
-    buf_svarint(out, time_ms);
+    uint64_t hash = hash64(customer.p, customer.n);
+    uint16_t n = (uint16_t)customer.n;
+    uint8_t *p = buf_reserve(out, IMPORT_EVENT_CUSTOMER);
+    if (!p)
+        return at;
+    memcpy(p + 4, &hash, sizeof hash);
+    memcpy(p + 12, &time_ms, sizeof time_ms);
+    memcpy(p + 20, &n, sizeof n);
+    out->n += IMPORT_EVENT_CUSTOMER;
+    buf_str(out, customer);
     buf_varint(out, place->file);
     buf_varint(out, place->line);
     buf_varint(out, place->offset);
-    put_str(out, customer);
     buf_byte(out, (uint8_t)kind);
     return at;
 }
@@ -128,9 +134,8 @@ static int end_event(struct buf *out, size_t at, struct error *e)
 {
     if (!buf_ok(out))
         return error_set(e, ERR_NOSPACE, "the line does not fit the memory");
-    uint32_t n = (uint32_t)(out->n - at - 4);
-    for (size_t i = 0; i < 4; i++)
-        out->p[at + i] = (uint8_t)(n >> 8 * i);
+    uint32_t n = (uint32_t)(out->n - at);
+    memcpy(out->p + at, &n, sizeof n);
     return 0;
 }
 
@@ -347,18 +352,17 @@ int import_line(struct str line, const struct policy *p, const struct import_clo
 
 const uint8_t *import_event_head(const uint8_t *p, struct import_event *out)
 {
-    struct cursor size = cursor_of(p, 4);
-    uint32_t n = cursor_u32le(&size);
-    out->rest = cursor_of(p + 4, n);
-    out->customer_hash = cursor_u64le(&out->rest);
-    out->time_ms = cursor_svarint(&out->rest);
+    struct import_key key;
+    const uint8_t *next = import_event_key(p, &key), *rest = (const uint8_t *)key.customer.p + key.customer.n;
+    out->customer_hash = key.customer_hash;
+    out->time_ms = key.time_ms;
+    out->customer = key.customer;
+    out->rest = cursor_of(rest, (size_t)(next - rest));
     out->place.file = (uint32_t)cursor_varint(&out->rest);
     out->place.line = cursor_varint(&out->rest);
     out->place.offset = cursor_varint(&out->rest);
-    out->customer.n = (size_t)cursor_varint(&out->rest);
-    out->customer.p = (const char *)cursor_bytes(&out->rest, out->customer.n);
     ASSERT(!out->rest.failed);
-    return p + 4 + n;
+    return next;
 }
 
 static bool seen_by(const struct state *known, uint64_t event)

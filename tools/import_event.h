@@ -28,6 +28,8 @@ struct import_place {
     uint64_t offset;
 };
 
+enum { IMPORT_EVENT_CUSTOMER = 22 /* where in an event the customer's id is */ };
+
 struct import_clock {
     int64_t default_ms; /* of lines that say no time */
     int64_t latest_ms;  /* none may be later */
@@ -40,14 +42,33 @@ int import_line(struct str line, const struct policy *p, const struct import_clo
 int import_upsert(const Tact__V1__UpsertRequest *m, int64_t time_ms, const struct policy *p, const struct import_clock *clock,
                   const struct import_place *place, struct arena *scratch, struct buf *out, struct error *e) MUST_CHECK;
 
+/* Whose it is, and when it arrived: what grouping needs. */
+struct import_key {
+    uint64_t customer_hash;
+    int64_t time_ms;
+    struct str customer;
+};
+/* Of the event at p; gives the place of the next. The bytes are import_line's. */
+static inline const uint8_t *import_event_key(const uint8_t *p, struct import_key *out)
+{
+    uint32_t size;
+    uint16_t n;
+    memcpy(&size, p, sizeof size);
+    memcpy(&out->customer_hash, p + 4, sizeof out->customer_hash);
+    memcpy(&out->time_ms, p + 12, sizeof out->time_ms);
+    memcpy(&n, p + 20, sizeof n);
+    out->customer = (struct str){(const char *)p + IMPORT_EVENT_CUSTOMER, n};
+    return p + size;
+}
+
 struct import_event {
     struct import_place place;
     struct str customer;
     uint64_t customer_hash;
-    int64_t time_ms; /* at which it arrived */
+    int64_t time_ms;
     struct cursor rest;
 };
-/* The event at p; gives the place of the next. The bytes are import_line's. */
+/* The event at p, up to what its kind has; gives the place of the next. */
 const uint8_t *import_event_head(const uint8_t *p, struct import_event *out);
 
 /* Applies it as a server that got it at its time; ids of events that `known` has seen are passed over. 1 applied, 0 a repeat;

@@ -90,9 +90,9 @@ static void check_line(struct reader *r, struct block *b, const struct import_pl
         refuse(b, place, e.text, line);
         return;
     }
-    struct import_event event;
-    import_event_head(b->events.p + before, &event);
-    b->latest_ms = event.time_ms > b->latest_ms ? event.time_ms : b->latest_ms;
+    struct import_key key;
+    import_event_key(b->events.p + before, &key);
+    b->latest_ms = key.time_ms > b->latest_ms ? key.time_ms : b->latest_ms;
     b->count++;
 }
 
@@ -284,8 +284,8 @@ static bool each_row(struct reader *r, struct csv *csv, const struct import_map 
         return s->reject(s->ctx, &place, row.bad, row.raw);
     if (take_row(r, map, &row, time_column, event, &why))
         return s->reject(s->ctx, &place, why.text, row.raw);
-    struct import_event head;
-    import_event_head(event->p, &head);
+    struct import_key head;
+    import_event_key(event->p, &head);
     s->at(s->ctx, csv_offset(csv));
     return s->take(s->ctx, (struct str){(const char *)event->p, event->n}, 1, head.time_ms);
 }

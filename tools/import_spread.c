@@ -130,9 +130,9 @@ int spread_add(struct spread *s, struct str events, struct error *e)
     const uint8_t *p = (const uint8_t *)events.p, *end = p + events.n;
     int rc = 0;
     while (p < end && !rc) {
-        struct import_event event;
-        const uint8_t *next = import_event_head(p, &event);
-        rc = add_one(s, event.customer_hash, p, (size_t)(next - p), e);
+        struct import_key key;
+        const uint8_t *next = import_event_key(p, &key);
+        rc = add_one(s, key.customer_hash, p, (size_t)(next - p), e);
         p = next;
     }
     return rc;
@@ -163,10 +163,8 @@ static size_t count_events(struct str bytes)
 {
     const uint8_t *p = (const uint8_t *)bytes.p, *end = p + bytes.n;
     size_t n = 0;
-    for (; p < end; n++) {
-        struct cursor size = cursor_of(p, 4);
-        p += 4 + cursor_u32le(&size);
-    }
+    for (struct import_key key; p < end; n++)
+        p = import_event_key(p, &key);
     return n;
 }
 
@@ -189,9 +187,9 @@ static int find_customers(struct spread *s, struct str bytes, size_t mask, size_
     const uint8_t *p = (const uint8_t *)bytes.p, *end = p + bytes.n;
     size_t capacity = 0;
     for (size_t i = 0; p < end; i++) {
-        struct import_event event;
-        p = import_event_head(p, &event);
-        uint32_t *slot = slot_of(s, mask, event.customer, event.customer_hash);
+        struct import_key key;
+        p = import_event_key(p, &key);
+        uint32_t *slot = slot_of(s, mask, key.customer, key.customer_hash);
         if (!*slot && *count == capacity) {
             capacity = capacity ? 2 * capacity : 1024;
             struct import_customer *grown = realloc(s->customers, capacity * sizeof *grown);
@@ -200,7 +198,7 @@ static int find_customers(struct spread *s, struct str bytes, size_t mask, size_
             s->customers = grown;
         }
         if (!*slot) {
-            s->customers[*count] = (struct import_customer){.id = event.customer, .hash = event.customer_hash};
+            s->customers[*count] = (struct import_customer){.id = key.customer, .hash = key.customer_hash};
             *slot = (uint32_t)++*count;
         }
         s->whose[i] = *slot - 1;
@@ -222,12 +220,12 @@ static void place_events(struct spread *s, struct str bytes, size_t count)
         c->count = 0;
     }
     for (size_t i = 0; p < end; i++) {
-        struct import_event event;
+        struct import_key key;
         struct import_customer *c = &s->customers[s->whose[i]];
         struct import_ref *ref = &s->refs[c->events - s->refs + (ptrdiff_t)c->count++];
         ref->event = p;
-        p = import_event_head(p, &event);
-        ref->time_ms = event.time_ms;
+        p = import_event_key(p, &key);
+        ref->time_ms = key.time_ms;
     }
 }
 
