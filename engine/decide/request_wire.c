@@ -235,30 +235,40 @@ int request_decide(const Tact__V1__DecideRequest *m, const struct policy *p, int
 
 /* ---- upsert ---- */
 
-static int consent_of(const char *where, const Tact__V1__Consent *m, const struct policy *p, int64_t now_ms,
+/* where: as signal_at's. */
+static int consent_at(const char *where, const Tact__V1__Consent *m, const struct policy *p, int64_t now_ms,
                       struct consent *out, struct error *e)
 {
-    char path[64];
+    char path[PATH_MAX_BYTES];
     long channel = policy_channel_find(p, str_from(m->channel));
-    snprintf(path, sizeof path, "%s.channel", where);
     if (channel < 0)
-        return request_unknown(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
+        return request_unknown(e, path_of(path, where, "channel"), str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
                             p->channel_count);
     int purpose = 0;
     while (purpose < PURPOSE_COUNT && !str_is(p->purposes[purpose].name, m->purpose))
         purpose++;
-    snprintf(path, sizeof path, "%s.purpose", where);
     if (purpose == PURPOSE_COUNT)
-        return request_unknown(e, path, str_from(m->purpose), &p->purposes->name, sizeof *p->purposes,
+        return request_unknown(e, path_of(path, where, "purpose"), str_from(m->purpose), &p->purposes->name, sizeof *p->purposes,
                             PURPOSE_COUNT);
     *out = (struct consent){.channel = p->channels[channel].word.id,
                             .purpose = p->purposes[purpose].id,
                             .granted = m->granted,
                             .source = str_from(m->source)};
     if (out->source.n > CONSENT_SOURCE_MAX)
-        return error_set(e, ERR_INVALID, "%s.source has %zu bytes; at most %d are allowed", where,
+        return error_set(e, ERR_INVALID, "%s has %zu bytes; at most %d are allowed", path_of(path, where, "source"),
                          out->source.n, CONSENT_SOURCE_MAX);
-    return request_time(where, m->time_ms, now_ms, &out->time_ms, e);
+    return request_time(where ? where : "", m->time_ms, now_ms, &out->time_ms, e);
+}
+
+static int consent_of(size_t index, const Tact__V1__Consent *m, const struct policy *p, int64_t now_ms, struct consent *out,
+                      struct error *e)
+{
+    char where[32];
+    int rc = consent_at(NULL, m, p, now_ms, out, NULL);
+    if (!rc)
+        return 0;
+    snprintf(where, sizeof where, "consents[%zu]", index);
+    return consent_at(where, m, p, now_ms, out, e);
 }
 
 /* A part and its two values, given together or not at all. */
@@ -367,24 +377,21 @@ int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int
         if (at < 0)
             return request_unknown(e, "profile", str_from(entry->key), &schema->attributes->name,
                                 sizeof *schema->attributes, schema->attribute_count);
-        snprintf(where, sizeof where, "profile[%.64s]", entry->key);
         out->changes[i].attribute = (size_t)at;
-        bool removes = !entry->value || entry->value->kind_case == TACT__V1__VALUE__KIND__NOT_SET;
-        int rc = removes
-                     ? 0
-                     : request_value(where, &schema->attributes[at], entry->value, &out->changes[i].value, e);
-        if (!rc && at == p->zone_attribute && !removes &&
-            !tz_find(p->zones, value_str(out->changes[i].value)))
-            rc = error_set(e, ERR_INVALID,
-                           "%s: unknown time zone '%.*s'; allowed: IANA names like Asia/Tehran", where,
-                           STR_ARG(request_cut(str_from(entry->value->string_value), 64)));
-        if (rc)
-            return rc;
+        if (!entry->value || entry->value->kind_case == TACT__V1__VALUE__KIND__NOT_SET)
+            continue; /* it is removed */
+        int rc = request_value("", &schema->attributes[at], entry->value, &out->changes[i].value, NULL);
+        if (rc) {
+            snprintf(where, sizeof where, "profile[%.64s]", entry->key);
+            return request_value(where, &schema->attributes[at], entry->value, &out->changes[i].value, e);
+        }
+        if (at == p->zone_attribute && !tz_find(p->zones, value_str(out->changes[i].value)))
+            return error_set(e, ERR_INVALID,
+                             "profile[%.64s]: unknown time zone '%.*s'; allowed: IANA names like Asia/Tehran", entry->key,
+                             STR_ARG(request_cut(str_from(entry->value->string_value), 64)));
     }
     for (size_t i = 0; i < m->n_consents; i++) {
-        char where[32];
-        snprintf(where, sizeof where, "consents[%zu]", i);
-        int rc = consent_of(where, m->consents[i], p, now_ms, &out->consents[i], e);
+        int rc = consent_of(i, m->consents[i], p, now_ms, &out->consents[i], e);
         if (rc)
             return rc;
     }
