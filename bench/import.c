@@ -71,14 +71,17 @@ static void contact_lines(long customer, int at, struct rng *r)
 int main(int argc, char **argv)
 {
     int64_t customers = 0;
+    bool profiles = false;
     int count;
     const struct option_def defs[] = {
-        {.name = "customers", .value = "N", .help = "how many (required)", .number = &customers, .low = 1, .high = 100000000}, {0}};
+        {.name = "customers", .value = "N", .help = "how many (required)", .number = &customers, .low = 1, .high = 100000000},
+        {.name = "profiles", .help = "their first lines alone", .flag = &profiles},
+        {0}};
     const struct command c = {.name = "bench_import", .brief = "histories for bench/import.py", .arguments = "", .details = ""};
     int rc = options_parse(&c, defs, argc, argv, NULL, 0, 0, &count);
     if (rc >= 0)
         return rc;
-    for (int at = -1; at < SIGNALS + 2; at++)
+    for (int at = -1; at < (profiles ? 0 : SIGNALS + 2); at++)
         for (long i = 0; i < customers; i++) {
             struct rng r;
             rng_seed(&r, (uint64_t)i * 64 + (uint64_t)(at + 1));

@@ -20,8 +20,12 @@ static void skip_space(struct plain *r)
 }
 
 /* Takes that character, after spaces. */
-static bool take(struct plain *r, char c)
+static inline bool take(struct plain *r, char c)
 {
+    if (r->p < r->end && *r->p == c) { /* mostly there are none */
+        r->p++;
+        return true;
+    }
     skip_space(r);
     if (r->p == r->end || *r->p != c)
         return false;
