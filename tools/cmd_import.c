@@ -43,9 +43,8 @@ const struct command command_import = {
     .brief = "load customers and their history from CSV and JSON Lines files",
     .arguments = "FILE…",
     .details =
-        "With --store, straight into the store, beside servers or without: tables (.csv, .tsv, or --customer-column "
-        "given)\n"
-        "and JSON Lines: {\"upsert\": UpsertRequest}, {\"signal\": SignalRequest}, {\"record_contact\": "
+        "With --store, straight into the store, beside servers or without: tables (.csv, .tsv, with --customer-column)\n"
+        "and JSON Lines (.jsonl): {\"upsert\": UpsertRequest}, {\"signal\": SignalRequest}, {\"record_contact\": "
         "RecordContactRequest},\n"
         "{\"record\": RecordRequest}, each as of its as_of_ms, else its latest time_ms, else --time, else when its file was "
         "written.\n"
@@ -54,8 +53,8 @@ const struct command command_import = {
         "mark of the import: run it again after whatever stopped it, and it goes on; nothing counts twice. All FILEs "
         "together\n"
         "are one import. It is not in the decision log.\n\n"
-        "  tact import --store unix:///var/lib/tact/redis/redis.sock --policy tools/examples/retail history.jsonl --rejects "
-        "bad.jsonl\n\n"
+        "  tact import --store unix:///var/lib/tact/redis/redis.sock --policy tools/examples/retail people.csv history.jsonl \\\n"
+        "      --customer-column id\n\n"
         "With --server, one table through a server that runs. "
         "One row is one customer: attributes and consents are set, those not named stay. FILE.csv is RFC "
         "4180 in UTF-8\n"
@@ -603,7 +602,7 @@ static int run(int argc, char **argv)
          .high = PARALLEL_THREADS_MAX},
         {.name = "customer-column",
          .value = "NAME",
-         .help = "the column of customers' ids (required)",
+         .help = "the column of customers' ids (required of a table)",
          .text = &o.rows.customer_column},
         {.name = "column",
          .value = "NAME=ATTR[:TYPE]",

@@ -13,6 +13,7 @@
 #include "tools/progress.h"
 #include <inttypes.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,10 +69,28 @@ static void on_header(void *ctx, struct str raw)
     import_rejects_header(((struct import *)ctx)->rejects, raw);
 }
 
-static bool is_table(const struct import_direct *o, const char *path)
+static bool ends_with(const char *path, const char *const *ends)
 {
     const char *dot = strrchr(path, '.');
-    return o->rows.customer_column || (dot && (strcmp(dot, ".csv") == 0 || strcmp(dot, ".tsv") == 0));
+    for (; dot && *ends; ends++)
+        if (strcasecmp(dot, *ends) == 0)
+            return true;
+    return false;
+}
+
+/* By its name; where that says nothing, whoever names the column of customers means a table. */
+static bool is_table(const struct import_direct *o, const char *path)
+{
+    static const char *const tables[] = {".csv", ".tsv", NULL}, *const lines[] = {".jsonl", ".ndjson", ".json", NULL};
+    return ends_with(path, tables) || (o->rows.customer_column && !ends_with(path, lines));
+}
+
+static int check_files(const struct import_direct *o, struct error *e)
+{
+    for (size_t i = 0; i < o->file_count; i++)
+        if (is_table(o, o->files[i]) && !o->rows.customer_column)
+            return error_set(e, ERR_INVALID, "%s: a table needs --customer-column NAME", o->files[i]);
+    return 0;
 }
 
 /* When a file was written; now for what is none. */
@@ -238,7 +257,9 @@ static void report(const struct import *im, int64_t elapsed_us, int64_t writing_
 static int run_import(struct import *im, size_t threads, int64_t *writing_us, struct error *e)
 {
     const char *temp = im->o->temp ? im->o->temp : getenv("TMPDIR");
-    int rc = open_rejects(im, e);
+    int rc = check_files(im->o, e);
+    if (!rc)
+        rc = open_rejects(im, e);
     if (!rc)
         rc = bind(im, e);
     if (rc)

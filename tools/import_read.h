@@ -2,9 +2,6 @@
  * JSON are checked on several threads.
  *
  *   file --blocks of lines--> import_line (threads) --in order--> take(events), reject(place, why, raw)
- *
- * A file whose name ends with .csv or .tsv, or that is read with a customer column named, is a table, and every other is JSON
- * Lines.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TOOLS_IMPORT_READ_H
 #define TACT_TOOLS_IMPORT_READ_H
