@@ -7,6 +7,7 @@
 #include "state/codec_v1.h"
 #include "state/codec_value.h"
 #include "state/coverage.h"
+#include "state/imports.h"
 #include "state/journey.h"
 #include "state/preferences.h"
 #include "state/reactions.h"
@@ -160,6 +161,8 @@ static int get_entry(struct state *s, uint64_t tag, struct str payload)
         return touches_get(&c, s);
     case ENTRY_LOST:
         return get_lost(s, &c);
+    case ENTRY_IMPORTS:
+        return imports_get(&c, s);
     case ENTRY_COVERAGE:
         s->coverage = payload;
         return coverage_ok(payload) ? 0 : ERR_CORRUPT;
@@ -264,6 +267,9 @@ static void put_payload(struct buf *out, const struct state *s, const struct out
     case ENTRY_LOST:
         buf_svarint(out, s->lost_ms);
         break;
+    case ENTRY_IMPORTS:
+        imports_put(out, s);
+        break;
     case ENTRY_COVERAGE:
         buf_str(out, s->coverage);
         break;
@@ -328,6 +334,8 @@ static size_t collect(const struct state *s, struct outgoing *items)
         items[n++] = (struct outgoing){ENTRY_TOUCHES, 0};
     if (s->lost_ms)
         items[n++] = (struct outgoing){ENTRY_LOST, 0};
+    if (s->import_count)
+        items[n++] = (struct outgoing){ENTRY_IMPORTS, 0};
     if (s->coverage.p)
         items[n++] = (struct outgoing){ENTRY_COVERAGE, 0};
     for (uint32_t i = 0; i < schema->aggregate_count; i++)

@@ -12,6 +12,7 @@
  *   contacts    all; past STATE_CONTACTS_MAX the latest
  *   consents    the newer of each channel and purpose, as state_set_consent says; past STATE_CONSENTS_MAX into's
  *   event ids   the latest of both, by arrival
+ *   imports     the latest of both
  *
  * ERR_NOSPACE when the arena is full, ERR_CORRUPT when an aggregate of either cannot be read: into is then not to be used. */
 int state_merge(struct state *into, const struct state *from, int64_t now_ms) MUST_CHECK;

@@ -102,7 +102,7 @@ static void use_blob(struct str bytes, const struct schema *schema, struct arena
     bool fits;
     int rc = state_decode(&s, schema, bytes, arena, &e);
     if (rc) {
-        ASSERT((rc == ERR_CORRUPT || rc == ERR_INVALID) && e.text[0]);
+        ASSERT((rc == ERR_CORRUPT || rc == ERR_UNAVAILABLE) && e.text[0]);
         return;
     }
     ASSERT(s.exists == (bytes.n > 0));

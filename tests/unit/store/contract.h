@@ -413,8 +413,17 @@ static inline void contract_watch(struct contract *c)
     commit.blob = blob_of(5, "once more");
     assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
     until(c, &told.changes, 4);
+    commit.customer = STR("a new one of our own");
+    commit.expected = 0;
+    commit.blob = blob_of(1, "new");
+    assert_int_equal(do_commit(c, c->a, commit, &g), STORE_OK);
+    commit.expected = 1;
+    commit.blob = blob_of(2, "another's after it");
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+    until(c, &told.changes, 5);
+    assert_string_equal(told.last, "a new one of our own");
     assert_int_equal(told.off + told.all, 0);
-    assert_int_equal(told.changes, 4);
+    assert_int_equal(told.changes, 5);
     got_free(&g);
 }
 
