@@ -7,6 +7,7 @@
 #include "state/codec_v1.h"
 #include "state/codec_value.h"
 #include "state/coverage.h"
+#include "state/identity.h"
 #include "state/imports.h"
 #include "state/journey.h"
 #include "state/preferences.h"
@@ -163,6 +164,10 @@ static int get_entry(struct state *s, uint64_t tag, struct str payload)
         return get_lost(s, &c);
     case ENTRY_IMPORTS:
         return imports_get(&c, s);
+    case ENTRY_REDIRECT:
+        return redirect_get(&c, s);
+    case ENTRY_IDENTITIES:
+        return identities_get(&c, s);
     case ENTRY_COVERAGE:
         s->coverage = payload;
         return coverage_ok(payload) ? 0 : ERR_CORRUPT;
@@ -270,6 +275,12 @@ static void put_payload(struct buf *out, const struct state *s, const struct out
     case ENTRY_IMPORTS:
         imports_put(out, s);
         break;
+    case ENTRY_REDIRECT:
+        redirect_put(out, s);
+        break;
+    case ENTRY_IDENTITIES:
+        identities_put(out, s);
+        break;
     case ENTRY_COVERAGE:
         buf_str(out, s->coverage);
         break;
@@ -336,6 +347,10 @@ static size_t collect(const struct state *s, struct outgoing *items)
         items[n++] = (struct outgoing){ENTRY_LOST, 0};
     if (s->import_count)
         items[n++] = (struct outgoing){ENTRY_IMPORTS, 0};
+    if (s->redirect.target.n)
+        items[n++] = (struct outgoing){ENTRY_REDIRECT, 0};
+    if (s->identity_count)
+        items[n++] = (struct outgoing){ENTRY_IDENTITIES, 0};
     if (s->coverage.p)
         items[n++] = (struct outgoing){ENTRY_COVERAGE, 0};
     for (uint32_t i = 0; i < schema->aggregate_count; i++)

@@ -11,6 +11,7 @@
  *   journey, touches   journey.h
  *   lost        s time
  *   imports     imports.h
+ *   redirect, identities   identity.h
  *   since       of aggregate id: s time
  *   aggregates  each kind has its own number: 16 + enum aggregate_kind; payload in the kind's file
  *   orphan      of aggregate id: byte kind | v day (since 1970) on which it was orphaned | payload
@@ -33,6 +34,8 @@ enum entry_kind {
     ENTRY_TOUCHES = 9,
     ENTRY_LOST = 10,
     ENTRY_IMPORTS = 11,
+    ENTRY_REDIRECT = 13,
+    ENTRY_IDENTITIES = 14,
     ENTRY_AGGREGATES = 16,
     ENTRY_ORPHAN = 31
 };

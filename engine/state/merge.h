@@ -13,6 +13,7 @@
  *   consents    the newer of each channel and purpose, as state_set_consent says; past STATE_CONSENTS_MAX into's
  *   event ids   the latest of both, by arrival
  *   imports     the latest of both
+ *   identities  all; where into leads is left as it is
  *
  * ERR_NOSPACE when the arena is full, ERR_CORRUPT when an aggregate of either cannot be read: into is then not to be used. */
 int state_merge(struct state *into, const struct state *from, int64_t now_ms) MUST_CHECK;
