@@ -241,6 +241,8 @@ struct policy {
     size_t context_count;
     struct expr_program *program;
     struct policy_consent_effect *effects; /* by signal */
+    struct str *aliases; /* types of other names of customers; such a name is the customer id "type:value" */
+    size_t alias_count;
     struct policy_places *places;
     size_t places_count;
     struct policy_stage *stages;           /* those before others go first */

@@ -27,9 +27,10 @@ static bool apply_one(struct op *f, const struct buf *before)
     return rc == 0;
 }
 
+/* A merge writes to two customers in ways of its own. */
 static bool may_fold(const struct op *waiting)
 {
-    return waiting && !waiting->record_id;
+    return waiting && !waiting->record_id && waiting->kind != OP_MERGE;
 }
 
 void fold_waiting(struct op *op)
@@ -41,6 +42,7 @@ void fold_waiting(struct op *op)
             struct op *waiting = worker_waiting(op);
             if (!may_fold(waiting))
                 return;
+            ASSERT(!waiting->folded); /* they would be answered without being written */
             worker_take_waiting(op);
             *link = waiting;
         }

@@ -11,7 +11,7 @@ static int get_check(struct op *op, struct error *e)
 {
     const Tact__V1__GetRequest *m = (const Tact__V1__GetRequest *)op->message;
     int rc = op_as_of(op, m->as_of_ms, e);
-    return rc ? rc : request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
+    return rc ? rc : op_customer(op, m->customer_id, m->alias, e);
 }
 
 static int get_apply(struct op *op, struct error *e)
