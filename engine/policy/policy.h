@@ -147,6 +147,7 @@ struct policy_limit {
  * for one action, chosen with expr_eval_vary(…, index of the action); for none it may be unknown. */
 struct policy_feature {
     struct str name;
+    struct schema_was was; /* models may know it by these */
     expr_id node;
 };
 
@@ -291,6 +292,7 @@ long policy_channel_find(const struct policy *p, struct str name);
 long policy_action_find(const struct policy *p, struct str id);
 long policy_feature_find(const struct policy *p, struct str name);
 long policy_placement_find(const struct policy_channel *c, struct str name);
+long policy_feature_told(const struct policy *p, struct str name); /* by a name that it has or had */
 long policy_action_of_id(const struct policy *p, uint32_t dictionary_id);
 long policy_channel_of_id(const struct policy *p, uint32_t dictionary_id);
 

@@ -4,6 +4,7 @@
 #include "policy/action_fields.h"
 #include "policy/aggregate_calls.h"
 #include "policy/load_journey.h"
+#include "policy/load_was.h"
 #include "policy/reaction_calls.h"
 
 /* ---- slots ---- */
@@ -286,13 +287,15 @@ static const char *advice(void *ctx, struct str path, struct arena *arena)
 {
     struct loader *l = ctx;
     const struct schema *schema = &l->policy->schema;
-    const char *example = call_example(path, arena);
+    const char *example = call_example(path, arena), *was = was_advice(l->policy, path, arena);
     struct str head = path, tail = {0};
     if (str_is(path, "mood"))
         return "it needs a signal with a property of type sentiment";
     if (example)
         return arena_printf(arena, "it is a call; write %s", example);
     if (journey_would_know(l, path))
+    if (was)
+        return was;
         return "stages and touch points are known where the policy has a section journey";
     bool dotted = split(path, &head, &tail);
     long signal = schema_signal_find(schema, head);
