@@ -308,7 +308,7 @@ int decide(const struct decide_input *in, struct arena *arena, struct decision *
         view_init(view, p, in->state, in->request->context, in->request->channel, in->state_unreadable,
                   in->now_ms, arena))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
-    gate_init(gate, view, in->request, in->state_unreadable);
+    gate_init(gate, view, in->request, in->household, in->state_unreadable);
     out->ev = &view->ev;
     size_t count = 0;
     for (uint32_t i = 0; i < p->action_count; i++) {

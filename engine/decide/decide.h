@@ -68,6 +68,7 @@ struct decide_input {
     const struct scorer *scorer; /* NULL: rules and values only */
     const char *world_id;
     const struct state *state; /* with the request's signals applied */
+    const struct state *household; /* whose contacts count in limits over a household (household.h); NULL: none */
     bool state_unverified;     /* the store could not be asked: the state as it was known a while ago */
     bool state_unreadable;     /* the state could not be read: `state` is empty and its slots are unknown */
     const struct decide_request *request;

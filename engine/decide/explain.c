@@ -161,6 +161,8 @@ size_t explain_evidence(const struct decision *d, uint32_t action, const struct 
         add_evidence(&g, "at_most", value_int(p->limits[b->index].at_most));
         add_evidence(&g, p->limits[b->index].cooldown ? "cooldown" : "per",
                      value_duration(p->limits[b->index].per_ms));
+        if (p->limits[b->index].household && d->input->household)
+            add_evidence(&g, "household", d->input->state->attributes[p->household_attribute]);
         break;
     case BLOCK_QUIET:
         quiet_evidence(d, &g, c->quiet);
@@ -356,6 +358,8 @@ static void put_block(struct buf *b, const struct decision *d, const struct bloc
             buf_printf(b, "%.*s: ", STR_ARG(rule));
             put_at_most(b, p->limits[k->index].at_most, p->limits[k->index].per_ms);
         }
+        if (p->limits[k->index].household && d->input->household)
+            buf_printf(b, ", over the household");
         break;
     }
 }

@@ -18,10 +18,14 @@ static struct str wanted_locale(const struct gate *g)
     return g->policy->locale_count ? g->policy->locales[0] : (struct str){0};
 }
 
-void gate_init(struct gate *g, struct view *v, const struct decide_request *r, bool unreadable)
+void gate_init(struct gate *g, struct view *v, const struct decide_request *r, const struct state *household, bool unreadable)
 {
-    *g = (struct gate){
-        .view = v, .policy = v->policy, .request = r, .state = v->state, .unreadable = unreadable};
+    *g = (struct gate){.view = v,
+                       .policy = v->policy,
+                       .request = r,
+                       .state = v->state,
+                       .household = household,
+                       .unreadable = unreadable};
     g->looks_left = GATE_LOOKS_MAX;
     g->outbound = v->policy->channels[r->channel].outbound;
     g->locale = wanted_locale(g);
@@ -271,12 +275,18 @@ static uint32_t limit_count(const struct gate *g, const struct policy_limit *l, 
                             int64_t now_ms, int64_t *leaves)
 {
     uint32_t n = 0;
-    uint32_t kept = g->unreadable ? 0 : g->state->contact_count;
-    for (uint32_t i = 0; i < kept + g->pending_count; i++) {
-        const struct contact *k = i < kept ? &g->state->contacts[i] : &g->pending[i - kept];
+    uint32_t kept = g->unreadable ? 0 : g->state->contact_count, pending = (uint32_t)g->pending_count;
+    const struct state *household = l->household ? g->household : NULL;
+    uint32_t others = household ? household->contact_count : 0;
+    for (uint32_t i = 0; i < kept + pending + others; i++) {
+        const struct contact *k = i < kept             ? &g->state->contacts[i]
+                                  : i < kept + pending ? &g->pending[i - kept]
+                                                       : &household->contacts[i - kept - pending];
         int64_t end = contact_leaves(l, k);
         if (end <= now_ms || !limit_sees(g, l, k, mine))
             continue;
+        if (i >= kept + pending && state_contact_find(g->state, k->decision, k->action))
+            continue; /* the customer's own, which the household has too */
         if (leaves)
             leaves[n] = end;
         n++;
@@ -298,10 +308,18 @@ static uint32_t limit_total(const struct gate *g, uint32_t limit, int64_t now_ms
     return count;
 }
 
+/* Contacts of the household could not be read then, and may still count. */
+static bool lost_household(const struct gate *g, const struct policy_limit *l, int64_t now_ms)
+{
+    return l->household && g->household && g->household->lost_ms && now_ms < g->household->lost_ms + l->per_ms;
+}
+
 static bool limit_full(const struct gate *g, uint32_t limit, uint32_t action, int64_t now_ms)
 {
     const struct policy_limit *l = &g->policy->limits[limit];
     const struct policy_scope *s = &l->scope;
+    if (lost_household(g, l, now_ms))
+        return true;
     if (limit_total(g, limit, now_ms) < l->at_most)
         return false;
     if (s->channel != SCOPE_EACH && s->purpose != SCOPE_EACH && s->issue != SCOPE_EACH &&
@@ -402,8 +420,11 @@ static int64_t preference_lift(const struct gate *g, uint32_t which)
 
 static int64_t limit_lift(const struct gate *g, uint32_t action, const struct policy_limit *l)
 {
-    int64_t leaves[STATE_CONTACTS_MAX + DECIDE_ACTIONS_MAX];
+    int64_t leaves[2 * STATE_CONTACTS_MAX + DECIDE_ACTIONS_MAX];
     ASSERT(g->state->contact_count <= STATE_CONTACTS_MAX && g->pending_count <= DECIDE_ACTIONS_MAX);
+    ASSERT(!g->household || g->household->contact_count <= STATE_CONTACTS_MAX);
+    if (lost_household(g, l, g->view->ev.now_ms))
+        return g->household->lost_ms + l->per_ms;
     struct contact mine = gate_contact(g, action, (struct id128){{0}}, g->view->ev.now_ms);
     uint32_t n = limit_count(g, l, &mine, g->view->ev.now_ms, leaves);
     return room_at(leaves, n, l->at_most);

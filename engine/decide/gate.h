@@ -19,6 +19,7 @@ struct gate {
     const struct policy *policy;
     const struct decide_request *request;
     const struct state *state;
+    const struct state *household; /* NULL: none */
     struct str locale; /* wanted: the request's, else the customer's, else the brand's first */
     bool outbound, unreadable;
     const struct tz *zone;   /* the customer's */
@@ -34,7 +35,8 @@ struct gate {
 
 enum { GATE_LOOKS_MAX = 20000 };
 
-void gate_init(struct gate *g, struct view *v, const struct decide_request *r, bool unreadable);
+/* household: as in decide_input. */
+void gate_init(struct gate *g, struct view *v, const struct decide_request *r, const struct state *household, bool unreadable);
 
 /* The treatment of an action for a placement (empty: none asked for) in the wanted locale, else its language, else no
  * locale, else the brand's locales in order, else the first; NULL when there is none. */

@@ -152,7 +152,7 @@ static bool check_view(const struct policy *p, const struct policy_test *t, cons
     if (t->stage_set && stage != t->stage)
         return fail(arena, why, "expected stage %.*s, got %.*s", STR_ARG(stage_name(p, t->stage)),
                     STR_ARG(stage_name(p, stage)));
-    gate_init(g, v, in->request, false);
+    gate_init(g, v, in->request, in->household, false);
     for (size_t i = 0; i < t->not_suppressed_count; i++)
         for (uint32_t k = 0; k < p->suppression_count; k++)
             if (str_eq(p->suppressions[k].rule.id, t->not_suppressed_by[i]) && gate_suppression_fires(g, k))

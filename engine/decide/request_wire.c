@@ -399,6 +399,11 @@ int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int
             return error_set(e, ERR_INVALID,
                              "profile[%.64s]: unknown time zone '%.*s'; allowed: IANA names like Asia/Tehran", entry->key,
                              STR_ARG(str_cut(str_from(entry->value->string_value), 64)));
+        size_t n = at == p->household_attribute ? strlen(entry->value->string_value) : 1;
+        if (n < 1 || n > DECIDE_CUSTOMER_MAX)
+            return error_set(e, ERR_INVALID,
+                             "profile[%.64s]: a household's id of %zu bytes; 1 to %d are allowed, or no value to leave it",
+                             entry->key, n, DECIDE_CUSTOMER_MAX);
     }
     for (size_t i = 0; i < m->n_consents; i++) {
         int rc = consent_of(i, m->consents[i], p, now_ms, &out->consents[i], e);

@@ -330,7 +330,7 @@ static struct loader *loader_new(const char *folder, const struct tzdb *zones, s
     struct policy *p = calloc(1, sizeof *p);
     ASSERT(p != NULL);
     arena_init(&p->arena, memory_max);
-    *p = (struct policy){.arena = p->arena, .zones = zones, .zone_attribute = -1, .locale_attribute = -1};
+    *p = (struct policy){.arena = p->arena, .zones = zones, .zone_attribute = -1, .locale_attribute = -1, .household_attribute = -1};
     p->folder = arena_str(&p->arena, str_from(folder));
     schema_init(&p->schema, &p->arena);
     p->program = expr_program_new(&p->arena);

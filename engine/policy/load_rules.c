@@ -4,11 +4,12 @@
  *     - {id, when: "expression", block: {purpose, issue, group, channel, action} or {everything: true},
  *        on_unknown: block | allow, reason: "text for people"}
  *   contact_policy:
- *     - {id, scope: {channel, purpose, issue, group, action}, at_most: 2, per: 7d, window: rolling}
- *     - {id, scope: {…}, cooldown: 48h}
+ *     - {id, scope: {channel, purpose, issue, group, action}, at_most: 2, per: 7d, window: rolling, over: household}
+ *     - {id, scope: {…}, cooldown: 48h, over: customer}
  *
  * A scope's fields must all match; in a contact policy a field may be `each` (counted for each value on its
- * own). Without fields a limit counts every contact.
+ * own). Without fields a limit counts every contact. Over a household it counts those of all who name the same one; of who
+ * names none, their own.
  * A suppression is about many actions at once, so its `when` cannot look at the action: it is evaluated once
  * for all of them.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -220,10 +221,23 @@ static void load_cap(struct loader *l, const struct yaml_node *n, struct policy_
         (void)yaml_choice(l->diags, yaml_get(n, "window"), windows, &window);
 }
 
+static void load_over(struct loader *l, const struct yaml_node *n, struct policy_limit *limit)
+{
+    static const char *const words[] = {"customer", "household", NULL};
+    size_t index = 0;
+    if (!n || !yaml_choice(l->diags, n, words, &index))
+        return;
+    limit->household = index == 1;
+    if (limit->household && l->policy->household_attribute < 0)
+        yaml_diag(l->diags, DIAG_ERROR, n,
+                  "nobody has a household: the profile has no attribute of that type; write e.g. household: {type: household}");
+    l->policy->household_limits |= limit->household;
+}
+
 static void visit_limit(struct loader *l, const struct yaml_node *key, const struct yaml_node *n,
                         size_t index)
 {
-    static const char *const keys[] = {"id", "scope", "at_most", "per", "window", "cooldown", NULL};
+    static const char *const keys[] = {"id", "scope", "at_most", "per", "window", "cooldown", "over", NULL};
     (void)key;
     (void)index;
     struct policy_limit limit = {.at_most = 1, .per_ms = 1000};
@@ -241,6 +255,7 @@ static void visit_limit(struct loader *l, const struct yaml_node *key, const str
         limit.cooldown = loader_duration(l, cooldown, 1000, &limit.per_ms);
     else
         load_cap(l, n, &limit);
+    load_over(l, yaml_get(n, "over"), &limit);
     if (good)
         l->policy->limits[l->policy->limit_count++] = limit;
 }

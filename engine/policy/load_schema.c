@@ -1,17 +1,18 @@
 /* Sections brand, profile, context, signals, channels of a policy.
  *
  *   brand:    {name, time_zone, locales: [fa, en], week_start: saturday}
- *   profile:  name: {type: string | number | int | bool | timestamp | time_zone | locale, values: […],
+ *   profile:  name: {type: string | number | int | bool | timestamp | time_zone | locale | household, values: […],
  *                    range: [least, most] (of a number or int), was: an earlier name or a list of them (load_was.h)}
  *             A customer's locale may be any; where the brand lacks it, treatments of the same language go first, then
- *             those without a locale, then the brand's locales in order.
+ *             those without a locale, then the brand's locales in order. A household is the id of a group of customers
+ *             that share the contacts of limits over it (load_rules.h): 1 to 256 bytes.
  *   context:  name: {type, values}                     fields that a request may carry
  *   signals:  name: {properties: {name: type or {type, values, range, was}}, was,
  *                    negative: true or "expression over its properties": which of its events are bad moments,
  *                    consent: {withdraw: [purposes] or grant: [purposes], channel: own | all | name}: what its events do;
  *                    own is the channel that the signal came by, all channels when it tells none,
  *                    touch: false when its events are no touch points of the journey (load_journey.h)}
- *             types as of the profile, without time_zone and locale, and sentiment: a number from -1 to 1; all
+ *             types as of the profile, without time_zone, locale and household, and sentiment: a number from -1 to 1; all
  *             sentiments make up the mood
  *   channels: name: {direction: inbound | outbound, cost, confirm_within, format: text | html,
  *                    quiet_hours: {from, to, except: [purposes]} in the customer's zone (the profile's time_zone, else the
@@ -86,6 +87,7 @@ enum field_type {
     FIELD_TIMESTAMP,
     FIELD_TIME_ZONE, /* of the profile only, as the next */
     FIELD_LOCALE,
+    FIELD_HOUSEHOLD,
     FIELD_SENTIMENT /* of signals only */
 };
 
@@ -97,10 +99,10 @@ static bool field_type(struct loader *l, const struct yaml_node *n, enum field_h
 {
     static const char *const plain[] = {"string", "number", "int", "bool", "timestamp", NULL};
     static const char *const of_profile[] = {"string",    "number",    "int",    "bool",
-                                             "timestamp", "time_zone", "locale", NULL};
+                                             "timestamp", "time_zone", "locale", "household", NULL};
     static const char *const of_signal[] = {"string", "number", "int", "bool", "timestamp", "sentiment", NULL};
     static const uint8_t types[] = {VALUE_STRING,    VALUE_DOUBLE, VALUE_INT,    VALUE_BOOL,
-                                    VALUE_TIMESTAMP, VALUE_STRING, VALUE_STRING, VALUE_DOUBLE};
+                                    VALUE_TIMESTAMP, VALUE_STRING, VALUE_STRING, VALUE_STRING, VALUE_DOUBLE};
     size_t index;
     if (!yaml_choice(l->diags, n, home == HOME_PROFILE ? of_profile : home == HOME_SIGNAL ? of_signal : plain, &index))
         return false;
@@ -197,9 +199,10 @@ static void visit_attribute(struct loader *l, const struct yaml_node *key, const
         return;
     }
     long at = (long)p->schema.attribute_count;
-    long *special = type == FIELD_TIME_ZONE ? &p->zone_attribute
-                    : type == FIELD_LOCALE  ? &p->locale_attribute
-                                            : NULL;
+    long *special = type == FIELD_TIME_ZONE   ? &p->zone_attribute
+                    : type == FIELD_LOCALE    ? &p->locale_attribute
+                    : type == FIELD_HOUSEHOLD ? &p->household_attribute
+                                              : NULL;
     if (special && *special >= 0)
         yaml_diag(l->diags, DIAG_ERROR, value, "a second attribute of this type; the first is %.*s",
                   STR_ARG(p->schema.attributes[*special].path));

@@ -141,6 +141,7 @@ struct policy_limit {
     uint32_t at_most;
     int64_t per_ms;
     bool cooldown;
+    bool household; /* of all of the customer's household; without one, of the customer */
 };
 
 /* A pair feature (customer x action) is one that looks at the action: expr_varies of its node. It is evaluated
@@ -238,7 +239,7 @@ struct policy {
     size_t locale_count;
     int week_start; /* 0 = Sunday */
     struct schema schema;
-    long zone_attribute, locale_attribute; /* index of the profile attribute of that type, or -1 */
+    long zone_attribute, locale_attribute, household_attribute; /* index of the profile attribute of that type, or -1 */
     struct schema_field *context;
     size_t context_count;
     struct expr_program *program;
@@ -266,6 +267,7 @@ struct policy {
     size_t suppression_count;
     struct policy_limit *limits;
     size_t limit_count;
+    bool household_limits; /* there are some */
     struct policy_test *tests;
     size_t test_count;
 };

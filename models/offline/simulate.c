@@ -212,7 +212,7 @@ static int on_moment(struct simulation *s, const struct act *m)
     if (!r.context ||
         view_init(&v, s->o->policy, &s->state, r.context, m->channel, false, m->time_ms, &s->of_moment))
         return error_set(s->e, ERR_NOSPACE, "the memory of a moment is full");
-    gate_init(&g, &v, &r, false);
+    gate_init(&g, &v, &r, NULL, false);
     if (!find_choices(&c, &g, &s->of_moment))
         return error_set(s->e, ERR_NOSPACE, "the memory of a moment is full");
     if (!draw(s, &c, &action, &probability))

@@ -331,7 +331,7 @@ static bool blocked_afresh(struct world *w, uint32_t action, int64_t at_ms)
     struct blocker b;
     assert_int_equal(view_init(v, f->policy, &f->state, NULL, f->request.channel, false, at_ms, &f->arena),
                      0);
-    gate_init(&g, v, &f->request, false);
+    gate_init(&g, v, &f->request, NULL, false);
     bool blocked = gate_blocked(&g, action, &b);
     arena_rewind(&f->arena, mark);
     return blocked;
@@ -410,7 +410,7 @@ static void brute_force(void **state)
                 w.f->request.channel = channel;
                 assert_int_equal(
                     view_init(&v, w.f->policy, &w.f->state, NULL, channel, false, NOW, &w.f->arena), 0);
-                gate_init(&g, &v, &w.f->request, false);
+                gate_init(&g, &v, &w.f->request, NULL, false);
                 for (uint32_t action = 0; action < w.f->policy->action_count; action++)
                     compare(&w, &g, action, &tally);
             }

@@ -391,7 +391,7 @@ static void next_eligible_of_each(void **state)
     struct gate g;
     struct blocker last;
     assert_int_equal(view_init(v, f->policy, &f->state, NULL, 0, false, NOW, &f->arena), 0);
-    gate_init(&g, v, &f->request, false);
+    gate_init(&g, v, &f->request, NULL, false);
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         uint32_t action = action_named(f, want[i].id);
         assert_int_equal(gate_next_eligible(&g, action, NOW, GATE_HORIZON, &last), want[i].next_ms);

@@ -167,7 +167,7 @@ static void looking_ahead_is_a_walk(void **state)
         struct gate g;
         struct blocker last;
         assert_int_equal(view_init(&v, f->policy, &f->state, NULL, 0, false, NOW, &f->arena), 0);
-        gate_init(&g, &v, &f->request, false);
+        gate_init(&g, &v, &f->request, NULL, false);
         int64_t next = gate_next_eligible(&g, 0, NOW, GATE_HORIZON, &last), at = NOW;
         for (; at < NOW + 10 * DAY; at += MINUTE) {
             struct civil local;

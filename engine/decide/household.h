@@ -1,0 +1,25 @@
+/* Households: customers who name the same one share the contacts that limits over a household count.
+ *
+ * A household has a state of its own that holds contacts and nothing else: those made with anybody who named it then. It is a
+ * mirror of the members' own contacts, written before the member's state is. So a slot is taken in the household before anybody
+ * may use it, and what a server left behind that died in between counts for too long, never too short: a booking lapses by
+ * itself, anything else is done again by the retry, under the same decision.
+ *
+ * Pure.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TACT_DECIDE_HOUSEHOLD_H
+#define TACT_DECIDE_HOUSEHOLD_H
+#include "policy/policy.h"
+#include "state/state.h"
+
+/* The household that a customer names, where a limit of the policy looks at it; empty: none. */
+struct str household_of(const struct policy *p, const struct state *s);
+/* Before a decision (or outcome, or contact) is applied: drops the household's contacts of that very decision which the
+ * customer does not have, since an earlier try left them. True: there were some. */
+bool household_prepare(struct state *household, const struct state *customer, struct id128 decision);
+/* Afterwards: what became of the customer's contacts (before: as they were read) becomes of the household's. 1 changed, 0 not,
+ * ERR_NOSPACE when the household has STATE_CONTACTS_MAX. */
+int household_follow(struct state *household, const struct contact *before, uint32_t before_count, const struct state *customer,
+                     int64_t now_ms) MUST_CHECK;
+
+#endif
