@@ -235,6 +235,7 @@ struct policy {
     struct str *locales;
     size_t locale_count;
     int week_start; /* 0 = Sunday */
+    int64_t retention_ms; /* a customer's state goes so long after its last write; 0: it stays */
     struct schema schema;
     long zone_attribute, locale_attribute; /* index of the profile attribute of that type, or -1 */
     struct schema_field *context;
@@ -276,6 +277,9 @@ enum { POLICY_FILES_MAX = 256 };
 struct policy *policy_load_texts(const char *folder, const struct policy_text *files, size_t count,
                                  const struct tzdb *zones, size_t memory_max, struct diags *diags);
 void policy_free(struct policy **p);
+
+/* A person who was forgotten is remembered as such as long as the policy keeps anybody, and at least 400 days: 0: for good. */
+int64_t policy_tombstone_ms(const struct policy *p);
 
 /* Visits every dictionary name that the policy needs (each once or more). */
 void policy_each_name(const struct policy *p, void (*visit)(void *ctx, struct str name), void *ctx);
