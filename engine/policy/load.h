@@ -33,6 +33,7 @@ struct loader {
     /* The action whose expressions compile now, for action.x; NULL elsewhere:
      * there action.x is that of the action looked at. */
     const struct policy_action *action;
+    const struct yaml_node *retention; /* NULL: none */
     bool in_stage_rule; /* a stage's rule compiles now: `stage` is the one before */
     bool full; /* an allocation failed; the load ends with that finding */
 };

@@ -256,6 +256,19 @@ static void link_action(struct loader *l, uint32_t action)
     }
 }
 
+/* A limit counts contacts, and these go with the state. */
+static void check_retention(struct loader *l)
+{
+    const struct policy *p = l->policy;
+    for (size_t i = 0; l->retention && i < p->limit_count; i++)
+        if (p->limits[i].per_ms > p->retention_ms) {
+            yaml_diag(l->diags, DIAG_ERROR, l->retention,
+                      "shorter than the time of limit %.*s, whose contacts would be lost before they stop counting",
+                      STR_ARG(p->limits[i].id));
+            return;
+        }
+}
+
 void load_rules(struct loader *l)
 {
     struct policy *p = l->policy;
@@ -278,4 +291,5 @@ void load_rules(struct loader *l)
     for (size_t i = 0; i < p->limit_count; i++)
         if (p->limits[i].per_ms > p->schema.contact_horizon_ms)
             p->schema.contact_horizon_ms = p->limits[i].per_ms;
+    check_retention(l);
 }

@@ -131,6 +131,11 @@ long policy_channel_of_id(const struct policy *p, uint32_t dictionary_id)
     return -1;
 }
 
+int64_t policy_tombstone_ms(const struct policy *p)
+{
+    return p->retention_ms && p->retention_ms < WINDOW_MAX_MS ? WINDOW_MAX_MS : p->retention_ms;
+}
+
 bool policy_asked_for(enum purpose purpose)
 {
     return purpose == PURPOSE_SERVICE || purpose == PURPOSE_TRANSACTIONAL;

@@ -27,9 +27,10 @@ static bool apply_one(struct op *f, const struct buf *before)
     return rc == 0;
 }
 
-static bool may_fold(const struct op *waiting)
+/* Forgetting is a write of its own kind, and goes alone. */
+static bool may_fold(const struct op *op, const struct op *waiting)
 {
-    return waiting && !waiting->record_id;
+    return waiting && !waiting->record_id && op->kind != OP_FORGET && waiting->kind != OP_FORGET;
 }
 
 void fold_waiting(struct op *op)
@@ -39,7 +40,7 @@ void fold_waiting(struct op *op)
     for (int n = 0; n < WORKER_FOLD_MAX; n++) {
         if (!*link) {
             struct op *waiting = worker_waiting(op);
-            if (!may_fold(waiting))
+            if (!may_fold(op, waiting))
                 return;
             worker_take_waiting(op);
             *link = waiting;

@@ -10,6 +10,8 @@
 #include "server/op_customer.h"
 #include "server/op_get.h"
 #include "server/op_decide.h"
+#include "server/op_export.h"
+#include "server/op_forget.h"
 #include "server/op_outcome.h"
 #include "tact/v1/log.pb-c.h"
 #include <stdarg.h>
@@ -21,6 +23,7 @@ static const struct op_methods *methods_of(const struct op *op)
     static const struct op_methods *const table[OP_KIND_COUNT] = {
         [OP_DECIDE] = &op_decide_methods, [OP_SIGNAL] = &op_signal_methods, [OP_UPSERT] = &op_upsert_methods,
         [OP_GET] = &op_get_methods,       [OP_CONTACT] = &op_contact_methods, [OP_RECORD] = &op_record_methods,
+        [OP_FORGET] = &op_forget_methods, [OP_EXPORT] = &op_export_methods,
     };
     return table[op->kind];
 }
@@ -42,6 +45,8 @@ int op_status(int code)
         return GRPC_ABORTED;
     case ERR_CORRUPT:
         return GRPC_DATA_LOSS;
+    case ERR_FORGOTTEN:
+        return GRPC_FAILED_PRECONDITION;
     case ERR_UNAVAILABLE:
     case ERR_IO:
         return GRPC_UNAVAILABLE;
@@ -140,6 +145,21 @@ int op_as_of(struct op *op, int64_t as_of_ms, struct error *e)
     return 0;
 }
 
+int op_refuse_forgotten(const struct op *op, struct error *e)
+{
+    if (!op->state.forgotten_ms)
+        return 0;
+    struct buf when;
+    buf_init(&when, 64);
+    value_format(value_timestamp(op->state.forgotten_ms), &when);
+    error_set(e, ERR_FORGOTTEN,
+              "the customer was forgotten at %.*s: nothing is kept of them until an Upsert grants a consent that was given after "
+              "that",
+              (int)when.n, (const char *)when.p);
+    buf_free(&when);
+    return ERR_FORGOTTEN;
+}
+
 /* ---- steps ---- */
 
 static enum step_result op_step_decode(struct op *op)
@@ -194,7 +214,7 @@ static void on_store(void *user, const struct store_reply *r)
 }
 
 /* Each try has a part of the call's time, so that an uncertain one can be asked about. */
-static int64_t try_deadline(const struct op *op)
+int64_t op_try_deadline(const struct op *op)
 {
     const struct worker_clock *c = &worker_config_of(op->worker)->clock;
     int64_t at = c->mono_us(c->ctx) + STORE_TRY_MS * 1000;
@@ -205,7 +225,7 @@ static int64_t try_deadline(const struct op *op)
 static int64_t read_deadline(const struct op *op)
 {
     const struct worker_clock *c = &worker_config_of(op->worker)->clock;
-    int64_t now_us = c->mono_us(c->ctx), at = try_deadline(op), early = now_us + (op->deadline_us - now_us) / 4 * 3;
+    int64_t now_us = c->mono_us(c->ctx), at = op_try_deadline(op), early = now_us + (op->deadline_us - now_us) / 4 * 3;
     return at < early ? at : early;
 }
 
@@ -233,6 +253,7 @@ static bool take_cached(struct op *op, int64_t max_stale_us)
     buf_str(&op->blob, c.blob);
     buf_clear(&op->recorded);
     op->store_status = STORE_OK;
+    op->from_cache = true;
     op->unverified = !c.current;
     return true;
 }
@@ -259,11 +280,16 @@ static enum step_result op_step_load(struct op *op)
         return op_fail(op, GRPC_DEADLINE_EXCEEDED, "out of time before the customer's state was read%s",
                        op->uncertain ? "; an earlier write may have happened: retry with the same ids"
                                        : "");
+    op->from_cache = false;
+    if (op->kind == OP_EXPORT) {
+        op_export_load(op);
+        return STEP_PARK;
+    }
     op->step = STEP_APPLY;
     if (op->cached_will_do && take_cached(op, -1))
         return STEP_MORE;
     store_read(worker_config_of(op->worker)->store, op->customer, op->record_id,
-               op->degrades ? read_deadline(op) : try_deadline(op), on_store, op);
+               op->degrades ? read_deadline(op) : op_try_deadline(op), on_store, op);
     return STEP_PARK;
 }
 
@@ -273,12 +299,30 @@ static int start_anew(struct op *op, int why, struct error *e)
     op->unreadable = true;
     op->later_format = why == ERR_UNAVAILABLE;
     worker_stats_of(op->worker)->unreadable++;
-    if (op->kind == OP_GET || (op->later_format && op->kind != OP_DECIDE))
+    if (op->kind == OP_GET || (op->later_format && op->kind != OP_DECIDE && op->kind != OP_EXPORT))
         return why;
     if (state_empty(&op->state, &op->snapshot->policy->schema, &op->arena))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     op->state.lost_ms = op->now_ms;
     return 0;
+}
+
+/* How long the state stays after it was written; 0: for good. */
+static int64_t ttl_of(const struct op *op)
+{
+    const struct policy *p = op->snapshot->policy;
+    return op->state.forgotten_ms ? policy_tombstone_ms(p) : p->retention_ms;
+}
+
+/* A state that is older than the policy keeps any, and still there, is as good as gone. */
+static void expire(struct op *op)
+{
+    const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
+    int64_t keep_ms = ttl_of(op);
+    if (!op->state.version || !keep_ms || clock->wall_ms(clock->ctx) - state_version_ms(op->state.version) < keep_ms)
+        return;
+    state_clear(&op->state, 0);
+    buf_clear(&op->blob);
 }
 
 int op_apply(struct op *op, struct error *e)
@@ -292,6 +336,7 @@ int op_apply(struct op *op, struct error *e)
     op->unreadable |= op->stateless;
     if (rc)
         return rc;
+    expire(op);
     op->before = op->state.journey;
     return methods_of(op)->apply(op, e);
 }
@@ -303,7 +348,7 @@ int op_make_blob(struct op *op, struct error *e)
     if (!op->dirty)
         return 0;
     buf_clear(&op->fresh);
-    if (journey_step(op->snapshot->policy, &op->state, op->now_ms, &op->arena) < 0)
+    if (!op->state.forgotten_ms && journey_step(op->snapshot->policy, &op->state, op->now_ms, &op->arena) < 0)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     state_prune(&op->state, op->now_ms);
     op->new_version = state_version_make(clock->wall_ms(clock->ctx), rng_u64(worker_rng(op->worker)));
@@ -321,8 +366,13 @@ static enum step_result op_step_apply(struct op *op)
         return op_fail(op, GRPC_UNAVAILABLE, "the store cannot be read now: %s", op->store_error);
     if (!buf_ok(&op->blob) || !buf_ok(&op->recorded))
         return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the customer's state is over %d bytes", STATE_BLOB_MAX);
-    if (op_apply(op, &e))
-        return fail_error(op, &e);
+    if (op_apply(op, &e)) {
+        if (e.code != ERR_FORGOTTEN || !op->from_cache)
+            return fail_error(op, &e);
+        op->cached_will_do = false; /* another server may have taken a consent that is not told of yet */
+        op->step = STEP_LOAD;
+        return STEP_MORE;
+    }
     op->step = STEP_COMMIT;
     return STEP_MORE;
 }
@@ -343,19 +393,24 @@ static enum step_result op_step_commit(struct op *op)
     }
     if (worker_stopped(op->worker))
         return fail_stopped(op);
-    struct store_commit c = {.customer = op->customer, .expected = op->state.version};
+    struct store_commit c = {.customer = op->customer,
+                             .expected = op->state.version,
+                             .forget = op->kind == OP_FORGET,
+                             .unchanged = !op->unreadable}; /* else what was decided before a Forget is kept after it */
     op->aside = last && op->unreadable;
     if (op->aside)
         c.aside = (struct str){(const char *)op->blob.p, op->blob.n};
-    if (last)
+    if (last) {
         c.blob = (struct str){(const char *)last->fresh.p, last->fresh.n};
+        c.blob_ttl_ms = ttl_of(last);
+    }
     if (op->record_wanted) {
         c.record_id = op->record_id;
         c.record = op->record_bytes;
         c.record_ttl_ms = WORKER_RECORD_TTL_MS;
     }
     op->step = STEP_SETTLE;
-    store_commit(worker_config_of(op->worker)->store, &c, try_deadline(op), on_store, op);
+    store_commit(worker_config_of(op->worker)->store, &c, op_try_deadline(op), on_store, op);
     return STEP_PARK;
 }
 
@@ -371,7 +426,7 @@ static enum step_result op_step_settle(struct op *op)
     struct worker_stats *stats = worker_stats_of(op->worker);
     switch (op->store_status) {
     case STORE_OK:
-        if (op->aside)
+        if (op->aside && op->kind != OP_FORGET)
             report_aside(op);
         op->step = STEP_LOG;
         return STEP_MORE;

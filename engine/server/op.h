@@ -8,6 +8,9 @@
  *                                 ^                  |  \______________________________/
  *                                 +---- CONFLICT ----+         (any step may FAIL -> DONE)
  *
+ * Export goes from LOAD over GATHER, which reads the dictionary, to APPLY. Of a person who was forgotten APPLY refuses what would
+ * be kept (ERR_FORGOTTEN).
+ *
  * Calls of one customer that wait behind one that is about to write are folded into its write (fold.h): each is applied to what
  * the one before made of the state, and one compare-and-set takes them all. From LOG on every call goes its own way. The turn is
  * passed once all of them are handed to the log, so the log has a customer's writes in the order of their versions.
@@ -20,6 +23,7 @@
 #define TACT_SERVER_OP_H
 #include "decide/outcome_wire.h"
 #include "decide/request_wire.h"
+#include "server/export.h"
 #include "server/worker.h"
 #include <protobuf-c/protobuf-c.h>
 
@@ -32,7 +36,8 @@
     X(STEP_SETTLE, op_step_settle)                                                                           \
     X(STEP_LOG, op_step_log)                                                                                 \
     X(STEP_LOGGED, op_step_logged)                                                                           \
-    X(STEP_ANSWER, op_step_answer)
+    X(STEP_ANSWER, op_step_answer)                                                                           \
+    X(STEP_GATHER, op_step_gather)
 
 enum { WORKER_FOLD_MAX = 64 }; /* calls in one write */
 
@@ -72,6 +77,7 @@ struct op {
     int64_t started_us, deadline_us, now_ms;
     struct str customer;
     bool cached_will_do; /* the near cache's state is good enough (a write is checked by the store anyway) */
+    bool from_cache;     /* the blob is the near cache's */
     bool degrades;       /* answers as well as it can when the store cannot be asked */
     bool writes; /* may change the customer: takes its turn */
     bool has_turn;
@@ -130,6 +136,14 @@ struct op {
             struct str action; /* id, for the log */
             bool repeated;
         } record;
+        struct {
+            bool repeated;
+        } forget;
+        struct {
+            struct export_names names;
+            struct store_item *items;
+            size_t item_count;
+        } export;
     };
     worker_done done;
     void *user;
@@ -154,6 +168,10 @@ int op_apply(struct op *op, struct error *e) MUST_CHECK;
 int op_make_blob(struct op *op, struct error *e) MUST_CHECK;
 /* Wraps a record of tact.v1.LogRecord: fills written_ms, server and a change of stage. log_record: Tact__V1__LogRecord. */
 void op_log_head(struct op *op, void *log_record);
+/* Until when the store may take for one try. */
+int64_t op_try_deadline(const struct op *op);
+/* ERR_FORGOTTEN, with a text for people, when the state is a tombstone. */
+int op_refuse_forgotten(const struct op *op, struct error *e) MUST_CHECK;
 /* The word behind a dictionary id, without its prefix ("channel.email" gives "email"); empty when there is
  * none. For messages; not to be written to. */
 char *op_word(const struct op *op, uint32_t id);

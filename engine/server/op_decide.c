@@ -108,7 +108,9 @@ static int apply(struct op *op, struct error *e)
     struct decide_request *r = &op->decide.request;
     const struct snapshot *snapshot = op->snapshot;
     op->decide.repeated = false;
-    if (op->recorded.n)
+    if (r->signal_count && op_refuse_forgotten(op, e))
+        return ERR_FORGOTTEN;
+    if (op->recorded.n && !op->state.forgotten_ms)
         return repeat(op, e);
     if (r->mode == MODE_RESERVE && state_contact_find(&op->state, op->decide.id, 0))
         return error_set(
@@ -133,7 +135,7 @@ static int apply(struct op *op, struct error *e)
         rc = decision_encode(d, &op->arena, &op->decide.bytes, e);
     if (!rc && r->mode == MODE_RESERVE && d->choice_count)
         rc = decision_reserve(d, &op->state, e);
-    if (!rc && op->record_id)
+    if (!rc && op->record_id && !op->state.forgotten_ms)
         rc = keep_record(op, e);
     op->dirty = applied > 0 || (r->mode == MODE_RESERVE && d->choice_count);
     return rc;
@@ -235,7 +237,7 @@ static int make_handles(struct op *op, Tact__V1__DecideResponse *m, struct error
 static const char *stage_name(enum op_step s)
 {
     static const char *const names[STEP_COUNT] = {"decode", "turn", "load",   "decide", "commit",
-                                                  "settle", "log",  "logged", "answer"};
+                                                  "settle", "log",  "logged", "answer", "gather"};
     return names[s];
 }
 

@@ -156,6 +156,8 @@ static int apply(struct op *op, struct error *e)
 {
     const Tact__V1__RecordRequest *m = (const Tact__V1__RecordRequest *)op->message;
     struct outcome *o = &op->record.outcome;
+    if (op_refuse_forgotten(op, e))
+        return ERR_FORGOTTEN;
     if (!m->handle[0]) {
         int rc = resolve(op, e);
         if (rc)

@@ -41,7 +41,9 @@ struct worker_clock {
     X(OP_UPSERT, "/tact.v1.Customers/Upsert")                                                                \
     X(OP_GET, "/tact.v1.Customers/Get")                                                                      \
     X(OP_CONTACT, "/tact.v1.Customers/RecordContact")                                                        \
-    X(OP_RECORD, "/tact.v1.Outcomes/Record")
+    X(OP_RECORD, "/tact.v1.Outcomes/Record")                                                                 \
+    X(OP_FORGET, "/tact.v1.Customers/Forget")                                                                \
+    X(OP_EXPORT, "/tact.v1.Customers/Export")
 enum op_kind {
 #define X(name, path) name,
     OP_KINDS(X)

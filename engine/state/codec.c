@@ -19,6 +19,11 @@ uint64_t state_version_make(int64_t wall_ms, uint64_t random)
     return v ? v : 1;
 }
 
+int64_t state_version_ms(uint64_t version)
+{
+    return (int64_t)(version >> VERSION_RANDOM_BITS);
+}
+
 uint64_t state_version(struct str blob)
 {
     if (blob.n < 9)

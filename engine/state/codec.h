@@ -67,6 +67,8 @@ int state_decode(struct state *s, const struct schema *schema, struct str blob, 
 int state_encode(const struct state *s, uint64_t version, struct buf *out, struct error *e) MUST_CHECK;
 /* The version in a blob's head; 0 when it is too short. */
 uint64_t state_version(struct str blob);
+/* When a version was made, by its writer's clock. */
+int64_t state_version_ms(uint64_t version);
 /* A version for a write: never 0. */
 uint64_t state_version_make(int64_t wall_ms, uint64_t random);
 /* What stands in a blob's head for these entries. */
