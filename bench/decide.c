@@ -195,7 +195,7 @@ static int load_customers(struct bench *b, const struct options *o, struct error
 {
     char path[4096];
     struct workload_calls calls;
-    const struct workload_filter asked = {b, is_asked};
+    const struct workload_filter asked = {.ctx = b, .keep = is_asked};
     for (size_t i = 0; i < b->requests.count; i++) /* their ids first, for is_asked */
         b->blobs[i] = b->requests.items[i].customer;
     qsort(b->blobs, b->requests.count, sizeof *b->blobs, by_text);

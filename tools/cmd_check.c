@@ -51,8 +51,8 @@ static size_t run_tests(const struct snapshot *s, bool json)
         struct str why = {0};
         arena_init(&arena, 64 << 20);
         bool good = policy_run_test(p, &p->tests[i], s->binding ? &s->scorer : NULL, &arena, &why);
-        char text[1200];
-        snprintf(text, sizeof text, "test '%.*s': %.*s", STR_ARG(p->tests[i].name), STR_ARG(why));
+        const char *text = arena_printf(&arena, "test '%.*s': %.*s", STR_ARG(p->tests[i].name), STR_ARG(why));
+        text = text ? text : "a test failed";
         if (!good && json)
             print_json("test", p->tests[i].file, p->tests[i].line, p->tests[i].column, text);
         else if (!good)

@@ -19,6 +19,8 @@
 #include <stdlib.h>
 
 enum { INSTANTS_MAX = 50 * 1000 * 1000, CUSTOMER_MEMORY = 1 << 30, ROW_MAX = 4 << 20, TURNOVER_EVENTS = 256 };
+enum { REJECTED_LISTED = 20 };
+#define SECONDS_BELOW_MS INT64_C(100000000000) /* 1973 in milliseconds, 5138 in seconds */
 #define EVENTS_MEMORY ((size_t)16 << 30)
 
 static int run(int argc, char **argv);
@@ -32,7 +34,8 @@ const struct command command_features = {
         "features (but pair features) as they were at each instant asked for, as models see them: durations in hours, unknown\n"
         "as an empty field. EVENTS is JSON Lines: {\"signal\": SignalRequest} and {\"upsert\": UpsertRequest} as the wire has\n"
         "them; a line arrives at its as_of_ms, else at the latest time_ms of its signals. AT is a CSV with customer_id and time\n"
-        "(RFC 3339, or milliseconds); without it, one row a customer, at their last event.\n\n"
+        "(RFC 3339, or milliseconds); without it, one row a customer, at their last event. What a server would reject is told\n"
+        "with its line, the rows do without it, and the exit code is 1.\n\n"
         "  {\"signal\":{\"customer_id\":\"c1\",\"signals\":[{\"event_id\":\"e1\",\"name\":\"purchase\",\"time_ms\":1736944200000,\n"
         "    \"properties\":{\"amount\":{\"number_value\":30}}}]}}\n\n"
         "  tact features --policy tools/examples/retail --events history.jsonl --at moments.csv --out features.csv",
@@ -48,7 +51,6 @@ struct moment {
 struct arrival {
     const struct workload_call *call;
     int64_t at_ms;
-    size_t line;
 };
 
 struct job {
@@ -64,7 +66,7 @@ struct job {
     struct str *rows; /* by line, when instants were asked for */
     FILE *out;
     struct progress progress;
-    uint64_t row_count, customers;
+    uint64_t row_count, customers, rejected;
 };
 
 /* ---- what is asked for ---- */
@@ -94,6 +96,12 @@ static long column(const struct csv_record *r, const char *name)
     return -1;
 }
 
+/* Seconds where milliseconds are meant would be read as some day of January 1970. */
+static bool is_seconds(int64_t time_ms)
+{
+    return time_ms > 0 && time_ms < SECONDS_BELOW_MS;
+}
+
 static bool instant_of(struct str text, int64_t *out)
 {
     char digits[24], *end;
@@ -121,7 +129,11 @@ static int read_moments(struct job *j, struct csv *csv, struct error *e)
         int64_t at_ms;
         if ((size_t)who >= r.count || (size_t)when >= r.count || r.fields[who].n == 0)
             return error_set(e, ERR_INVALID, "%s:%zu: customer_id or time is missing", j->at, r.line);
-        if (!instant_of(r.fields[when], &at_ms))
+        bool good = instant_of(r.fields[when], &at_ms);
+        if (good && is_seconds(at_ms) && !memchr(r.fields[when].p, '-', r.fields[when].n))
+            return error_set(e, ERR_INVALID, "%s:%zu: '%.*s' seems to be in seconds; write Unix milliseconds", j->at, r.line,
+                             STR_ARG(r.fields[when]));
+        if (!good)
             return error_set(e, ERR_INVALID, "%s:%zu: '%.*s' is no time like 2025-01-15T12:00:00Z, or milliseconds", j->at,
                              r.line, STR_ARG(r.fields[when]));
         struct str customer = arena_str(&j->texts, r.fields[who]);
@@ -144,7 +156,7 @@ static int by_customer(const void *a, const void *b)
         return c;
     if (x->at_ms != y->at_ms)
         return x->at_ms < y->at_ms ? -1 : 1;
-    return (x->line > y->line) - (x->line < y->line);
+    return (x->call->line > y->call->line) - (x->call->line < y->call->line);
 }
 
 static int moments_by_customer(const void *a, const void *b)
@@ -164,10 +176,14 @@ static int sort_arrivals(struct job *j, struct error *e)
     for (size_t i = 0; i < j->calls.count; i++) {
         arena_reset(&j->moment);
         const struct workload_call *call = &j->calls.items[i];
-        j->arrivals[i] = (struct arrival){call, workload_arrival(call, &j->moment), i};
+        int64_t earliest;
+        j->arrivals[i] = (struct arrival){call, workload_arrival(call, &j->moment, &earliest)};
         if (j->arrivals[i].at_ms == INT64_MIN)
-            return error_set(e, ERR_INVALID, "%s: call %zu, of customer %.*s, has no as_of_ms and no time_ms", j->events, i + 1,
-                             STR_ARG(call->customer));
+            return error_set(e, ERR_INVALID, "%s:%zu: no as_of_ms and no time_ms, of customer %.*s", j->events, call->line,
+                             STR_ARG(str_cut(call->customer, 64)));
+        if (is_seconds(earliest))
+            return error_set(e, ERR_INVALID, "%s:%zu: %lld seems to be in seconds; as_of_ms and time_ms are Unix milliseconds",
+                             j->events, call->line, (long long)earliest);
     }
     qsort(j->arrivals, j->calls.count, sizeof *j->arrivals, by_customer);
     return 0;
@@ -226,6 +242,32 @@ static int write_row(struct job *j, const struct state *s, const struct moment *
     return j->rows[m->line].p ? 0 : error_set(e, ERR_NOSPACE, "the rows do not fit the memory");
 }
 
+static void reject(struct job *j, size_t line, const char *reason)
+{
+    progress_clear(&j->progress);
+    if (j->rejected++ < REJECTED_LISTED)
+        fprintf(stderr, "%s:%zu: %s\n", j->events, line, reason);
+}
+
+/* One arrival, as a server takes it: what is wrong of it is told, and the rest counts. */
+static int arrive(struct job *j, const struct arrival *a, struct state *s, struct error *e)
+{
+    struct signal_batch batch;
+    struct error why = {0};
+    int rc = workload_apply(a->call, a->at_ms, j->policy, s, &j->customer, &batch, &why);
+    if (rc < 0 && rc != ERR_INVALID) {
+        *e = why;
+        return error_prefix(e, "%s:%zu", j->events, a->call->line);
+    }
+    for (size_t i = 0; i < batch.rejected_count; i++)
+        reject(j, a->call->line, batch.rejected[i].reason);
+    if (rc < 0 && batch.rejected_count == 0)
+        reject(j, a->call->line, why.text);
+    if (rc > 0 && journey_step(j->policy, s, a->at_ms, &j->customer) < 0)
+        return error_set(e, ERR_NOSPACE, "the state does not fit the memory");
+    return 0;
+}
+
 /* Its arrivals [from, to) and its moments [first, last). */
 static int one_customer(struct job *j, size_t from, size_t to, size_t first, size_t last, struct error *e)
 {
@@ -234,15 +276,9 @@ static int one_customer(struct job *j, size_t from, size_t to, size_t first, siz
     int rc = state_decode(&s, &j->policy->schema, (struct str){0}, &j->customer, e);
     for (size_t m = first; m < last && !rc; m++) {
         for (; from < to && j->arrivals[from].at_ms <= j->moments[m].at_ms && !rc; from++) {
-            const struct arrival *a = &j->arrivals[from];
-            rc = workload_apply(a->call, a->at_ms, j->policy, &s, &j->customer, e);
-            if (rc)
-                return error_prefix(e, "%s: call %zu, of customer %.*s", j->events, a->line + 1,
-                                    STR_ARG(a->call->customer));
-            if (journey_step(j->policy, &s, a->at_ms, &j->customer) < 0)
-                return error_set(e, ERR_NOSPACE, "the state does not fit the memory");
-            if (from % TURNOVER_EVENTS == 0)
-                rc = turn_over(j, &s, a->at_ms, e);
+            rc = arrive(j, &j->arrivals[from], &s, e);
+            if (!rc && from % TURNOVER_EVENTS == 0)
+                rc = turn_over(j, &s, j->arrivals[from].at_ms, e);
         }
         if (!rc)
             rc = write_row(j, &s, &j->moments[m], e);
@@ -290,7 +326,8 @@ static int write_rows(struct job *j, struct error *e)
 
 static int with_policy(struct job *j, struct error *e)
 {
-    int rc = workload_read(&j->calls, j->events, NULL, &j->texts, e);
+    const struct workload_filter history = {.history = true};
+    int rc = workload_read(&j->calls, j->events, &history, &j->texts, e);
     if (!rc)
         rc = sort_arrivals(j, e);
     struct csv *csv = NULL;
@@ -310,6 +347,18 @@ static int with_policy(struct job *j, struct error *e)
         return error_set(e, ERR_IO, "cannot write %s: %s", j->out_path, strerror(errno));
     rc = all_customers(j, e);
     return rc ? rc : write_rows(j, e);
+}
+
+static void print_sum(const struct job *j)
+{
+    unsigned long long rows = j->row_count, customers = j->customers, rejected = j->rejected;
+    if (j->json)
+        fprintf(stderr, "{\"rows\":%llu,\"customers\":%llu,\"rejected\":%llu}\n", rows, customers, rejected);
+    else
+        fprintf(stderr, "%llu rows of %llu customers\n", rows, customers);
+    if (rejected && !j->json)
+        fprintf(stderr, "tact features: %llu signals or upserts were rejected, the rows do without them%s\n", rejected,
+                rejected > REJECTED_LISTED ? "; the first of them stand above" : "");
 }
 
 static int start(struct job *j)
@@ -341,10 +390,8 @@ static int start(struct job *j)
     progress_clear(&j->progress);
     if (rc)
         fprintf(stderr, "tact features: %s\n", e.text);
-    else if (j->json)
-        fprintf(stderr, "{\"rows\":%llu,\"customers\":%llu}\n", (unsigned long long)j->row_count, (unsigned long long)j->customers);
     else
-        fprintf(stderr, "%llu rows of %llu customers\n", (unsigned long long)j->row_count, (unsigned long long)j->customers);
+        print_sum(j);
     if (j->out && j->out != stdout)
         fclose(j->out);
     workload_calls_free(&j->calls);
@@ -360,7 +407,7 @@ static int start(struct job *j)
     arena_free(&j->customer);
     arena_free(&j->moment);
     arena_free(&findings);
-    return rc ? EXIT_FAILED : EXIT_OK;
+    return rc || j->rejected ? EXIT_FAILED : EXIT_OK;
 }
 
 static int run(int argc, char **argv)

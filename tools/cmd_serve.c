@@ -35,7 +35,7 @@ static int check_name(const char *name)
 
 static int run(int argc, char **argv)
 {
-    struct serve_options o = {.data = "tact-data", .drain_ms = 10000, .cache_mb = 64, .max_stale_ms = 60000};
+    struct serve_options o = {.data = "tact-data", .drain_ms = 10000, .workers = 1, .cache_mb = 64, .max_stale_ms = 60000};
     struct option_list listen = {0};
     bool verbose = false;
     int count;
@@ -73,6 +73,12 @@ static int run(int argc, char **argv)
         {.name = "redis-sync-always",
          .help = "the private Redis syncs every write",
          .flag = &o.redis_sync_always},
+        {.name = "workers",
+         .value = "N",
+         .help = "threads that decide, each with connections of its own; default 1, which fills a core",
+         .number = &o.workers,
+         .low = 1,
+         .high = SERVE_WORKERS_MAX},
         {.name = "cache-mb",
          .value = "N",
          .help = "memory for customers' states that were used before; 0: ask the store each time; default 64",

@@ -6,6 +6,7 @@
 #include "tools/answer.h"
 #include "tools/client.h"
 #include "tools/commands.h"
+#include "tools/signal_file.h"
 #include "tools/value_text.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ static int run(int argc, char **argv);
 const struct command command_signal = {
     .name = "signal",
     .brief = "tell a server that something happened to a customer",
-    .arguments = "NAME [PROPERTY=VALUE…]",
+    .arguments = "NAME [PROPERTY=VALUE…] | --file FILE",
     .details = "Sends one signal and prints its event id; sending it again with --event-id of that id "
                "changes nothing.\n"
                "Values are guessed (42 is an int, 4.5 a number, true a bool, 2025-01-15T12:00:00Z a time, "
@@ -25,12 +26,19 @@ const struct command command_signal = {
                "name:string=42 forces a type (string, number, int, bool, time).\n\n"
                "  tact signal --server 127.0.0.1:50051 --customer c1 cart_add sku=s1 price=80.5\n"
                "  tact signal --server 127.0.0.1:50051 --customer c1 support_contact case:string=4711 "
-               "topic=broken --ago 2h",
+               "topic=broken --ago 2h --channel phone\n\n"
+               "With --file, many: a file of JSON Lines (- for stdin), each a SignalRequest of tact.v1. A wrong one is told "
+               "with its line, and the others go on; after a failure what was not acknowledged is sent again. Exits with 1 "
+               "when any was rejected. Each line of --rejects has line, index, event_id, reason and the line's text.\n\n"
+               "  tact signal --server 127.0.0.1:50051 --file events.jsonl --rejects wrong.jsonl\n"
+               "  {\"customer_id\": \"c1\", \"signals\": [{\"event_id\": \"e1\", \"name\": \"cart_add\", \"time_ms\": "
+               "1736942400000,\n   \"properties\": {\"sku\": {\"string_value\": \"s1\"}, \"price\": {\"number_value\": "
+               "80.5}}, \"channel\": \"web\"}]}",
     .run = run,
 };
 
 struct options {
-    const char *server, *customer, *event_id, *time, *ago, *as_of;
+    const char *server, *customer, *event_id, *time, *ago, *as_of, *channel, *file, *rejects;
     int64_t timeout_ms;
     bool json;
 };
@@ -70,6 +78,8 @@ static int build(const struct options *o, const char **words, int count, struct 
         return rc;
     m->customer_id = (char *)(uintptr_t)o->customer;
     s->name = (char *)(uintptr_t)words[0];
+    if (o->channel)
+        s->channel = (char *)(uintptr_t)o->channel;
     client_event_id(o->customer, s->name, s->time_ms, id);
     s->event_id = o->event_id ? (char *)(uintptr_t)o->event_id : id;
     return 0;
@@ -96,13 +106,16 @@ static int send_signal(const struct options *o, const char **words, int count, s
     char id[ID128_TEXT];
     struct error e = {0};
     int status;
-    if (!o->server || !o->customer)
-        return client_usage(&command_signal, "--server ADDRESS and --customer ID are required");
+    if (!o->server || !o->customer || count < 1)
+        return client_usage(&command_signal, "--server ADDRESS, --customer ID and the signal's NAME are required");
+    if (o->rejects)
+        return client_usage(&command_signal, "--rejects goes with --file");
     if (build(o, words, count, arena, &m, &s, id, &e))
         return client_usage(&command_signal, "%s", e.text);
     m.signals = &list;
     m.n_signals = 1;
-    int rc = client_call(&command_signal, o->server, "/tact.v1.Customers/Signal", &m.base, o->timeout_ms,
+    int64_t timeout_ms = o->timeout_ms ? o->timeout_ms : CLIENT_TIMEOUT_MS;
+    int rc = client_call(&command_signal, o->server, "/tact.v1.Customers/Signal", &m.base, timeout_ms,
                          &tact__v1__signal_response__descriptor, arena, &answer, &status);
     if (rc != EXIT_OK) {
         if (!o->event_id && status != GRPC_OK && status != GRPC_INVALID_ARGUMENT) /* it may have happened */
@@ -120,9 +133,23 @@ static int send_signal(const struct options *o, const char **words, int count, s
     return EXIT_OK;
 }
 
+static int send_file(const struct options *o, int count)
+{
+    if (o->customer || o->event_id || o->time || o->ago || o->as_of || o->channel || count)
+        return client_usage(&command_signal, "with --file its lines say everything: customer, signals, times, channels");
+    if (!o->server)
+        return client_usage(&command_signal, "--server ADDRESS is required");
+    return signal_file(&command_signal, &(struct signal_file_options){
+                                            .server = o->server,
+                                            .file = o->file,
+                                            .rejects = o->rejects,
+                                            .timeout_ms = o->timeout_ms ? o->timeout_ms : SIGNAL_FILE_TIMEOUT_MS,
+                                            .json = o->json});
+}
+
 static int run(int argc, char **argv)
 {
-    struct options o = {.timeout_ms = CLIENT_TIMEOUT_MS};
+    struct options o = {0};
     const char *words[WORDS_MAX];
     struct arena arena;
     int count;
@@ -135,14 +162,22 @@ static int run(int argc, char **argv)
          .text = &o.event_id},
         CLIENT_OPTION_TIME(o.time),
         {.name = "ago", .value = "SPAN", .help = "how long ago it happened: 90s, 2h, 3d", .text = &o.ago},
+        {.name = "channel", .value = "NAME", .help = "by which it came, one of the policy's", .text = &o.channel},
         CLIENT_OPTION_AS_OF(o.as_of),
-        CLIENT_OPTION_TIMEOUT(o.timeout_ms),
+        {.name = "file", .value = "FILE", .help = "JSON Lines, a SignalRequest each; - for stdin", .text = &o.file},
+        {.name = "rejects", .value = "FILE", .help = "with --file: where the rejected go; default: told on stderr",
+         .text = &o.rejects},
+        {.name = "timeout-ms", .value = "N",
+         .help = "default 5000; with --file of each portion, about 1,000 signals, default 30000", .number = &o.timeout_ms,
+         .low = 1, .high = CLIENT_TIMEOUT_MAX_MS},
         {.name = "json", .help = "one JSON object", .flag = &o.json},
         {0},
     };
-    int rc = options_parse(&command_signal, defs, argc, argv, words, 1, WORDS_MAX, &count);
+    int rc = options_parse(&command_signal, defs, argc, argv, words, 0, WORDS_MAX, &count);
     if (rc >= 0)
         return rc;
+    if (o.file)
+        return send_file(&o, count);
     arena_init(&arena, CLIENT_MEMORY_MAX);
     rc = send_signal(&o, words, count, &arena);
     arena_free(&arena);

@@ -29,27 +29,60 @@ static const ProtobufCMessageDescriptor *descriptor(enum workload_kind kind)
     return all[kind];
 }
 
-/* Takes the wrapper off a line: {"upsert":{…}} is an UpsertRequest. */
-static enum workload_kind unwrap(struct str *line)
+static struct str trimmed(struct str s)
 {
-    static const struct {
-        struct str head;
-        enum workload_kind kind;
-    } heads[] = {{{"{\"upsert\":", 10}, WORKLOAD_UPSERT},
-                 {{"{\"decide\":", 10}, WORKLOAD_DECIDE},
-                 {{"{\"signal\":", 10}, WORKLOAD_SIGNAL}};
-    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
-        if (str_starts(*line, heads[i].head) && line->p[line->n - 1] == '}') {
-            *line = (struct str){line->p + heads[i].head.n, line->n - heads[i].head.n - 1};
-            return heads[i].kind;
-        }
-    return WORKLOAD_DECIDE;
+    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
+        s = (struct str){s.p + 1, s.n - 1};
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+        s.n--;
+    return s;
 }
 
-static int read_line(struct workload_call *out, struct str line, struct arena *scratch, struct arena *arena,
+/* {"key": value} as both; false when the line is nothing like it. */
+static bool one_pair(struct str line, struct str *key, struct str *value)
+{
+    line = trimmed(line);
+    if (line.n < 2 || line.p[0] != '{' || line.p[line.n - 1] != '}')
+        return false;
+    struct str inside = trimmed((struct str){line.p + 1, line.n - 2});
+    const char *end = inside.n && inside.p[0] == '"' ? memchr(inside.p + 1, '"', inside.n - 1) : NULL;
+    if (!end)
+        return false;
+    *key = (struct str){inside.p + 1, (size_t)(end - inside.p) - 1};
+    struct str rest = trimmed((struct str){end + 1, inside.n - (size_t)(end + 1 - inside.p)});
+    *value = rest.n ? trimmed((struct str){rest.p + 1, rest.n - 1}) : rest;
+    return rest.n && rest.p[0] == ':';
+}
+
+static const struct {
+    const char *key;
+    enum workload_kind kind;
+} wrappers[] = {{"upsert", WORKLOAD_UPSERT}, {"signal", WORKLOAD_SIGNAL}, {"decide", WORKLOAD_DECIDE}};
+
+/* Takes the wrapper off a line: {"upsert":{…}} is an UpsertRequest. */
+static int unwrap(struct str *line, bool history, enum workload_kind *kind, struct error *e)
+{
+    struct str key = {0}, value;
+    bool pair = one_pair(*line, &key, &value);
+    *kind = WORKLOAD_DECIDE;
+    for (size_t i = 0; pair && i < sizeof wrappers / sizeof *wrappers; i++)
+        if (str_is(key, wrappers[i].key) && !(history && wrappers[i].kind == WORKLOAD_DECIDE)) {
+            *kind = wrappers[i].kind;
+            *line = value;
+            return 0;
+        }
+    if (!history)
+        return 0;
+    return error_set(e, ERR_INVALID, "expected {\"signal\": {…}} or {\"upsert\": {…}}, got %s%.*s",
+                     key.n ? "the field " : "no object", STR_ARG(str_cut(key, 64)));
+}
+
+static int read_line(struct workload_call *out, struct str line, bool history, struct arena *scratch, struct arena *arena,
                      struct error *e)
 {
-    *out = (struct workload_call){.kind = unwrap(&line)};
+    int rc = unwrap(&line, history, &out->kind, e);
+    if (rc)
+        return rc;
     ProtobufCMessage *m = proto_from_json(descriptor(out->kind), line, scratch, e);
     if (!m)
         return e->code ? e->code : ERR_INVALID;
@@ -107,7 +140,7 @@ struct reading {
     struct buf before; /* id of the line before */
 };
 
-static int take_line(struct reading *r, struct str line, struct error *e)
+static int take_line(struct reading *r, struct str line, size_t number, struct error *e)
 {
     struct str id;
     bool known = peek_customer(line, &id);
@@ -117,12 +150,14 @@ static int take_line(struct reading *r, struct str line, struct error *e)
         if (known)
             buf_str(&r->before, id);
     }
-    if (known && r->filter && !r->filter->keep(r->filter->ctx, id))
+    if (known && r->filter && r->filter->keep && !r->filter->keep(r->filter->ctx, id))
         return 0;
     struct workload_call *call = next_call(r->out);
+    if (!call)
+        return error_set(e, ERR_NOSPACE, "the file does not fit the memory");
+    *call = (struct workload_call){.line = number};
     arena_reset(r->scratch);
-    return call ? read_line(call, line, r->scratch, r->arena, e)
-                : error_set(e, ERR_NOSPACE, "the file does not fit the memory");
+    return read_line(call, line, r->filter && r->filter->history, r->scratch, r->arena, e);
 }
 
 int workload_read(struct workload_calls *out, const char *file, const struct workload_filter *filter,
@@ -144,7 +179,7 @@ int workload_read(struct workload_calls *out, const char *file, const struct wor
         while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
             n--;
         if (n > 0)
-            rc = take_line(&r, (struct str){text, (size_t)n}, e);
+            rc = take_line(&r, (struct str){text, (size_t)n}, number, e);
     }
     if (rc)
         error_prefix(e, "%s:%zu", file, number);
@@ -196,6 +231,7 @@ static int apply_decide(const Tact__V1__DecideRequest *m, int64_t arrival_ms,
         rc = apply_signals(p, s, r.signals, r.signal_count, arrival_ms, e);
     if (rc < 0)
         return rc;
+    bool changed = rc > 0;
     struct id128 id = op_decision_id(r.customer, r.request_id, arena);
     const struct decide_input in = {.policy = p,
                                     .world_id = "",
@@ -205,44 +241,60 @@ static int apply_decide(const Tact__V1__DecideRequest *m, int64_t arrival_ms,
                                     .seed = op_decision_seed(id),
                                     .decision_id = id};
     rc = decide(&in, arena, &d, e);
-    return rc || r.mode != MODE_RESERVE ? rc : decision_reserve(&d, s, e);
+    if (!rc && r.mode == MODE_RESERVE && d.choice_count) {
+        changed = true;
+        rc = decision_reserve(&d, s, e);
+    }
+    return rc ? rc : changed;
 }
 
 int workload_apply(const struct workload_call *call, int64_t arrival_ms, const struct policy *p, struct state *s,
-                   struct arena *arena, struct error *e)
+                   struct arena *arena, struct signal_batch *batch, struct error *e)
 {
     static const struct proto_limits limits = {DEPTH_MAX, LINE_MEMORY_MAX};
+    struct signal_batch own;
+    bool strict = !batch;
+    batch = batch ? batch : &own;
+    *batch = (struct signal_batch){0};
     ProtobufCMessage *m = proto_decode(descriptor(call->kind), call->message, &limits, arena, e);
     if (!m)
         return ERR_INVALID;
     if (call->kind == WORKLOAD_UPSERT) {
         struct upsert u;
         int rc = request_upsert((const Tact__V1__UpsertRequest *)m, p, arrival_ms, arena, &u, e);
-        return rc ? rc : upsert_apply(&u, s, arrival_ms, e);
+        if (!rc)
+            rc = upsert_apply(&u, s, arrival_ms, e);
+        return rc ? rc : 1;
     }
     if (call->kind == WORKLOAD_DECIDE)
         return apply_decide((const Tact__V1__DecideRequest *)m, arrival_ms, p, s, arena, e);
     const Tact__V1__SignalRequest *request = (const Tact__V1__SignalRequest *)m;
-    struct signal_batch batch;
-    int rc = request_signals(request, p, arrival_ms, arena, &batch, e);
+    int rc = request_signals(request, p, arrival_ms, arena, batch, e);
+    if (!rc && strict && batch->rejected_count)
+        return error_set(e, ERR_INVALID, "%s", batch->rejected[0].reason);
     if (!rc)
-        rc = apply_signals(p, s, batch.signals, batch.count, arrival_ms, e);
-    return rc < 0 ? rc : 0;
+        rc = apply_signals(p, s, batch->signals, batch->count, arrival_ms, e);
+    return rc < 0 ? rc : rc > 0;
 }
 
-int64_t workload_arrival(const struct workload_call *call, struct arena *scratch)
+int64_t workload_arrival(const struct workload_call *call, struct arena *scratch, int64_t *earliest)
 {
     static const struct proto_limits limits = {DEPTH_MAX, LINE_MEMORY_MAX};
     struct error e;
     int64_t latest = INT64_MIN;
-    if (call->as_of_ms || call->kind != WORKLOAD_SIGNAL)
+    *earliest = call->as_of_ms ? call->as_of_ms : INT64_MAX;
+    if (call->kind != WORKLOAD_SIGNAL)
         return call->as_of_ms ? call->as_of_ms : INT64_MIN;
     const Tact__V1__SignalRequest *m =
         (const Tact__V1__SignalRequest *)proto_decode(descriptor(call->kind), call->message, &limits, scratch, &e);
-    for (size_t i = 0; m && i < m->n_signals; i++)
-        if (m->signals[i]->time_ms > latest && m->signals[i]->time_ms)
-            latest = m->signals[i]->time_ms;
-    return latest;
+    for (size_t i = 0; m && i < m->n_signals; i++) {
+        int64_t time_ms = m->signals[i]->time_ms;
+        if (time_ms == 0)
+            continue;
+        latest = time_ms > latest ? time_ms : latest;
+        *earliest = time_ms < *earliest ? time_ms : *earliest;
+    }
+    return call->as_of_ms ? call->as_of_ms : latest;
 }
 
 /* One call as a server does it: decode, apply, prune, encode. */
@@ -254,10 +306,10 @@ static int commit(const struct workload_call *call, const struct policy *p, stru
     buf_clear(bytes);
     int rc = state_decode(&s, &p->schema, c->blob, scratch, e);
     if (!rc)
-        rc = workload_apply(call, call->as_of_ms, p, &s, scratch, e);
-    if (rc)
+        rc = workload_apply(call, call->as_of_ms, p, &s, scratch, NULL, e);
+    if (rc < 0)
         return rc;
-    if (journey_step(p, &s, call->as_of_ms, scratch) < 0)
+    if (rc > 0 && journey_step(p, &s, call->as_of_ms, scratch) < 0)
         return error_set(e, ERR_NOSPACE, "the customer's state does not fit its memory");
     state_prune(&s, call->as_of_ms);
     rc = state_encode(&s, state_version_make(call->as_of_ms, hash64(c->id.p, c->id.n)), bytes, e);

@@ -33,6 +33,8 @@ uint8_t *buf_reserve(struct buf *b, size_t n)
         size_t capacity = b->capacity ? b->capacity * 2 : 256;
         while (capacity < b->n + n)
             capacity *= 2;
+        if (capacity > b->limit)
+            capacity = b->limit; /* what fits is within the limit */
         uint8_t *p = realloc(b->p, capacity);
         if (!p) {
             b->failed = true;
@@ -44,26 +46,13 @@ uint8_t *buf_reserve(struct buf *b, size_t n)
     return b->p + b->n;
 }
 
-void buf_append(struct buf *b, const void *p, size_t n)
+void buf_append_slow(struct buf *b, const void *p, size_t n)
 {
     uint8_t *to = buf_reserve(b, n);
     if (to && n) {
         memcpy(to, p, n);
         b->n += n;
     }
-}
-
-void buf_str(struct buf *b, struct str s)
-{
-    buf_append(b, s.p, s.n);
-}
-
-void buf_byte(struct buf *b, uint8_t byte)
-{
-    if (!b->failed && b->n < b->capacity)
-        b->p[b->n++] = byte;
-    else
-        buf_append(b, &byte, 1);
 }
 
 void buf_printf(struct buf *b, const char *format, ...)
@@ -81,39 +70,20 @@ void buf_printf(struct buf *b, const char *format, ...)
     va_end(again);
 }
 
-void buf_u32le(struct buf *b, uint32_t v)
+void buf_long_varint(struct buf *b, uint64_t v)
 {
-    uint8_t bytes[4] = {(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16), (uint8_t)(v >> 24)};
-    buf_append(b, bytes, sizeof bytes);
-}
-
-void buf_u64le(struct buf *b, uint64_t v)
-{
-    uint8_t bytes[8];
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (uint8_t)(v >> 8 * i);
-    buf_append(b, bytes, sizeof bytes);
-}
-
-void buf_varint(struct buf *b, uint64_t v)
-{
-    uint8_t bytes[10];
+    enum { LONGEST = 10 };
+    uint8_t bytes[LONGEST], *to = buf_fits(b, LONGEST) ? b->p + b->n : bytes;
     size_t n = 0;
-    if (v < 0x80) {
-        buf_byte(b, (uint8_t)v);
-        return;
-    }
     while (v >= 0x80) {
-        bytes[n++] = (uint8_t)(v | 0x80);
+        to[n++] = (uint8_t)(v | 0x80);
         v >>= 7;
     }
-    bytes[n++] = (uint8_t)v;
-    buf_append(b, bytes, n);
-}
-
-void buf_svarint(struct buf *b, int64_t v)
-{
-    buf_varint(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
+    to[n++] = (uint8_t)v;
+    if (to == bytes)
+        buf_append(b, bytes, n);
+    else
+        b->n += n;
 }
 
 uint64_t cursor_long_varint(struct cursor *c)

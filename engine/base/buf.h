@@ -18,14 +18,59 @@ void buf_free(struct buf *b);
 void buf_clear(struct buf *b); /* empties, keeps the memory, clears failed */
 /* Room for n more bytes, or NULL; the caller writes there, then adds to b->n. */
 uint8_t *buf_reserve(struct buf *b, size_t n);
-void buf_append(struct buf *b, const void *p, size_t n);
-void buf_str(struct buf *b, struct str s);
-void buf_byte(struct buf *b, uint8_t byte);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
-void buf_u32le(struct buf *b, uint32_t v);
-void buf_u64le(struct buf *b, uint64_t v);
-void buf_varint(struct buf *b, uint64_t v); /* LEB128, as protobuf */
-void buf_svarint(struct buf *b, int64_t v); /* zigzag, as protobuf */
+/* For what does not fit, or must not. */
+void buf_append_slow(struct buf *b, const void *p, size_t n);
+
+static inline bool buf_fits(const struct buf *b, size_t n)
+{
+    return !b->failed && b->capacity - b->n >= n;
+}
+static inline void buf_append(struct buf *b, const void *p, size_t n)
+{
+    if (n == 0 || !buf_fits(b, n)) {
+        buf_append_slow(b, p, n);
+        return;
+    }
+    memcpy(b->p + b->n, p, n);
+    b->n += n;
+}
+static inline void buf_str(struct buf *b, struct str s)
+{
+    buf_append(b, s.p, s.n);
+}
+static inline void buf_byte(struct buf *b, uint8_t byte)
+{
+    if (buf_fits(b, 1))
+        b->p[b->n++] = byte;
+    else
+        buf_append_slow(b, &byte, 1);
+}
+/* Compilers make one store of each. */
+static inline void buf_u32le(struct buf *b, uint32_t v)
+{
+    uint8_t bytes[4] = {(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16), (uint8_t)(v >> 24)};
+    buf_append(b, bytes, sizeof bytes);
+}
+static inline void buf_u64le(struct buf *b, uint64_t v)
+{
+    uint8_t bytes[8] = {(uint8_t)v,         (uint8_t)(v >> 8),  (uint8_t)(v >> 16), (uint8_t)(v >> 24),
+                        (uint8_t)(v >> 32), (uint8_t)(v >> 40), (uint8_t)(v >> 48), (uint8_t)(v >> 56)};
+    buf_append(b, bytes, sizeof bytes);
+}
+/* Of two bytes and more. */
+void buf_long_varint(struct buf *b, uint64_t v);
+static inline void buf_varint(struct buf *b, uint64_t v) /* LEB128, as protobuf */
+{
+    if (v < 0x80)
+        buf_byte(b, (uint8_t)v);
+    else
+        buf_long_varint(b, v);
+}
+static inline void buf_svarint(struct buf *b, int64_t v) /* zigzag, as protobuf */
+{
+    buf_varint(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
+}
 static inline bool buf_ok(const struct buf *b)
 {
     return !b->failed;

@@ -390,6 +390,15 @@ struct str tz_name(const struct tz *tz)
     return tz->name;
 }
 
+struct str tz_nearest(const struct tzdb *db, struct str name)
+{
+    struct suggest s;
+    suggest_init(&s, name);
+    for (size_t i = 0; i < tzdb_count(db); i++)
+        suggest_offer(&s, tz_name(tzdb_at(db, i)));
+    return suggest_best(&s);
+}
+
 size_t tzdb_count(const struct tzdb *db)
 {
     return db->count;

@@ -40,7 +40,9 @@ void tzdb_free(struct tzdb **db);
 /* NULL when there is no such zone. Names as in IANA's data base, case-sensitive. Lives as long as db. */
 const struct tz *tz_find(const struct tzdb *db, struct str name);
 struct str tz_name(const struct tz *tz);
-/* For suggestions; order by name. */
+/* The name nearest to a misspelt one; empty when none is near. */
+struct str tz_nearest(const struct tzdb *db, struct str name);
+/* Order by name. */
 size_t tzdb_count(const struct tzdb *db);
 const struct tz *tzdb_at(const struct tzdb *db, size_t index);
 

@@ -254,6 +254,12 @@ static void put_duration(struct buf *b, int64_t ms)
     value_format(value_duration(ms), b);
 }
 
+static void put_at_most(struct buf *b, uint32_t most, int64_t per_ms)
+{
+    buf_printf(b, "at most %u contact%s in ", most, most == 1 ? "" : "s");
+    put_duration(b, per_ms);
+}
+
 static void put_preference(struct buf *b, const struct preferences *p, enum preference_block which)
 {
     switch (which) {
@@ -265,8 +271,8 @@ static void put_preference(struct buf *b, const struct preferences *p, enum pref
         buf_printf(b, "quiet hours of the customer's own");
         break;
     case PREFERENCE_LESS:
-        buf_printf(b, "the customer asked for at most %u contacts in ", p->less_at_most);
-        put_duration(b, p->less_per_ms);
+        buf_printf(b, "the customer asked for ");
+        put_at_most(b, p->less_at_most, p->less_per_ms);
         break;
     }
 }
@@ -326,8 +332,8 @@ static void put_block(struct buf *b, const struct decision *d, const struct bloc
             put_duration(b, p->limits[k->index].per_ms);
             buf_printf(b, " ago");
         } else {
-            buf_printf(b, "%.*s: at most %u contacts in ", STR_ARG(rule), p->limits[k->index].at_most);
-            put_duration(b, p->limits[k->index].per_ms);
+            buf_printf(b, "%.*s: ", STR_ARG(rule));
+            put_at_most(b, p->limits[k->index].at_most, p->limits[k->index].per_ms);
         }
         break;
     }

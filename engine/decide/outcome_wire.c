@@ -55,6 +55,12 @@ static int shown_before(const struct outcome *o, const struct contact *k, struct
     return fresh < 0 ? fresh : !fresh;
 }
 
+/* Money given back: it takes from the value and is no answer. */
+static bool is_refund(const struct outcome *o)
+{
+    return o->kind == TACT__V1__RECORD_REQUEST__KIND__CONVERSION && o->value < 0;
+}
+
 /* How the customer took it: by action, by group, where the policy asks. A contact that was sent and then shown was shown once. */
 static int outcome_reaction(const struct outcome *o, const struct policy *p, struct state *s, const struct contact *k,
                             int64_t now_ms)
@@ -63,13 +69,23 @@ static int outcome_reaction(const struct outcome *o, const struct policy *p, str
     enum contact_outcome answer = o->kind == TACT__V1__RECORD_REQUEST__KIND__RESPONSE     ? CONTACT_RESPONSE
                                   : o->kind == TACT__V1__RECORD_REQUEST__KIND__CONVERSION ? CONTACT_CONVERSION
                                                                                           : CONTACT_REJECTION;
-    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__NOT_SENT)
+    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__NOT_SENT || is_refund(o))
         return 0;
     int before = shows ? shown_before(o, k, s, now_ms) : 0;
     if (before)
         return before < 0 ? before : 0;
     long at = policy_action_of_id(p, o->action);
     return shows ? apply_shown(p, s, at, o->channel, o->time_ms) : apply_answered(p, s, at, answer, o->time_ms);
+}
+
+/* What was made stays counted, in whatever order the reports come: NOT_SENT gives back only what nobody said was sent. */
+static int not_sent(struct state *s, struct contact *k, struct error *e)
+{
+    if (k->outcomes)
+        return error_set(e, ERR_INVALID,
+                         "kind: NOT_SENT; this contact was recorded as sent or answered before, and stays counted");
+    state_contact_remove(s, k);
+    return 1;
 }
 
 int outcome_apply(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms,
@@ -91,11 +107,9 @@ int outcome_apply(const struct outcome *o, const struct policy *p, struct state 
         rc = error_set(e, ERR_NOSPACE, "the request's memory is full");
     if (rc || !k)
         return rc ? rc : 1;
-    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__NOT_SENT) {
-        state_contact_remove(s, k);
-        return 1;
-    }
-    k->outcomes |= bits[o->kind];
+    if (o->kind == TACT__V1__RECORD_REQUEST__KIND__NOT_SENT)
+        return not_sent(s, k, e);
+    k->outcomes |= is_refund(o) ? 0 : bits[o->kind];
     k->expires_ms = 0; /* sent, shown, or answered, so it was sent */
     if (o->kind == TACT__V1__RECORD_REQUEST__KIND__CONVERSION)
         add_value(k, o->value);

@@ -16,7 +16,8 @@ struct outcome {
     double value;
     int64_t time_ms;
 };
-/* Applies an outcome: 1 changed, 0 seen before, ERR_NOTFOUND when the decision is not known here, ERR_NOSPACE. */
+/* Applies an outcome: 1 changed, 0 seen before, ERR_NOTFOUND when the decision is not known here, ERR_INVALID for NOT_SENT of
+ * what was sent, ERR_NOSPACE. */
 int outcome_apply(const struct outcome *o, const struct policy *p, struct state *s, int64_t now_ms,
                   struct error *e) MUST_CHECK;
 

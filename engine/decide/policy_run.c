@@ -1,70 +1,38 @@
 /* A policy's own tests; see policy/policy_test.h for their form.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/policy_run.h"
-#include "decide/apply.h"
-#include "decide/journey.h"
-#include "state/preferences.h"
+#include "decide/explain.h"
 #include "decide/gate.h"
-#include "state/codec.h"
+#include "decide/journey.h"
+#include "decide/policy_given.h"
+#include "decide/request_fields.h"
 #include <stdarg.h>
+
+enum { WHY_MAX = 4096, EVIDENCE_SHOWN = 8, EVIDENCE_BYTES = 80 };
 
 static bool fail(struct arena *arena, struct str *why, const char *format, ...) PRINTF_LIKE(3, 4);
 static bool fail(struct arena *arena, struct str *why, const char *format, ...)
 {
-    char text[1024];
+    char text[WHY_MAX];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    *why = arena_str(arena, str_from(text));
+    *why = arena_str(arena, str_cut(str_from(text), sizeof text - 4)); /* whole characters */
     return false;
 }
 
-/* The state that the test's `given` describes: attributes, consents, signals, contacts. The order of signals does not matter
- * to a state; of two at one time the later in the list is the last. */
-static int build_state(const struct policy *p, const struct policy_test *t, struct arena *arena,
-                       struct state *s, struct error *e)
+/* "; mean_nps = unknown, stage = at_risk": the values that decided. */
+static const char *evidence_text(const struct evidence *items, size_t count, struct arena *arena)
 {
-    int rc = state_decode(s, &p->schema, (struct str){0}, arena, e);
-    for (size_t i = 0; !rc && i < p->schema.attribute_count; i++)
-        rc = state_set_attribute(s, i, t->attributes[i], t->now_ms);
-    for (size_t i = 0; !rc && i < t->consent_count; i++) {
-        struct consent c = {.channel = p->channels[t->consents[i].channel].word.id,
-                            .purpose = p->purposes[t->consents[i].purpose].id,
-                            .granted = t->consents[i].granted,
-                            .time_ms = t->now_ms};
-        rc = state_set_consent(s, &c);
+    const char *text = "";
+    for (size_t i = 0; i < count && i < EVIDENCE_SHOWN && text; i++) {
+        struct str value = items[i].value.n ? str_cut(items[i].value, EVIDENCE_BYTES) : STR("''");
+        text = arena_printf(arena, "%s%s%.*s = %.*s", text, i ? ", " : "; ", STR_ARG(items[i].name), STR_ARG(value));
     }
-    for (size_t i = 0; !rc && i < t->signal_count; i++) {
-        struct signal signal = {.index = t->signals[i].signal,
-                                .event = i + 1,
-                                .time_ms = t->now_ms - t->signals[i].ago_ms,
-                                .properties = t->signals[i].properties};
-        if (t->signals[i].channel != UINT32_MAX) {
-            signal.channel = p->channels[t->signals[i].channel].word.name;
-            signal.channel_id = p->channels[t->signals[i].channel].word.id;
-        }
-        int applied = apply_signal(p, s, &signal, t->now_ms);
-        rc = applied < 0 ? applied : 0;
-    }
-    struct decide_request r = {.channel = 0};
-    struct view v = {.policy = p, .state = s};
-    struct gate g = {.view = &v, .policy = p, .state = s, .request = &r};
-    for (size_t i = 0; !rc && i < t->contact_count; i++) {
-        r.channel = t->contacts[i].channel;
-        struct id128 id = {{(uint8_t)(i + 1), (uint8_t)(i >> 8)}};
-        struct contact k = gate_contact(&g, t->contacts[i].action, id, t->now_ms - t->contacts[i].ago_ms);
-        k.expires_ms = 0;
-        rc = state_contact_add(s, &k, t->now_ms);
-        if (!rc)
-            rc = apply_shown(p, s, (long)t->contacts[i].action, k.channel, k.time_ms);
-        if (!rc && t->contacts[i].outcome)
-            rc = apply_answered(p, s, (long)t->contacts[i].action, t->contacts[i].outcome, k.time_ms);
-    }
-    preferences_set(s, &t->preferences);
-    if (!rc && t->preferences.channel_ms)
-        s->preferences.channel = p->channels[t->preferences.channel].word.id;
-    return rc ? rc : journey_step(p, s, t->now_ms, arena) < 0 ? ERR_NOSPACE : 0;
+    if (text && count > EVIDENCE_SHOWN)
+        text = arena_printf(arena, "%s, …", text);
+    return text ? text : "";
 }
 
 static const char *answer_of(const struct decision *d, struct arena *arena)
@@ -72,8 +40,36 @@ static const char *answer_of(const struct decision *d, struct arena *arena)
     if (d->choice_count)
         return arena_printf(arena, "%.*s", STR_ARG(d->choices[0].action->word.name));
     const struct suppression *s = &d->suppression;
-    return arena_printf(arena, "suppressed by %s%s%.*s (%.*s)", suppression_cause_name(s->cause),
-                        s->rule.n ? " " : "", STR_ARG(s->rule), STR_ARG(s->text));
+    return arena_printf(arena, "suppressed by %s%s%.*s (%.*s%s)", suppression_cause_name(s->cause), s->rule.n ? " " : "",
+                        STR_ARG(s->rule), STR_ARG(s->text),
+                        s->block.kind == BLOCK_LIMIT ? "" : evidence_text(s->evidence, s->evidence_count, arena));
+}
+
+/* The values behind a block that its own sentence does not name. */
+static const char *block_text(const struct decision *d, uint32_t action, const struct blocker *b, struct arena *arena)
+{
+    struct evidence *items = NULL;
+    if (b->kind == BLOCK_NONE || b->kind == BLOCK_LIMIT)
+        return "";
+    size_t count = explain_evidence(d, action, b, &items, arena);
+    return evidence_text(items, count, arena);
+}
+
+/* Why an action was not the best: ": not suitable (a.suitability; stage = at_risk)". Empty where the answer itself says it. */
+static const char *lost_of(const struct decision *d, uint32_t action, struct arena *arena)
+{
+    const struct candidate *c = &d->candidates[action];
+    if (d->suppressed && d->suppression.withheld == (long)action)
+        return "";
+    struct str name = d->input->policy->actions[action].word.name;
+    const char *text;
+    if (d->choice_count && (c->stage == STAGE_CHOSEN || c->stage == STAGE_ARBITRATION))
+        text = arena_printf(arena, "; %.*s: outranked; its priority is %g, that of %.*s %g", STR_ARG(name), c->priority,
+                            STR_ARG(d->choices[0].action->word.name), d->choices[0].priority);
+    else
+        text = arena_printf(arena, "; %.*s: %.*s%s", STR_ARG(name), STR_ARG(explain_candidate(d, c, arena)),
+                            block_text(d, action, &c->block, arena));
+    return text ? text : "";
 }
 
 static bool check_suppressed(const struct decision *d, const struct policy_test *t)
@@ -130,25 +126,38 @@ static bool check_next(const struct decision *d, const struct policy_test *t, st
     return false;
 }
 
-static bool check_rules(const struct policy *p, const struct policy_test *t, const struct decide_input *in,
-                        struct arena *arena, struct str *why)
+static struct str stage_name(const struct policy *p, long stage)
 {
+    return stage < 0 ? STR("none") : p->stages[stage].word.name;
+}
+
+/* What made a suppression rule fire. */
+static const char *fired_by(const struct decision *d, uint32_t suppression, struct arena *arena)
+{
+    struct blocker b = {BLOCK_SUPPRESSION, 0, &d->input->policy->suppressions[suppression].rule, suppression};
+    return block_text(d, 0, &b, arena);
+}
+
+/* What is seen of the customer now: the stage, the rules that fire. */
+static bool check_view(const struct policy *p, const struct policy_test *t, const struct decision *d,
+                       struct arena *arena, struct str *why)
+{
+    const struct decide_input *in = d->input;
     struct view *v = arena_alloc(arena, sizeof *v);
     struct gate *g = arena_alloc(arena, sizeof *g);
     if (!v || !g ||
         view_init(v, p, in->state, in->request->context, in->request->channel, false, t->now_ms, arena))
         return fail(arena, why, "out of memory");
+    long stage = journey_stage(v);
+    if (t->stage_set && stage != t->stage)
+        return fail(arena, why, "expected stage %.*s, got %.*s", STR_ARG(stage_name(p, t->stage)),
+                    STR_ARG(stage_name(p, stage)));
     gate_init(g, v, in->request, false);
     for (size_t i = 0; i < t->not_suppressed_count; i++)
         for (uint32_t k = 0; k < p->suppression_count; k++)
             if (str_eq(p->suppressions[k].rule.id, t->not_suppressed_by[i]) && gate_suppression_fires(g, k))
-                return fail(arena, why, "%.*s fires", STR_ARG(t->not_suppressed_by[i]));
+                return fail(arena, why, "%.*s fires%s", STR_ARG(t->not_suppressed_by[i]), fired_by(d, k, arena));
     return true;
-}
-
-static struct str stage_name(const struct policy *p, long stage)
-{
-    return stage < 0 ? STR("none") : p->stages[stage].word.name;
 }
 
 static bool check(const struct policy *p, const struct policy_test *t, const struct decision *d,
@@ -158,19 +167,15 @@ static bool check(const struct policy *p, const struct policy_test *t, const str
     if (t->action == TEST_ACTION_NONE && d->choice_count)
         return fail(arena, why, "expected no action, got %s", answer);
     if (t->action >= 0 && (!d->choice_count || d->choices[0].action != &p->actions[t->action]))
-        return fail(arena, why, "expected %.*s, got %s", STR_ARG(p->actions[t->action].word.name), answer);
+        return fail(arena, why, "expected %.*s, got %s%s", STR_ARG(p->actions[t->action].word.name), answer,
+                    lost_of(d, (uint32_t)t->action, arena));
     for (size_t i = 0; i < t->not_action_count; i++)
         for (size_t k = 0; k < d->choice_count; k++)
             if (d->choices[k].action == &p->actions[t->not_actions[i]])
                 return fail(arena, why, "%.*s was chosen", STR_ARG(p->actions[t->not_actions[i]].word.name));
     if (t->suppressed_by.n && !check_suppressed(d, t))
         return fail(arena, why, "expected suppressed_by %.*s, got %s", STR_ARG(t->suppressed_by), answer);
-    long stage = journey_recorded(p, d->input->state);
-    if (t->stage_set && stage != t->stage)
-        return fail(arena, why, "expected stage %.*s, got %.*s", STR_ARG(stage_name(p, t->stage)),
-                    STR_ARG(stage_name(p, stage)));
-    return check_next(d, t, arena, why) && check_content(d, t, arena, why) &&
-           check_rules(p, t, d->input, arena, why);
+    return check_next(d, t, arena, why) && check_content(d, t, arena, why) && check_view(p, t, d, arena, why);
 }
 
 bool policy_run_test(const struct policy *p, const struct policy_test *t, const struct scorer *scorer,
@@ -194,7 +199,7 @@ bool policy_run_test(const struct policy *p, const struct policy_test *t, const 
                               .now_ms = t->now_ms,
                               .seed = 1};
     struct decision d;
-    if (build_state(p, t, arena, &s, &e) || decide(&in, arena, &d, &e))
+    if (policy_given(p, t, arena, &s, &e) || decide(&in, arena, &d, &e))
         return fail(arena, why, "%s", e.text[0] ? e.text : "the state could not be built");
     return check(p, t, &d, arena, why);
 }

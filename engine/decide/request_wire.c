@@ -313,12 +313,14 @@ static int preferences_of(const Tact__V1__Preferences *m, const struct policy *p
         out->pause_ms = time_ms;
     }
     if (m->per_ms || m->at_most) {
-        if (m->per_ms < 3600000 || m->per_ms > PREFERENCE_PER_MAX_MS || m->per_ms % 60000)
+        if (m->per_ms < PREFERENCE_PER_MIN_MS || m->per_ms > PREFERENCE_PER_MAX_MS || m->per_ms % 60000)
             return error_set(e, ERR_INVALID, "preferences.per_ms: %lld; 1 hour to 30 days in whole minutes is allowed",
                              (long long)m->per_ms);
-        if (m->at_most > PREFERENCE_LESS_MAX)
-            return error_set(e, ERR_INVALID, "preferences.at_most: %u; at most %d is allowed", m->at_most,
-                             PREFERENCE_LESS_MAX);
+        if (m->at_most < 1 || m->at_most > PREFERENCE_LESS_MAX)
+            return error_set(e, ERR_INVALID,
+                             "preferences.at_most: %u; 1 to %d is allowed; for no contact at all ask for a pause, or "
+                             "withdraw consent",
+                             m->at_most, PREFERENCE_LESS_MAX);
         out->less_at_most = m->at_most;
         out->less_per_ms = m->per_ms;
         out->less_ms = time_ms;

@@ -287,6 +287,32 @@ static expr_id check_text_method(struct checker *c, const struct call *call)
     return check_add(c, call->b->op, type_of_kind(VALUE_BOOL), call->ids, 2, call->ast->at);
 }
 
+/* The zone of an accessor: a constant, and one that there is. */
+static expr_id check_zone(struct checker *c, const struct call *call)
+{
+    const struct ast *e = argument(call, 1);
+    const struct value *zone = expr_constant(c->program, call->ids[1]);
+    int32_t seconds;
+    if (call->types[0].kind == VALUE_DURATION)
+        return check_error(c, e->start, "a duration has no time zone; write %s()", call->b->name);
+    if (!zone || zone->type != VALUE_STRING)
+        return check_error(c, e->start, "the time zone is a constant string, as in %s('Asia/Tehran')", call->b->name);
+    struct str name = value_str(*zone);
+    bool fixed = zone_fixed(name, &seconds);
+    if (name.n == 0 || (fixed && seconds == INT32_MIN))
+        return check_error(
+            c, e->start, "'%.*s' is no time zone; write a name as in 'Asia/Tehran', or an offset as in '+03:30'",
+            STR_ARG(name));
+    if (c->scope->zoneless && !fixed && !str_is(name, "UTC"))
+        return check_error(c, e->start, "a zone's name is not known here; write an offset as in '+03:30'");
+    if (fixed || !c->scope->zones || tz_find(c->scope->zones, name))
+        return call->ids[1];
+    struct str best = tz_nearest(c->scope->zones, name);
+    return check_error(c, e->start,
+                       "unknown time zone '%.*s'%s%.*s%s allowed: names of the IANA data base, or an offset as in '+03:30'",
+                       STR_ARG(name), best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : ";");
+}
+
 static expr_id check_calendar(struct checker *c, const struct call *call)
 {
     uint8_t kind = call->types[0].kind;
@@ -298,24 +324,7 @@ static expr_id check_calendar(struct checker *c, const struct call *call)
             c, call->ast->at,
             "%s is for timestamps; durations have getHours, getMinutes, getSeconds, getMilliseconds",
             call->b->name);
-    if (call->count == 1) {
-        ids[1] = check_constant(c, value_string(STR("")));
-    } else {
-        const struct ast *e = argument(call, 1);
-        const struct value *zone = expr_constant(c->program, call->ids[1]);
-        int32_t seconds;
-        if (kind == VALUE_DURATION)
-            return check_error(c, e->start, "a duration has no time zone; write %s()", call->b->name);
-        if (!zone || zone->type != VALUE_STRING)
-            return check_error(c, e->start, "the time zone is a constant string, as in %s('Asia/Tehran')",
-                               call->b->name);
-        if (zone->n == 0 || (zone_fixed(value_str(*zone), &seconds) && seconds == INT32_MIN))
-            return check_error(
-                c, e->start,
-                "'%.*s' is no time zone; write a name as in 'Asia/Tehran', or an offset as in '+03:30'",
-                STR_ARG(value_str(*zone)));
-        ids[1] = call->ids[1];
-    }
+    ids[1] = call->count == 1 ? check_constant(c, value_string(STR(""))) : check_zone(c, call);
     if (ids[1] == EXPR_NONE)
         return EXPR_NONE;
     return check_add(c, call->b->op, type_of_kind(VALUE_INT), ids, 2, call->ast->at);

@@ -197,6 +197,9 @@ struct str check_path(struct checker *c, const struct ast *a)
 
 static expr_id unknown_name(struct checker *c, const struct ast *a, struct str path)
 {
+    const char *advice = c->scope->advice ? c->scope->advice(c->scope->ctx, path, c->arena) : NULL;
+    if (advice)
+        return check_error(c, a->start, "'%.*s' is no value here: %s", STR_ARG(path), advice);
     struct str best = check_suggest(c, path, NULL, 0);
     if (best.n)
         return check_error(c, a->start, "unknown name '%.*s'; did you mean %.*s?", STR_ARG(path),

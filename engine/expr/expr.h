@@ -59,6 +59,8 @@ struct expr_slot {
     const struct str
         *domain; /* all possible strings, or NULL; comparing with another one is reported as a warning */
     size_t domain_count;
+    bool ranged; /* a number from least to most; a comparison that cannot be otherwise is reported as a warning */
+    double least, most;
     bool varies; /* the value depends on which of several things is looked at; for policies: the action */
 };
 
@@ -117,6 +119,13 @@ struct expr_scope {
     /* Whether arguments of this call that are neither a name nor without any name in them are the host's to compile, in a
      * scope of its own: `item_returned.reason == 'size'` in sum(item_returned.amount, 30d, …). May be NULL: none are. */
     bool (*defers)(void *ctx, struct str name);
+    /* About a name that ident does not know, though it means something elsewhere, in arena: "it is a call; write mood(7d)".
+     * NULL: nothing is known of it. The pointer may be NULL. */
+    const char *(*advice)(void *ctx, struct str path, struct arena *arena);
+    /* What getHours('Asia/Tehran') and its kin may name; NULL: not checked. zoneless: who evaluates has no zones, so that an
+     * offset is needed. */
+    const struct tzdb *zones;
+    bool zoneless;
     /* Every name and call of the scope, for "did you mean"; may be NULL. */
     void (*each_name)(void *ctx, void (*visit)(void *arg, struct str name), void *arg);
 };

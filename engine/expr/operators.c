@@ -206,15 +206,19 @@ static expr_id compare_error(struct checker *c, const struct ast *a, const struc
 
 /* ---- sets of values ---- */
 
-/* "basic, silver, gold", at most ten of them. */
+/* "basic, silver, gold", at most ten of them; the empty text, which stands for none, is not shown. */
 static const char *domain_text(struct checker *c, const struct expr_slot *slot)
 {
     enum { SHOWN = 10 };
     const char *s = "";
-    for (size_t i = 0; i < slot->domain_count && i < SHOWN && s; i++)
-        s = arena_printf(c->arena, "%s%s%.*s", s, i ? ", " : "", STR_ARG(slot->domain[i]));
-    if (s && slot->domain_count > SHOWN)
-        s = arena_printf(c->arena, "%s, and %zu more", s, slot->domain_count - SHOWN);
+    size_t n = 0;
+    for (size_t i = 0; i < slot->domain_count && s; i++) {
+        if (slot->domain[i].n && n < SHOWN)
+            s = arena_printf(c->arena, "%s%s%.*s", s, n ? ", " : "", STR_ARG(slot->domain[i]));
+        n += slot->domain[i].n > 0;
+    }
+    if (s && n > SHOWN)
+        s = arena_printf(c->arena, "%s, and %zu more", s, n - SHOWN);
     return s ? s : "";
 }
 
@@ -257,6 +261,46 @@ static void check_domain(struct checker *c, const struct ast *a, const struct si
     for (uint32_t i = 0; i < other->constant->n; i++, e = e ? e->next : NULL)
         check_domain_value(c, slot, other->constant->list[i], e ? e->start : other->ast->start,
                            "false for it");
+}
+
+/* ---- ranges ---- */
+
+static enum expr_op mirrored(enum expr_op op)
+{
+    switch (op) {
+    case OP_LT:
+        return OP_GT;
+    case OP_LE:
+        return OP_GE;
+    case OP_GT:
+        return OP_LT;
+    case OP_GE:
+        return OP_LE;
+    default:
+        return op;
+    }
+}
+
+/* Whether `x op k` can be only one thing for an x from least to most; *is what. What merely says that x keeps to its range
+ * (x <= most) is let be. */
+static bool decided_by_range(enum expr_op op, double k, double least, double most, bool *is)
+{
+    bool below = k < least, above = k > most;
+    *is = op == OP_NE || (below && (op == OP_GT || op == OP_GE)) || (above && (op == OP_LT || op == OP_LE));
+    return below || above || (op == OP_GT && k == most) || (op == OP_LT && k == least);
+}
+
+static void check_range(struct checker *c, const struct side *name, const struct side *other, enum expr_op op)
+{
+    const struct expr_node *n = &c->program->nodes[name->id];
+    const struct value *k = other->constant;
+    if (n->op != OP_SLOT || !c->program->slots[n->a].ranged || !k || !numeric(k->type))
+        return;
+    const struct expr_slot *slot = &c->program->slots[n->a];
+    bool is;
+    if (decided_by_range(op, k->type == VALUE_INT ? (double)k->integer : k->number, slot->least, slot->most, &is))
+        check_warning(c, other->ast->start, "%.*s is from %g to %g, so this is always %s", STR_ARG(slot->name),
+                      slot->least, slot->most, is ? "true" : "false");
 }
 
 /* ---- in, [] ---- */
@@ -304,6 +348,8 @@ static expr_id check_in(struct checker *c, const struct ast *a, const struct sid
         return check_error(c, a->at, "%s in %s: the value and the elements must have one type",
                            check_type_text(l->type, text[0]), check_type_text(r->type, text[1]));
     check_domain(c, a, l, r);
+    if (!l->constant && r->constant && r->constant->type == VALUE_LIST && r->constant->n == 0)
+        check_warning(c, r->ast->start, "the list is empty, so this is always false");
     enum expr_op op = sort_list(c, l, r);
     if (c->nospace)
         return EXPR_NONE;
@@ -360,5 +406,7 @@ expr_id check_binary(struct checker *c, const struct ast *a)
         return compare_error(c, a, &l, &r);
     check_domain(c, a, &l, &r);
     check_domain(c, a, &r, &l);
+    check_range(c, &l, &r, (enum expr_op)a->op);
+    check_range(c, &r, &l, mirrored((enum expr_op)a->op));
     return check_add(c, (enum expr_op)a->op, type_of_kind(VALUE_BOOL), ids, 2, a->at);
 }

@@ -24,6 +24,7 @@ enum {
 struct entry {
     log_cb cb;
     void *user;
+    struct log_outbox *to;
     uint32_t bytes; /* with its length; while reported: unused */
     int status;
 };
@@ -40,15 +41,25 @@ struct batch {
     struct entries entries;
 };
 
+struct log_outbox {
+    struct log_writer *writer;
+    struct entries reports; /* under the writer's lock, as all below */
+    bool polling;
+    bool due; /* reports came since it was woken */
+    void (*wake)(void *user);
+    void *wake_user;
+};
+
 struct log_writer {
     struct log_options o; /* folder and server are not kept */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct batch waiting;
-    struct entries reports;
+    struct log_outbox *outboxes[1 + LOG_OUTBOXES_MAX]; /* the first: of those who name none */
+    size_t outbox_count;
     size_t held; /* bytes that count against queue_max */
-    bool closing, polling, busy;
+    bool closing, busy, joined;
     bool healthy;
     char why[128];
     struct log_counts counts;
@@ -97,9 +108,26 @@ static size_t block_of(const struct batch *b, size_t first, size_t *bytes)
     return n;
 }
 
-/* Writes one block and files its reports; true when somebody waits for one. With the batch's last one the
+/* Without the lock, which those woken want at once. */
+static void wake_due(struct log_writer *w)
+{
+    struct log_outbox *due[1 + LOG_OUTBOXES_MAX];
+    size_t n = 0;
+    pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; i < w->outbox_count; i++)
+        if (w->outboxes[i]->due) {
+            w->outboxes[i]->due = false;
+            due[n++] = w->outboxes[i];
+        }
+    pthread_mutex_unlock(&w->lock);
+    for (size_t i = 0; i < n; i++)
+        if (due[i]->wake)
+            due[i]->wake(due[i]->wake_user);
+}
+
+/* Writes one block and files its reports. With the batch's last one the
  * thread stops being busy in the same breath, so that who hears of a failure may try again at once. */
-static bool write_block(struct log_writer *w, const struct entry *entries, size_t n, struct str raw,
+static void write_block(struct log_writer *w, const struct entry *entries, size_t n, struct str raw,
                         bool last)
 {
     struct error e = {0};
@@ -108,17 +136,17 @@ static bool write_block(struct log_writer *w, const struct entry *entries, size_
         rc = appender_append(w->appender, &w->block, w->o.sync, &e);
     if (rc && rc != ERR_NOSPACE)
         rc = ERR_IO;
-    bool wake = false;
     pthread_mutex_lock(&w->lock);
     bool changed = set_health(w, rc, &e);
     w->busy = !last;
     w->held -= raw.n;
     for (size_t i = 0; i < n; i++) {
+        struct log_outbox *to = entries[i].to;
         if (entries[i].cb)
-            entries_add(&w->reports, (struct entry){entries[i].cb, entries[i].user, 0, rc});
+            entries_add(&to->reports, (struct entry){entries[i].cb, entries[i].user, to, 0, rc});
         else
             w->held -= LOG_QUEUE_ENTRY;
-        wake = wake || entries[i].cb;
+        to->due |= entries[i].cb != NULL;
     }
     struct log_counts *c = &w->counts;
     if (rc) {
@@ -135,7 +163,7 @@ static bool write_block(struct log_writer *w, const struct entry *entries, size_
     pthread_mutex_unlock(&w->lock);
     if (changed)
         tell_health(rc, &e);
-    return wake;
+    wake_due(w);
 }
 
 static void batch_empty(struct batch *b)
@@ -156,8 +184,7 @@ static void write_batch(struct log_writer *w, const struct batch *b)
     for (size_t i = 0; i < b->entries.count;) {
         size_t bytes, n = block_of(b, i, &bytes);
         struct str raw = {(const char *)b->bytes.p + at, bytes};
-        if (write_block(w, b->entries.items + i, n, raw, i + n == b->entries.count) && w->o.wake)
-            w->o.wake(w->o.wake_user);
+        write_block(w, b->entries.items + i, n, raw, i + n == b->entries.count);
         i += n;
         at += bytes;
     }
@@ -227,11 +254,25 @@ static void release(struct log_writer **out)
     buf_free(&w->block);
     buf_free(&w->waiting.bytes);
     free(w->waiting.entries.items);
-    free(w->reports.items);
+    for (size_t i = 0; i < w->outbox_count; i++) {
+        free(w->outboxes[i]->reports.items);
+        free(w->outboxes[i]);
+    }
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->work);
     free(w);
     *out = NULL;
+}
+
+struct log_outbox *log_outbox_new(struct log_writer *w, void (*wake)(void *user), void *wake_user)
+{
+    struct log_outbox *o = calloc(1, sizeof *o);
+    ASSERT(o && w->outbox_count <= LOG_OUTBOXES_MAX);
+    *o = (struct log_outbox){.writer = w, .wake = wake, .wake_user = wake_user};
+    pthread_mutex_lock(&w->lock);
+    w->outboxes[w->outbox_count++] = o;
+    pthread_mutex_unlock(&w->lock);
+    return o;
 }
 
 int log_open(struct log_writer **out, const struct log_options *o, struct error *e)
@@ -255,6 +296,7 @@ int log_open(struct log_writer **out, const struct log_options *o, struct error 
     buf_init(&w->waiting.bytes, w->o.queue_max);
     pthread_mutex_init(&w->lock, NULL);
     clock_condition_init(&w->work);
+    (void)log_outbox_new(w, o->wake, o->wake_user);
     int code = pthread_create(&w->thread, NULL, run, w);
     if (code) {
         release(&w);
@@ -276,6 +318,11 @@ static int admit(const struct log_writer *w, size_t bytes)
 
 int log_append(struct log_writer *w, struct str record, log_cb cb, void *user)
 {
+    return log_append_to(w, w->outboxes[0], record, cb, user);
+}
+
+int log_append_to(struct log_writer *w, struct log_outbox *to, struct str record, log_cb cb, void *user)
+{
     if (record.n > LOG_RECORD_MAX)
         return ERR_INVALID;
     pthread_mutex_lock(&w->lock);
@@ -288,7 +335,7 @@ int log_append(struct log_writer *w, struct str record, log_cb cb, void *user)
         buf_str(bytes, record);
         ASSERT(buf_ok(bytes)); /* admitted: only memory can be short */
         uint32_t n = (uint32_t)(bytes->n - before);
-        entries_add(&w->waiting.entries, (struct entry){cb, user, n, 0});
+        entries_add(&w->waiting.entries, (struct entry){cb, user, to, n, 0});
         w->held += n + LOG_QUEUE_ENTRY;
     }
     pthread_mutex_unlock(&w->lock);
@@ -297,29 +344,40 @@ int log_append(struct log_writer *w, struct str record, log_cb cb, void *user)
     return rc;
 }
 
-void log_poll(struct log_writer *w)
+void log_outbox_poll(struct log_outbox *o)
 {
+    struct log_writer *w = o->writer;
     pthread_mutex_lock(&w->lock);
-    if (w->polling) {
+    if (o->polling) {
         pthread_mutex_unlock(&w->lock);
         return;
     }
-    w->polling = true;
-    struct entries due = w->reports;
-    w->reports = (struct entries){0};
+    o->polling = true;
+    struct entries due = o->reports;
+    o->reports = (struct entries){0};
     w->held -= due.count * LOG_QUEUE_ENTRY;
     pthread_mutex_unlock(&w->lock);
     for (size_t i = 0; i < due.count; i++)
         due.items[i].cb(due.items[i].user, due.items[i].status);
     pthread_mutex_lock(&w->lock);
-    w->polling = false;
-    if (!w->reports.items) { /* keep the memory */
+    o->polling = false;
+    if (!o->reports.items) { /* keep the memory */
         due.count = 0;
-        w->reports = due;
+        o->reports = due;
         due.items = NULL;
     }
     pthread_mutex_unlock(&w->lock);
     free(due.items);
+}
+
+struct log_writer *log_outbox_writer(const struct log_outbox *o)
+{
+    return o->writer;
+}
+
+void log_poll(struct log_writer *w)
+{
+    log_outbox_poll(w->outboxes[0]);
 }
 
 /* The lock of a writer that the caller holds as const: looking changes nothing that he can see. */
@@ -345,16 +403,24 @@ void log_counts(const struct log_writer *w, struct log_counts *out)
     pthread_mutex_unlock(lock_of(w));
 }
 
+void log_stop(struct log_writer *w)
+{
+    if (w->joined)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->closing = true;
+    pthread_mutex_unlock(&w->lock);
+    pthread_cond_signal(&w->work);
+    pthread_join(w->thread, NULL);
+    w->joined = true;
+}
+
 void log_close(struct log_writer **w)
 {
     if (!*w)
         return;
-    pthread_mutex_lock(&(*w)->lock);
-    ASSERT(!(*w)->polling); /* not from a callback */
-    (*w)->closing = true;
-    pthread_mutex_unlock(&(*w)->lock);
-    pthread_cond_signal(&(*w)->work);
-    pthread_join((*w)->thread, NULL);
+    ASSERT(!(*w)->outboxes[0]->polling); /* not from a callback */
+    log_stop(*w);
     log_poll(*w);
     release(w);
 }

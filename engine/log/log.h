@@ -12,8 +12,8 @@
  * server's names sort in the order of writing even when its clock steps back. <server>.lock keeps a second
  * writer of that name out.
  *
- * Threads: log_append, log_healthy and log_counts from any; log_poll and log_close from one (the order of
- * reports is its own). The writer thread calls only wake.
+ * Threads: log_append, log_append_to, log_healthy and log_counts from any; each outbox is polled by one thread; log_poll,
+ * log_stop and log_close from one. The writer thread calls only wakes.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_LOG_LOG_H
@@ -52,6 +52,14 @@ typedef void (*log_cb)(void *user, int status);
 int log_append(struct log_writer *w, struct str record, log_cb cb, void *user) MUST_CHECK;
 /* Delivers reports on the calling thread. A callback may append; a log_poll from within one does nothing. */
 void log_poll(struct log_writer *w);
+/* Where the reports of one thread's records wait for it. At most LOG_OUTBOXES_MAX a writer, made before it is appended to from
+ * other threads. wake as in log_options, until log_stop has returned. */
+struct log_outbox;
+enum { LOG_OUTBOXES_MAX = 64 };
+struct log_outbox *log_outbox_new(struct log_writer *w, void (*wake)(void *user), void *wake_user);
+int log_append_to(struct log_writer *w, struct log_outbox *to, struct str record, log_cb cb, void *user) MUST_CHECK;
+void log_outbox_poll(struct log_outbox *o);
+struct log_writer *log_outbox_writer(const struct log_outbox *o);
 /* False after a failed write until one succeeds; the writer cuts a partly written block and goes on trying
  * with the next append (a failed block's records are reported as failed, never written later). *why gets the
  * error's text, "" when healthy. */
@@ -63,7 +71,9 @@ struct log_counts {
     size_t queued_bytes; /* what counts against queue_max now */
 };
 void log_counts(const struct log_writer *w, struct log_counts *out);
-/* Writes what waits, delivers all reports, ends the thread, frees. */
+/* Writes what waits and ends the thread; nothing is taken any more. Reports wait for their polls. */
+void log_stop(struct log_writer *w);
+/* log_stop, delivers the reports of log_append, frees, outboxes too: the threads that poll those must have ended. */
 void log_close(struct log_writer **w);
 
 #endif

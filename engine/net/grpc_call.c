@@ -5,12 +5,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "net/grpc_call.h"
 #include "net/grpc_session.h"
+#include "net/grpc_stream.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <utlist.h>
-
-static void refuse(struct grpc_call *c, enum grpc_status status, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* ---- life ---- */
 
@@ -55,12 +54,27 @@ static void keep_small(struct buf *b)
         buf_free(b);
 }
 
+void grpc_call_count(struct grpc_call *c, size_t n)
+{
+    c->counted += n;
+    c->host->request_bytes += n;
+    c->session->request_bytes += n;
+}
+
+void grpc_call_uncount(struct grpc_call *c, size_t n)
+{
+    ASSERT(n <= c->counted);
+    c->counted -= n;
+    if (c->host)
+        c->host->request_bytes -= n;
+    if (c->session)
+        c->session->request_bytes -= n;
+}
+
 static void forget_request(struct grpc_call *c)
 {
-    if (c->host)
-        c->host->request_bytes -= c->request.n;
-    if (c->session)
-        c->session->request_bytes -= c->request.n;
+    grpc_call_uncount(c, c->counted);
+    c->intake.taken = 0;
     keep_small(&c->request);
 }
 
@@ -80,6 +94,7 @@ static void release(struct grpc_call *c)
     }
     keep_small(&c->headers);
     keep_small(&c->reply);
+    c->request.limit = host->options.message_max;
     struct buf headers = c->headers, request = c->request, reply = c->reply;
     *c = (struct grpc_call){.headers = headers, .request = request, .reply = reply, .next = host->pool};
     host->pool = c;
@@ -91,6 +106,7 @@ void grpc_call_stream_closed(struct grpc_call *c)
     c->stream_open = false;
     if (c->state == CALL_HELD) {
         c->session->cancelled_held++;
+        grpc_stream_over(c, GRPC_CANCELLED, "the call was cancelled");
         return;
     }
     if (c->state == CALL_RECEIVING) {
@@ -107,10 +123,13 @@ void grpc_call_session_closed(struct grpc_call *c)
         grpc_call_stream_closed(c);
         return;
     }
-    s->request_bytes -= c->request.n;
+    s->request_bytes -= c->counted;
     DL_DELETE(s->calls, c);
+    if (c->intake.open)
+        s->streams--;
     c->stream_open = false;
     c->session = NULL;
+    grpc_stream_over(c, GRPC_CANCELLED, "the connection was lost");
 }
 
 void grpc_calls_abandon(struct grpc_host *host)
@@ -141,6 +160,7 @@ static bool settle(struct grpc_call *c, bool ok)
     }
     if (!waited_for && c->session)
         c->session->cancelled_held--;
+    grpc_stream_stop(c);
     c->state = CALL_ANSWERED;
     if (!waited_for) {
         release(c);
@@ -207,7 +227,7 @@ static struct str format_text(char text[GRPC_TEXT_MAX + 1], const char *format, 
     return (struct str){text, cut};
 }
 
-static void refuse(struct grpc_call *c, enum grpc_status status, const char *format, ...)
+void grpc_call_refuse(struct grpc_call *c, enum grpc_status status, const char *format, ...)
 {
     char text[GRPC_TEXT_MAX + 1];
     va_list args;
@@ -371,62 +391,70 @@ static void refuse_path(struct grpc_call *c)
     if (path.n > 200)
         path.n = 200;
     if (best.n)
-        refuse(c, GRPC_UNIMPLEMENTED, "%.*s is not a method here; did you mean %.*s?", STR_ARG(path),
-               STR_ARG(best));
+        grpc_call_refuse(c, GRPC_UNIMPLEMENTED, "%.*s is not a method here; did you mean %.*s?", STR_ARG(path),
+                         STR_ARG(best));
     else
-        refuse(c, GRPC_UNIMPLEMENTED, "%.*s is not a method here; allowed: %s", STR_ARG(path), allowed);
+        grpc_call_refuse(c, GRPC_UNIMPLEMENTED, "%.*s is not a method here; allowed: %s", STR_ARG(path), allowed);
 }
 
 void grpc_call_headers_done(struct grpc_call *c)
 {
     if (c->saw & SAW_TOO_MUCH)
-        refuse(c, GRPC_RESOURCE_EXHAUSTED,
-               "the request's headers take more than %d bytes (32 are added for each)", GRPC_HEADERS_MAX);
+        grpc_call_refuse(c, GRPC_RESOURCE_EXHAUSTED,
+                         "the request's headers take more than %d bytes (32 are added for each)", GRPC_HEADERS_MAX);
     else if (c->saw & SAW_NO_MEMORY)
-        refuse(c, GRPC_RESOURCE_EXHAUSTED, "out of memory");
+        grpc_call_refuse(c, GRPC_RESOURCE_EXHAUSTED, "out of memory");
     else if (!(c->saw & SAW_POST) || !(c->saw & SAW_GRPC))
         send_http(c, !(c->saw & SAW_POST));
     else if (!c->method)
         refuse_path(c);
     else if (c->saw & SAW_BAD_TIMEOUT)
-        refuse(c, GRPC_INVALID_ARGUMENT,
-               "grpc-timeout: not a timeout; allowed: 1 to 8 digits and one of H M S m u n");
+        grpc_call_refuse(c, GRPC_INVALID_ARGUMENT,
+                         "grpc-timeout: not a timeout; allowed: 1 to 8 digits and one of H M S m u n");
     else if (c->saw & SAW_ENCODING)
-        refuse(c, GRPC_UNIMPLEMENTED,
-               "grpc-encoding: compressed messages are not understood; allowed: identity");
+        grpc_call_refuse(c, GRPC_UNIMPLEMENTED,
+                         "grpc-encoding: compressed messages are not understood; allowed: identity");
+    else if (c->method->stream)
+        grpc_stream_open(c);
 }
 
 /* ---- the request ---- */
 
+bool grpc_call_fits(const struct grpc_call *c, size_t n)
+{
+    return c->session->request_bytes + n <= GRPC_CONNECTION_BYTES_MAX &&
+           c->host->request_bytes + n <= GRPC_HOST_BYTES_MAX;
+}
+
 void grpc_call_data(struct grpc_call *c, const uint8_t *p, size_t n)
 {
+    if (c->intake.open)
+        grpc_stream_data(c, p, n);
     if (c->state != CALL_RECEIVING)
         return;
-    struct grpc_session *s = c->session;
-    if (s->request_bytes + n > GRPC_CONNECTION_BYTES_MAX ||
-        c->host->request_bytes + n > GRPC_HOST_BYTES_MAX) {
-        refuse(c, GRPC_RESOURCE_EXHAUSTED, "too many bytes in requests that are not answered yet");
+    if (!grpc_call_fits(c, n)) {
+        grpc_call_refuse(c, GRPC_RESOURCE_EXHAUSTED, "too many bytes in requests that are not answered yet");
         return;
     }
     size_t before = c->request.n;
     enum grpc_frame_result result = grpc_frame_feed(&c->frame, &c->request, p, n);
-    s->request_bytes += c->request.n - before;
-    c->host->request_bytes += c->request.n - before;
+    grpc_call_count(c, c->request.n - before);
     switch (result) {
     case GRPC_FRAME_OK:
+    case GRPC_FRAME_PART:
         return;
     case GRPC_FRAME_COMPRESSED:
-        refuse(c, GRPC_INTERNAL, "the message is marked as compressed, but grpc-encoding is identity");
+        grpc_call_refuse(c, GRPC_INTERNAL, "the message is marked as compressed, but grpc-encoding is identity");
         return;
     case GRPC_FRAME_TOO_LONG:
-        refuse(c, GRPC_RESOURCE_EXHAUSTED, "a message of %" PRIu32 " bytes; at most %zu", c->frame.length,
-               c->host->options.message_max);
+        grpc_call_refuse(c, GRPC_RESOURCE_EXHAUSTED, "a message of %" PRIu32 " bytes; at most %zu", c->frame.length,
+                         c->host->options.message_max);
         return;
     case GRPC_FRAME_EXTRA:
-        refuse(c, GRPC_UNIMPLEMENTED, "more than one message; %s takes exactly one", c->method->path);
+        grpc_call_refuse(c, GRPC_UNIMPLEMENTED, "more than one message; %s takes exactly one", c->method->path);
         return;
     case GRPC_FRAME_NO_MEMORY:
-        refuse(c, GRPC_RESOURCE_EXHAUSTED, "out of memory");
+        grpc_call_refuse(c, GRPC_RESOURCE_EXHAUSTED, "out of memory");
         return;
     }
 }
@@ -434,18 +462,20 @@ void grpc_call_data(struct grpc_call *c, const uint8_t *p, size_t n)
 void grpc_call_request_done(struct grpc_call *c, int64_t now_ns)
 {
     c->request_ended = true;
+    if (c->intake.open)
+        grpc_stream_go_on(c);
     if (c->state != CALL_RECEIVING)
         return;
     if (c->frame.prefix_n == 0) {
-        refuse(c, GRPC_UNIMPLEMENTED, "no message; %s takes exactly one", c->method->path);
+        grpc_call_refuse(c, GRPC_UNIMPLEMENTED, "no message; %s takes exactly one", c->method->path);
         return;
     }
     if (!grpc_frame_whole(&c->frame, &c->request)) {
         if (c->frame.prefix_n < GRPC_PREFIX)
-            refuse(c, GRPC_INVALID_ARGUMENT, "the request ends inside the 5 bytes before the message");
+            grpc_call_refuse(c, GRPC_INVALID_ARGUMENT, "the request ends inside the 5 bytes before the message");
         else
-            refuse(c, GRPC_INVALID_ARGUMENT, "the request ends inside the message: %zu of %" PRIu32 " bytes",
-                   c->request.n, c->frame.length);
+            grpc_call_refuse(c, GRPC_INVALID_ARGUMENT, "the request ends inside the message: %zu of %" PRIu32 " bytes",
+                             c->request.n, c->frame.length);
         return;
     }
     c->arrived_ns = now_ns;

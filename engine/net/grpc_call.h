@@ -5,6 +5,8 @@
  * pool
  *         \______ refused by us ________________________________/
  *
+ * A client-streaming call is HELD from its headers on; see grpc_stream.h for what it takes in meanwhile.
+ *
  * A call lives as long as its stream is open or its handler holds it, whichever is longer. When the stream
  * closes first (reset, connection lost) the call is cancelled, and its answer only frees it. When the
  * connection goes first, session becomes NULL; when even the server does, host becomes NULL as well.
@@ -51,6 +53,16 @@ struct grpc_host {
     size_t pooled;
     struct grpc_call *held; /* by handlers */
     size_t request_bytes;
+    size_t window; /* of a stream, in bytes */
+};
+
+/* What a streaming call takes in; grpc_stream.c. */
+struct grpc_intake {
+    void *stream;       /* of the hooks */
+    size_t taken;       /* of the body: messages handed on */
+    uint32_t under_way; /* messages handed on and not done */
+    bool open;          /* hooks are called */
+    bool handing;       /* a message hook is running */
 };
 
 struct grpc_call {
@@ -69,7 +81,9 @@ struct grpc_call {
     struct grpc_frame frame;
     struct buf
         headers; /* (u16 name length, u16 value length, name, value)*, native order; ":path" when not ours */
-    struct buf request;
+    struct buf request; /* unary: the message; streaming: the body from a message's prefix on, at `taken` */
+    size_t counted;     /* in request_bytes of session and host */
+    struct grpc_intake intake;
     struct buf reply; /* prefix and message */
     size_t reply_sent;
 };
@@ -87,6 +101,13 @@ void grpc_call_data(struct grpc_call *c, const uint8_t *p, size_t n);
 void grpc_call_request_done(struct grpc_call *c, int64_t now_ns);
 /* The connection is gone, its stream too: as grpc_call_stream_closed, and the call forgets the session. */
 void grpc_call_session_closed(struct grpc_call *c);
+/* So many bytes more may be held for a request. */
+bool grpc_call_fits(const struct grpc_call *c, size_t n);
+/* Its bytes are, or are no longer, held for a request. */
+void grpc_call_count(struct grpc_call *c, size_t n);
+void grpc_call_uncount(struct grpc_call *c, size_t n);
+/* Ends a call that is RECEIVING. */
+void grpc_call_refuse(struct grpc_call *c, enum grpc_status status, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Frees the pool and lets go of calls that handlers hold. */
 void grpc_calls_abandon(struct grpc_host *host);
 

@@ -4,6 +4,9 @@
  *     call: QUEUED (for a connection, or to be finished) --submit--> SENT --stream closed, deadline-->
  * finished
  *
+ * A streaming call's queue is its request buffer: grpc_client_send appends, nghttp2 takes from the front. When that finds
+ * nothing it defers, and the next message resumes it.
+ *
  * Everything that ends outside the loop's callbacks is queued, and a timer of 0 ms finishes it, so that the
  * user's callback never runs inside grpc_call_unary. The same timer watches the nearest deadline.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -27,6 +30,7 @@ struct client_conn;
 
 struct client_call {
     struct client_call *prev, *next; /* of the client's calls; next alone: in the pool */
+    struct grpc_client *client;
     struct client_conn *conn;        /* NULL: ended, waits for its callback */
     grpc_client_cb cb;
     void *user;
@@ -34,10 +38,16 @@ struct client_call {
     int32_t stream;
     int http_status, status; /* status: -1 before it is known */
     bool frame_bad, retried;
+    /* of a stream */
+    bool streaming, more;   /* more: not ended by us */
+    bool deferred, taken;   /* nghttp2 waits for bytes; has taken some */
+    bool room_wanted;
+    size_t room_at; /* as few bytes may wait then */
+    void (*room)(void *user);
     enum grpc_frame_result frame_result;
     size_t sent;
     struct grpc_frame frame;
-    struct buf request; /* prefix and message */
+    struct buf request; /* prefix and message; of a stream, those that were not taken yet */
     struct buf path, reply, text;
 };
 
@@ -156,6 +166,19 @@ static void finish_soon(struct grpc_client *client, struct client_call *call, in
     arm(client, 0);
 }
 
+/* The server hears that nobody waits any more. */
+static void reset(struct client_call *call)
+{
+    nghttp2_session_set_stream_user_data(call->conn->pump.h2, call->stream, NULL);
+    nghttp2_submit_rst_stream(call->conn->pump.h2, NGHTTP2_FLAG_NONE, call->stream, NGHTTP2_CANCEL);
+    h2_link_wake(&call->conn->link);
+}
+
+static bool has_room(const struct client_call *call)
+{
+    return call->room_wanted && call->request.n - call->sent <= call->room_at;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct grpc_client *client = timer->data;
@@ -165,14 +188,17 @@ static void on_timer(uv_timer_t *timer)
     DL_FOREACH_SAFE(client->calls, call, next)
     {
         if (call->conn && now >= call->deadline_us) {
-            nghttp2_session_set_stream_user_data(call->conn->pump.h2, call->stream, NULL);
-            nghttp2_submit_rst_stream(call->conn->pump.h2, NGHTTP2_FLAG_NONE, call->stream, NGHTTP2_CANCEL);
-            h2_link_wake(&call->conn->link);
+            reset(call);
             set_status(call, GRPC_DEADLINE_EXCEEDED, "no answer before the deadline");
             call->conn = NULL;
         }
-        if (!call->conn)
+        if (!call->conn) {
             finish(client, call);
+        } else if (has_room(call)) {
+            call->room_wanted = false;
+            if (call->room)
+                call->room(call->user);
+        }
     }
     client->armed_us = INT64_MAX;
     DL_FOREACH(client->calls, call)
@@ -260,7 +286,7 @@ static int on_stream_close(nghttp2_session *h2, int32_t stream, uint32_t error_c
         return 0;
     nghttp2_session_set_stream_user_data(h2, stream, NULL);
     if (error_code == NGHTTP2_REFUSED_STREAM && call->status < 0 && !call->retried &&
-        !conn->client->closing) {
+        !call->taken && !conn->client->closing) {
         call->retried = true;
         call->sent = 0;
         if (conn->client->current == conn)
@@ -303,12 +329,19 @@ static ssize_t read_request(nghttp2_session *h2, int32_t stream, uint8_t *out, s
     if (!call)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* the deadline has passed */
     size_t n = call->request.n - call->sent;
+    call->deferred = n == 0 && call->more;
+    if (call->deferred)
+        return NGHTTP2_ERR_DEFERRED;
     if (n > capacity)
         n = capacity;
-    memcpy(out, call->request.p + call->sent, n);
+    if (n)
+        memcpy(out, call->request.p + call->sent, n);
     call->sent += n;
-    if (call->sent == call->request.n)
+    call->taken |= call->streaming && n > 0;
+    if (call->sent == call->request.n && !call->more)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (has_room(call))
+        arm(call->client, 0);
     return (ssize_t)n;
 }
 
@@ -501,11 +534,13 @@ int grpc_client_new(struct grpc_client **out, uv_loop_t *loop, const char *addre
     return 0;
 }
 
-void grpc_call_unary(struct grpc_client *client, const char *path, const void *message, size_t n,
-                     int64_t deadline_ms, grpc_client_cb cb, void *user)
+/* A call that is not sent yet. */
+static struct client_call *begin(struct grpc_client *client, const char *path, int64_t deadline_ms, grpc_client_cb cb,
+                                 void *user)
 {
     struct client_call *call = call_new(client);
     ASSERT(call); /* tools and load tests only: without memory there is no way to report it later */
+    call->client = client;
     call->cb = cb;
     call->user = user;
     call->status = -1;
@@ -514,18 +549,98 @@ void grpc_call_unary(struct grpc_client *client, const char *path, const void *m
     DL_APPEND(client->calls, call);
     client->in_flight++;
     buf_str(&call->path, str_from(path));
+    return call;
+}
+
+static void queue_message(struct client_call *call, const void *message, size_t n)
+{
     uint8_t prefix[GRPC_PREFIX];
     grpc_frame_write(prefix, n);
     buf_append(&call->request, prefix, sizeof prefix);
     buf_append(&call->request, message, n);
+}
+
+static void start(struct client_call *call, bool fits)
+{
+    struct grpc_client *client = call->client;
     if (client->in_flight > GRPC_CLIENT_CALLS_MAX)
         finish_soon(client, call, GRPC_RESOURCE_EXHAUSTED, "too many calls in flight");
-    else if (n > UINT32_MAX || !buf_ok(&call->request) || !buf_ok(&call->path))
+    else if (!fits || !buf_ok(&call->request) || !buf_ok(&call->path))
         finish_soon(client, call, GRPC_RESOURCE_EXHAUSTED, "the message or the path is too long");
     else
         send_call(client, call);
     if (call->conn && call->deadline_us < client->armed_us)
         arm(client, call->deadline_us);
+}
+
+void grpc_call_unary(struct grpc_client *client, const char *path, const void *message, size_t n,
+                     int64_t deadline_ms, grpc_client_cb cb, void *user)
+{
+    struct client_call *call = begin(client, path, deadline_ms, cb, user);
+    queue_message(call, message, n);
+    start(call, n <= UINT32_MAX);
+}
+
+struct client_call *grpc_client_begin(struct grpc_client *client, const char *path, int64_t deadline_ms, grpc_client_cb cb,
+                                      void (*room)(void *user), void *user)
+{
+    struct client_call *call = begin(client, path, deadline_ms, cb, user);
+    call->streaming = call->more = true;
+    call->room = room;
+    start(call, true);
+    return call;
+}
+
+/* nghttp2 may have found nothing to take before. */
+static void resume(struct client_call *call)
+{
+    if (call->deferred && nghttp2_session_resume_data(call->conn->pump.h2, call->stream) == 0)
+        call->deferred = false;
+    h2_link_wake(&call->conn->link);
+}
+
+bool grpc_client_send(struct client_call *call, const void *message, size_t n)
+{
+    ASSERT(call->more);
+    if (!call->conn)
+        return true;
+    size_t waiting = call->request.n - call->sent;
+    size_t free_at_most = GRPC_CLIENT_QUEUE_MAX - GRPC_PREFIX;
+    if (waiting > 0 && (n > free_at_most || waiting > free_at_most - n)) {
+        call->room_wanted = true;
+        call->room_at = n > free_at_most ? 0 : free_at_most - n;
+        if (call->room_at > GRPC_CLIENT_QUEUE_MAX / 2)
+            call->room_at = GRPC_CLIENT_QUEUE_MAX / 2;
+        return false;
+    }
+    if (call->sent >= waiting && call->sent > 0) { /* each byte is moved once at most */
+        memmove(call->request.p, call->request.p + call->sent, waiting);
+        call->request.n = waiting;
+        call->sent = 0;
+    }
+    queue_message(call, message, n);
+    if (n > UINT32_MAX || !buf_ok(&call->request)) {
+        reset(call);
+        finish_soon(call->client, call, GRPC_RESOURCE_EXHAUSTED, "a message is too long");
+        return true;
+    }
+    resume(call);
+    return true;
+}
+
+void grpc_client_end(struct client_call *call)
+{
+    call->more = false;
+    if (call->conn)
+        resume(call);
+}
+
+void grpc_client_cancel(struct client_call *call)
+{
+    if (!call->conn)
+        return;
+    reset(call);
+    finish_soon(call->client, call, GRPC_CANCELLED, "cancelled");
 }
 
 size_t grpc_client_in_flight(const struct grpc_client *client)

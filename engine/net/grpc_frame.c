@@ -23,3 +23,20 @@ enum grpc_frame_result grpc_frame_feed(struct grpc_frame *f, struct buf *message
     buf_append(message, p, n);
     return buf_ok(message) ? GRPC_FRAME_OK : GRPC_FRAME_NO_MEMORY;
 }
+
+enum grpc_frame_result grpc_frame_next(struct str body, size_t message_max, struct str *message)
+{
+    const uint8_t *p = (const uint8_t *)body.p;
+    *message = (struct str){0};
+    if (body.n > 0 && p[0] != 0)
+        return GRPC_FRAME_COMPRESSED;
+    if (body.n < GRPC_PREFIX)
+        return GRPC_FRAME_PART;
+    message->n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | (size_t)p[4];
+    if (message->n > message_max)
+        return GRPC_FRAME_TOO_LONG;
+    if (message->n > body.n - GRPC_PREFIX)
+        return GRPC_FRAME_PART;
+    message->p = body.p + GRPC_PREFIX;
+    return GRPC_FRAME_OK;
+}

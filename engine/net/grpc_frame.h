@@ -1,5 +1,6 @@
 /* The five bytes before every gRPC message (compressed flag, big-endian length), read from a body that may be
- * cut anywhere. Unary: one body holds one message. Pure; any thread.
+ * cut anywhere. Unary: one body holds one message, fed in pieces. Streaming: messages one after the other, taken
+ * from the front of what has come. Pure; any thread.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_NET_GRPC_FRAME_H
@@ -21,10 +22,15 @@ enum grpc_frame_result {
                           */
     GRPC_FRAME_EXTRA,    /* bytes after the message */
     GRPC_FRAME_NO_MEMORY,
+    GRPC_FRAME_PART, /* of grpc_frame_next: more must come */
 };
 
 /* Takes the body's next bytes and appends the message's to message. A result other than OK is final. */
 enum grpc_frame_result grpc_frame_feed(struct grpc_frame *f, struct buf *message, const uint8_t *p, size_t n);
+
+/* The first message of body, in place: OK and its bytes; PART when it is not all there; COMPRESSED; TOO_LONG, where
+ * message->n is its length and message->p NULL. */
+enum grpc_frame_result grpc_frame_next(struct str body, size_t message_max, struct str *message);
 
 static inline bool grpc_frame_whole(const struct grpc_frame *f, const struct buf *message)
 {

@@ -13,7 +13,9 @@
 #include "base/clock.h"
 #include "net/address.h"
 #include "net/grpc_session.h"
+#include "net/grpc_stream.h"
 #include "net/h2_link.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,6 +50,7 @@ struct grpc_server {
     struct grpc_host host;
     struct h2_io io;
     uv_timer_t sweep, grace;
+    uv_idle_t more; /* runs while streams wait for their next turn */
     struct listener *listeners;
     size_t listener_count;
     struct conn *conns;
@@ -127,10 +130,22 @@ static void on_conn_closed(struct h2_link *l, int error)
 
 static const struct h2_link_hooks conn_hooks = {.input = on_conn_input, .closed = on_conn_closed};
 
+static void on_more(uv_idle_t *idle)
+{
+    struct grpc_server *s = idle->data;
+    struct conn *c, *next;
+    uv_idle_stop(idle); /* wake starts it again */
+    DL_FOREACH_SAFE(s->conns, c, next)
+    if (c->session.unfinished && !c->link.closing)
+        grpc_session_continue(&c->session);
+}
+
 static void on_session_wake(struct grpc_session *session)
 {
     struct conn *c = (struct conn *)((char *)session - offsetof(struct conn, session));
     h2_link_wake(&c->link);
+    if (session->unfinished && !c->server->freeing)
+        uv_idle_start(&c->server->more, on_more);
 }
 
 /* A connection with an initialised, unconnected handle; NULL without memory. */
@@ -169,11 +184,50 @@ static void conn_start(struct conn *c)
     h2_link_opened(&c->link);
 }
 
+static void on_passing_closed(uv_handle_t *handle)
+{
+    struct grpc_server *s = handle->data;
+    free(handle);
+    handle_gone(s);
+}
+
+/* Accepts, and gives the socket away. */
+static void hand_off(struct listener *l)
+{
+    struct grpc_server *s = l->server;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } *passing = malloc(sizeof *passing);
+    l->waiting = !passing;
+    if (!passing)
+        return;
+    if (l->u.handle.type == UV_NAMED_PIPE)
+        uv_pipe_init(s->io.loop, &passing->pipe, 0);
+    else
+        uv_tcp_init(s->io.loop, &passing->tcp);
+    passing->handle.data = s;
+    s->handles++;
+    uv_os_fd_t fd;
+    if (uv_accept(&l->u.stream, &passing->stream) == 0 && uv_fileno(&passing->handle, &fd) == 0 &&
+        (fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)) >= 0) {
+        s->host.counts.connections_opened++;
+        s->host.options.hand_off(s->host.options.hand_off_user, fd);
+    }
+    uv_close(&passing->handle, on_passing_closed);
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
     struct listener *l = (struct listener *)stream;
     if (status < 0)
         return;
+    if (l->server->host.options.hand_off) {
+        hand_off(l);
+        return;
+    }
     struct conn *c = conn_new(l->server, l->u.handle.type == UV_NAMED_PIPE ? AF_UNIX : AF_INET);
     l->waiting = !c; /* libuv takes no other before this one is accepted; the sweep tries again */
     if (!c)
@@ -213,8 +267,9 @@ static void sweep_conn(struct conn *c, uint64_t now)
     const struct grpc_options *o = &c->server->host.options;
     uint64_t idle_ms = (uint64_t)o->idle_s * 1000;
     bool held = false;
+    grpc_session_sweep(&c->session, clock_mono_us());
     for (struct grpc_call *call = c->session.calls; call && !held; call = call->next)
-        held = call->state == CALL_HELD && call->stream_open;
+        held = call->state == CALL_HELD && call->stream_open && !grpc_stream_waits(call);
     if (c->session.touched || held)
         c->active_ms = now;
     c->session.touched = false;
@@ -226,6 +281,7 @@ static void sweep_conn(struct conn *c, uint64_t now)
         h2_link_close(&c->link, UV_ETIMEDOUT);
     else if (!c->close_by_ms && c->server->state == SERVING && now - c->active_ms >= idle_ms) {
         c->close_by_ms = now + CLOSE_GRACE_MS;
+        grpc_session_end_streams(&c->session, GRPC_UNAVAILABLE, "nothing came for too long");
         grpc_session_drain(&c->session, c->session.calls == NULL);
     }
 }
@@ -256,9 +312,10 @@ int grpc_server_new(struct grpc_server **out, uv_loop_t *loop, const struct grpc
         return r;
     }
     ASSERT(h2_io_init(&s->io, loop) == 0); /* these cannot fail on Linux */
-    ASSERT(uv_timer_init(loop, &s->sweep) == 0 && uv_timer_init(loop, &s->grace) == 0);
-    s->io.prepare.data = s->sweep.data = s->grace.data = s;
-    s->handles = 3;
+    ASSERT(uv_timer_init(loop, &s->sweep) == 0 && uv_timer_init(loop, &s->grace) == 0 &&
+           uv_idle_init(loop, &s->more) == 0);
+    s->io.prepare.data = s->sweep.data = s->grace.data = s->more.data = s;
+    s->handles = 4;
     uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     uv_unref((uv_handle_t *)&s->sweep);
     *out = s;
@@ -369,7 +426,10 @@ void grpc_server_drain(struct grpc_server *s, int64_t grace_ms, void (*done)(voi
     close_listeners(s);
     struct conn *c;
     DL_FOREACH(s->conns, c)
-    grpc_session_drain(&c->session, !c->session.settled);
+    {
+        grpc_session_drain(&c->session, !c->session.settled);
+        grpc_session_end_streams(&c->session, GRPC_UNAVAILABLE, GRPC_STREAM_STOPPING);
+    }
     /* Without connections the timer is what calls done from the loop. */
     uv_timer_start(&s->grace, on_grace_over, s->conns && grace_ms > 0 ? (uint64_t)grace_ms : 0, 0);
 }
@@ -387,6 +447,7 @@ void grpc_server_free(struct grpc_server **out)
     h2_link_close(&c->link, 0);
     uv_close((uv_handle_t *)&s->sweep, on_part_closed);
     uv_close((uv_handle_t *)&s->grace, on_part_closed);
+    uv_close((uv_handle_t *)&s->more, on_part_closed);
     h2_io_close(&s->io, on_part_closed);
 }
 

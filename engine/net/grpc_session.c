@@ -1,6 +1,7 @@
 /* nghttp2's callbacks of a server connection; see grpc_session.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "net/grpc_session.h"
+#include "net/grpc_stream.h"
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -59,14 +60,13 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
 static int on_data_chunk(nghttp2_session *h2, uint8_t flags, int32_t stream, const uint8_t *p, size_t n,
                          void *user)
 {
-    (void)h2;
     (void)flags;
     struct grpc_session *s = user;
     struct grpc_call *c = call_of(s, stream);
     s->touched = true;
     if (c)
         grpc_call_data(c, p, n);
-    return 0;
+    return nghttp2_session_consume_connection(h2, n);
 }
 
 /* The end of one of the frames that carry a request. */
@@ -111,6 +111,7 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
         chatter = true;
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) && s->draining)
             drain_finally(s);
+        s->touched |= s->streams > 0; /* keep-alive of a stream that has nothing to say */
         break;
     case NGHTTP2_SETTINGS:
         s->settled = true;
@@ -197,6 +198,12 @@ int grpc_host_init(struct grpc_host *host, const struct grpc_method *methods,
         return error_set(e, ERR_NOSPACE, "out of memory");
     }
     memcpy(host->methods, methods, host->method_count * sizeof *methods);
+    host->window = host->options.message_max + GRPC_PREFIX;
+    for (size_t i = 0; i < host->method_count; i++)
+        if (methods[i].stream)
+            host->window = 2 * (host->options.message_max + GRPC_PREFIX);
+    if (host->window < NGHTTP2_INITIAL_WINDOW_SIZE)
+        host->window = NGHTTP2_INITIAL_WINDOW_SIZE;
     nghttp2_session_callbacks *cb = host->callbacks;
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
@@ -205,6 +212,7 @@ int grpc_host_init(struct grpc_host *host, const struct grpc_method *methods,
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_option_set_no_closed_streams(host->h2_options, 1);
+    nghttp2_option_set_no_auto_window_update(host->h2_options, 1);
     if (nghttp2_option_set_stream_reset_rate_limit) {
         uint64_t resets =
             host->options.streams_max > SESSION_RESETS_MAX ? host->options.streams_max : SESSION_RESETS_MAX;
@@ -229,15 +237,12 @@ void grpc_host_free(struct grpc_host *host)
 int grpc_session_init(struct grpc_session *s, struct grpc_host *host, void (*wake)(struct grpc_session *s),
                       struct error *e)
 {
-    *s = (struct grpc_session){.host = host, .wake = wake};
+    *s = (struct grpc_session){.host = host, .wake = wake, .budget = SESSION_TURN_MAX};
     if (nghttp2_session_server_new2(&s->pump.h2, host->callbacks, s, host->h2_options) != 0)
         return error_set(e, ERR_NOSPACE, "out of memory");
-    size_t window = host->options.message_max + GRPC_PREFIX;
-    if (window < NGHTTP2_INITIAL_WINDOW_SIZE)
-        window = NGHTTP2_INITIAL_WINDOW_SIZE;
     nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, host->options.streams_max},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)window},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)host->window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, GRPC_HEADERS_MAX},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
@@ -253,6 +258,7 @@ int grpc_session_init(struct grpc_session *s, struct grpc_host *host, void (*wak
 int grpc_session_feed(struct grpc_session *s, const uint8_t *p, size_t n, int64_t now_ns)
 {
     s->now_ns = now_ns;
+    s->budget = SESSION_TURN_MAX;
     int r = h2_pump_feed(&s->pump, p, n);
     if (r != 0 && !s->broken) {
         s->broken = true;
@@ -271,6 +277,33 @@ void grpc_session_drain(struct grpc_session *s, bool hurry)
     if (hurry)
         drain_finally(s);
     s->wake(s);
+}
+
+void grpc_session_continue(struct grpc_session *s)
+{
+    struct grpc_call *c, *next;
+    s->unfinished = false;
+    s->budget = SESSION_TURN_MAX;
+    DL_FOREACH_SAFE(s->calls, c, next)
+    if (c->intake.open)
+        grpc_stream_go_on(c);
+}
+
+void grpc_session_sweep(struct grpc_session *s, int64_t now_us)
+{
+    struct grpc_call *c, *next;
+    if (s->streams == 0)
+        return;
+    DL_FOREACH_SAFE(s->calls, c, next)
+    if (c->intake.open && now_us >= c->deadline_us)
+        grpc_stream_over(c, GRPC_DEADLINE_EXCEEDED, "the stream's deadline has passed");
+}
+
+void grpc_session_end_streams(struct grpc_session *s, enum grpc_status status, const char *why)
+{
+    struct grpc_call *c, *next;
+    DL_FOREACH_SAFE(s->calls, c, next)
+    grpc_stream_over(c, status, why);
 }
 
 void grpc_session_free(struct grpc_session *s)

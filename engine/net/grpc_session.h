@@ -1,6 +1,9 @@
 /* The server's side of one HTTP/2 connection, without a socket: h2_pump_feed takes what the peer sent,
  * h2_pump_drain gives what it should get, handlers are called in between. All flood limits are here.
  *
+ * Flow control: the connection's window is given back as bytes come. A unary call needs no more than its first window;
+ * of a streaming call it is given back message by message (grpc_stream.h).
+ *
  * Limits: header list GRPC_HEADERS_MAX; streams as in grpc_options, where calls that the peer cancelled and
  * whose handler has not answered yet may be as many again; SESSION_RESETS_MAX resets and SESSION_CHATTER_MAX
  * frames that move nothing (PING, SETTINGS, PRIORITY, empty DATA) in a second. Past those two the connection
@@ -14,6 +17,7 @@
 enum {
     SESSION_RESETS_MAX = 2000,   /* a second; and never less than streams_max */
     SESSION_CHATTER_MAX = 20000, /* a second */
+    SESSION_TURN_MAX = 256,      /* messages of streams handed on before other connections have their turn */
     SESSION_WINDOW = 4 << 20,    /* bytes a connection may have on the way */
 };
 
@@ -30,6 +34,9 @@ struct grpc_session {
     struct grpc_call *calls;              /* with an open stream, or held by a handler */
     struct grpc_call *current;            /* whose frames come now */
     size_t request_bytes;
+    uint32_t streams;        /* calls that take in messages */
+    uint32_t budget;         /* messages of theirs that may still be handed on in this turn */
+    bool unfinished;         /* some wait for the next one: grpc_session_continue, soon; wake has told */
     uint32_t cancelled_held; /* calls that handlers hold, whose stream is gone */
     int64_t now_ns;          /* of the last input */
     struct grpc_rate resets, chatter;
@@ -52,6 +59,12 @@ int grpc_session_feed(struct grpc_session *s, const uint8_t *p, size_t n, int64_
 /* No new calls, in two steps: the peer is told, and when it has surely heard (or at once when hurry) the door
  * closes. */
 void grpc_session_drain(struct grpc_session *s, bool hurry);
+/* Another turn for its streams. */
+void grpc_session_continue(struct grpc_session *s);
+/* Ends the streams whose deadline has passed. */
+void grpc_session_sweep(struct grpc_session *s, int64_t now_us);
+/* All streams take in no more: their handlers are told so. */
+void grpc_session_end_streams(struct grpc_session *s, enum grpc_status status, const char *why);
 /* Cancels what is open. */
 void grpc_session_free(struct grpc_session *s);
 

@@ -8,13 +8,14 @@
  *   distinct, repeats(property …, window)      values; events of the most frequent one
  *   share(signal or number, filter, window)    the part of the count or sum that passes the filter
  *   decayed(signal or number …, half-life)
- *   top(property …, half-life)                 the key with the largest decayed weight
- *   affinity(property …, action.x or 'text', half-life)  that key's part of the weight; a pair feature for action.x
- *   hour_affinity(signal …, window)            how inclined the customer is at this hour of the week
- *   mood, mood(half-life), negative_moments(window)  over all signals with a sentiment, or with `negative:`
+ *   top(property …, half-life)                 the key with the largest decayed weight; half-life 30d when not given
+ *   affinity(property …, action.x or 'text', half-life)  that key's part of the weight; a pair feature for action.x; 30d
+ *   hour_affinity(signal …, window)            how inclined the customer is at this hour of the week; 180d when not given
+ *   mood, mood(half-life), negative_moments(window)  over all signals with a sentiment (7d), or with `negative:`
  *
  * All but open, mood and negative_moments take a filter as well, an expression over the event's own properties and channel:
- * sum(item_returned.amount, 30d, item_returned.reason == 'size').
+ * sum(item_returned.amount, 30d, item_returned.reason == 'size'). It stands after the window; a bool property is one
+ * anywhere after the first path.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_AGGREGATE_CALLS_H
 #define TACT_POLICY_AGGREGATE_CALLS_H

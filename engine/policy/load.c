@@ -95,6 +95,14 @@ bool loader_name(struct loader *l, const struct yaml_node *n, bool id, const cha
     return good;
 }
 
+void loader_free_name(struct loader *l, const struct yaml_node *n, const char *what)
+{
+    static const char *const reserved[] = {"now", "channel", "profile", "context", "action", "preferences", "places"};
+    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
+        if (str_is(n->text, reserved[i]))
+            yaml_diag(l->diags, DIAG_ERROR, n, "'%s' is a name of the language and cannot be %s", reserved[i], what);
+}
+
 bool loader_duration(struct loader *l, const struct yaml_node *n, int64_t least_ms, int64_t *out)
 {
     struct str text;
@@ -176,6 +184,21 @@ bool loader_strings(struct loader *l, const struct yaml_node *n, struct str **ou
     return true;
 }
 
+bool loader_words(struct loader *l, const struct yaml_node *n, size_t least, struct str **out, size_t *count)
+{
+    if (!loader_strings(l, n, out, count))
+        return false;
+    if (*count < least)
+        yaml_diag(l->diags, DIAG_ERROR, n, "an empty list; leave it out or write a word at least");
+    for (size_t i = 0; i < *count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (str_eq((*out)[i], (*out)[k])) {
+                yaml_diag(l->diags, DIAG_ERROR, n->items[i], "'%.*s' is here twice", STR_ARG((*out)[i]));
+                break;
+            }
+    return true;
+}
+
 void loader_unknown_word(struct loader *l, const struct yaml_node *n, const char *what, struct str word,
                          const struct str *allowed, size_t count)
 {
@@ -195,6 +218,16 @@ void loader_unknown_word(struct loader *l, const struct yaml_node *n, const char
               best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : ";", list.n ? (int)list.n : 4,
               list.n ? (const char *)list.p : "none");
     buf_free(&list);
+}
+
+const struct tz *loader_zone(struct loader *l, const struct yaml_node *n, struct str name)
+{
+    const struct tz *found = tz_find(l->policy->zones, name);
+    struct str best = found ? (struct str){0} : tz_nearest(l->policy->zones, name);
+    if (!found)
+        yaml_diag(l->diags, DIAG_ERROR, n, "unknown time zone '%.*s'%s%.*s%s allowed: names of the IANA data base",
+                  STR_ARG(name), best.n ? "; did you mean " : "", STR_ARG(best), best.n ? "?" : ";");
+    return found;
 }
 
 struct str *loader_channel_names(struct loader *l)

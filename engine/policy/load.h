@@ -12,6 +12,7 @@ struct loader_feature {
     const struct yaml_node *key, *value;
     bool settled; /* compiled, or reported */
     bool broken;  /* on a cycle that was reported */
+    bool odd;     /* has keys that nobody knows, which were reported */
     long missed;  /* the feature it asked for that was not there yet, or -1 */
 };
 
@@ -34,6 +35,7 @@ struct loader {
      * there action.x is that of the action looked at. */
     const struct policy_action *action;
     const struct yaml_node *retention; /* NULL: none */
+    bool journey_broken;               /* no list of stages, which was reported: any may be meant */
     bool in_stage_rule; /* a stage's rule compiles now: `stage` is the one before */
     bool full; /* an allocation failed; the load ends with that finding */
 };
@@ -54,6 +56,8 @@ size_t loader_count(const struct loader *l, const char *section);
 /* An id or name: 1 to POLICY_NAME_MAX bytes, a letter or _ first, then letters, digits, _ (and - and . in
  * ids). */
 bool loader_name(struct loader *l, const struct yaml_node *n, bool id, const char *what, struct str *out);
+/* Reports a name that is one of the language's. what: "a feature". */
+void loader_free_name(struct loader *l, const struct yaml_node *n, const char *what);
 /* "30d", "72h": at least `least_ms`, at most WINDOW_MAX_MS. */
 bool loader_duration(struct loader *l, const struct yaml_node *n, int64_t least_ms, int64_t *out);
 /* {from: "21:00", to: "08:00"}; false after a finding. */
@@ -66,9 +70,13 @@ bool loader_number_expr(struct loader *l, const struct yaml_node *n, expr_id *ou
 void loader_on_unknown(struct loader *l, const struct yaml_node *mapping, enum on_unknown *out);
 /* A list of strings; false after a finding. */
 bool loader_strings(struct loader *l, const struct yaml_node *n, struct str **out, size_t *count);
+/* The same of words that stand for different things: none twice. least: how many there must be. */
+bool loader_words(struct loader *l, const struct yaml_node *n, size_t least, struct str **out, size_t *count);
 /* "unknown channel 'emial'; did you mean email? allowed: …" */
 void loader_unknown_word(struct loader *l, const struct yaml_node *n, const char *what, struct str word,
                          const struct str *allowed, size_t count);
+/* The zone of that name; NULL after a finding. */
+const struct tz *loader_zone(struct loader *l, const struct yaml_node *n, struct str name);
 /* Slice of names of channels and so on for loader_unknown_word; arena memory. */
 struct str *loader_channel_names(struct loader *l);
 

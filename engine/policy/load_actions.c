@@ -153,6 +153,14 @@ static bool is_treatment_key(struct str key)
     return str_is(key, "id") || str_is(key, "channel") || str_is(key, "locale") || str_is(key, "placement");
 }
 
+static bool has_key(const struct yaml_node *n, struct str key)
+{
+    for (size_t i = 0; i < n->count; i++)
+        if (str_eq(n->keys[i]->text, key))
+            return true;
+    return false;
+}
+
 static bool content_allowed(struct loader *l, const struct policy_channel *c, const struct yaml_node *key)
 {
     for (size_t i = 0; i < c->content_count; i++)
@@ -177,7 +185,7 @@ static void load_content(struct loader *l, const struct yaml_node *n, const stru
 {
     t->content = loader_alloc(l, n->count * sizeof *t->content);
     struct expr_scope scope = symbols_scope(l);
-    size_t fields = 0;
+    size_t fields = 0, errors = l->diags->errors;
     for (size_t i = 0; t->content && i < n->count; i++) {
         struct str text;
         if (is_treatment_key(n->keys[i]->text))
@@ -196,6 +204,12 @@ static void load_content(struct loader *l, const struct yaml_node *n, const stru
     }
     if (fields == 0)
         yaml_diag(l->diags, DIAG_ERROR, n, "the treatment has no content, e.g. title: \"…\"");
+    for (size_t i = 0; l->diags->errors == errors && i < c->content_count; i++)
+        if (!has_key(n, c->content[i]))
+            yaml_diag(l->diags, DIAG_WARNING, n,
+                      "the treatment has no %.*s, which the content of channel %.*s lists; where none is meant write "
+                      "%.*s: \"\"",
+                      STR_ARG(c->content[i]), STR_ARG(c->word.name), STR_ARG(c->content[i]));
 }
 
 static bool load_treatment(struct loader *l, const struct yaml_node *n, const struct policy_action *a,

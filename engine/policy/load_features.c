@@ -25,7 +25,7 @@
 static bool take_path(struct loader *l, const struct yaml_node *n, struct aggregate_call *call, bool closes)
 {
     if (call->path_count == CALL_PATHS_MAX) {
-        yaml_diag(l->diags, DIAG_ERROR, n, "more than %d signals or properties", CALL_PATHS_MAX);
+        yaml_diag(l->diags, DIAG_ERROR, n, "at most %d signals or properties", CALL_PATHS_MAX);
         return false;
     }
     call->paths[call->path_count].closes = closes;
@@ -103,6 +103,11 @@ static bool aggregate_feature(struct loader *l, const struct yaml_node *value, c
     struct scalar_report r, of_filter;
     if (where && !yaml_string(l->diags, where, &call.filter))
         return false;
+    if (where && call.filter.n == 0) {
+        yaml_diag(l->diags, DIAG_ERROR, where,
+                  "an empty filter; leave where out, or write one like \"cart_add.price > 10.0\"");
+        return false;
+    }
     if (where)
         call.filter_report = scalar_report(&of_filter, l->diags, where);
     const struct yaml_node *at = n;
@@ -115,12 +120,38 @@ static bool aggregate_feature(struct loader *l, const struct yaml_node *value, c
     return true;
 }
 
-enum { FEATURE_KEYS_MAX = 32 };
+enum { FEATURE_KINDS_MAX = 32 };
 
-/* Which of these keys the feature has; NULL after a finding. */
-static const char *kind_of(struct loader *l, const struct yaml_node *value, const char *const *kinds)
+/* The calls and expr, NULL at the end. */
+static void feature_kinds(const char *kinds[FEATURE_KINDS_MAX])
 {
-    const char *op = NULL;
+    size_t n = 0;
+    for (; aggregate_call_names[n]; n++)
+        kinds[n] = aggregate_call_names[n];
+    ASSERT(n + 2 <= FEATURE_KINDS_MAX);
+    kinds[n] = "expr";
+    kinds[n + 1] = NULL;
+}
+
+/* False after a finding. */
+static bool check_keys(struct loader *l, const struct yaml_node *value)
+{
+    static const char *const modifiers[] = {"window", "half_life", "where", NULL};
+    const char *keys[FEATURE_KINDS_MAX + 3];
+    size_t errors = l->diags->errors, n = 0;
+    feature_kinds(keys);
+    while (keys[n])
+        n++;
+    memcpy(keys + n, modifiers, sizeof modifiers);
+    yaml_known_keys(l->diags, value, "a feature", keys);
+    return l->diags->errors == errors;
+}
+
+/* Which of the kinds the feature has; NULL after a finding, which a key that nobody knows has had. */
+static const char *kind_of(struct loader *l, const struct yaml_node *value, bool odd)
+{
+    const char *op = NULL, *kinds[FEATURE_KINDS_MAX];
+    feature_kinds(kinds);
     for (size_t i = 0; kinds[i]; i++) {
         if (!yaml_get(value, kinds[i]))
             continue;
@@ -131,31 +162,20 @@ static const char *kind_of(struct loader *l, const struct yaml_node *value, cons
         }
         op = kinds[i];
     }
-    if (!op)
+    if (!op && !odd)
         yaml_diag(l->diags, DIAG_ERROR, value, "a feature needs one of %s", yaml_list_words(l->arena, kinds));
     return op;
 }
 
-static bool compile_feature(struct loader *l, const struct yaml_node *value, expr_id *out)
+static bool compile_feature(struct loader *l, const struct loader_feature *f, expr_id *out)
 {
-    const char *kinds[FEATURE_KEYS_MAX], *keys[FEATURE_KEYS_MAX];
-    size_t n = 0;
+    const struct yaml_node *value = f->value;
     if (value->kind == YAML_SCALAR)
         return loader_expr(l, value, VALUE_UNKNOWN, out);
     if (!yaml_expect(l->diags, value, YAML_MAPPING,
                      "a feature like {sum: cart_add.price, window: 24h} or {expr: \"…\"}"))
         return false;
-    for (; aggregate_call_names[n]; n++)
-        kinds[n] = keys[n] = aggregate_call_names[n];
-    kinds[n] = keys[n] = "expr";
-    kinds[n + 1] = NULL;
-    keys[n + 1] = "window";
-    keys[n + 2] = "half_life";
-    keys[n + 3] = "where";
-    keys[n + 4] = NULL;
-    ASSERT(n + 5 <= FEATURE_KEYS_MAX);
-    yaml_known_keys(l->diags, value, "a feature", keys);
-    const char *op = kind_of(l, value, kinds);
+    const char *op = kind_of(l, value, f->odd);
     if (!op)
         return false;
     if (strcmp(op, "expr") == 0)
@@ -166,17 +186,13 @@ static bool compile_feature(struct loader *l, const struct yaml_node *value, exp
 static void visit_feature_name(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
                                size_t index)
 {
-    static const char *const reserved[] = {"now", "channel", "profile", "context", "action", "preferences", "places"};
     struct policy *p = l->policy;
     struct str name = {0};
     p->features[index].node = EXPR_NONE;
-    l->features[index] = (struct loader_feature){.key = key, .value = value, .missed = -1};
+    l->features[index] = (struct loader_feature){.key = key, .value = value, .missed = -1, .odd = !check_keys(l, value)};
     if (!loader_name(l, key, false, "feature name", &name))
         return;
-    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
-        if (str_is(name, reserved[i]))
-            yaml_diag(l->diags, DIAG_ERROR, key, "'%s' is a name of the language and cannot be a feature",
-                      reserved[i]);
+    loader_free_name(l, key, "a feature");
     for (const char *const *n = journey_names(l); *n; n++)
         if (str_is(name, *n))
             yaml_diag(l->diags, DIAG_ERROR, key, "'%s' is a name of the journey and cannot be a feature", *n);
@@ -193,7 +209,7 @@ static bool settle_feature(struct loader *l, size_t index)
     struct loader_feature *f = &l->features[index];
     struct diags saved = *l->diags;
     l->missed = -1;
-    bool good = compile_feature(l, f->value, &feature->node);
+    bool good = compile_feature(l, f, &feature->node);
     f->missed = l->missed;
     if (l->missed >= 0) {
         *l->diags = saved;

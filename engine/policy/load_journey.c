@@ -1,16 +1,26 @@
 /* Section journey of a policy; see load_journey.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_journey.h"
+#include "policy/action_fields.h"
 #include "policy/symbols.h"
 #include "state/schema.h"
 
 enum { STAGES_MAX = 64 };
 
+static const char *const names[] = {"stage",           "previous_stage",     "stage_age",   "stage_since",
+                                    "last_touch.name", "last_touch.channel", "followed_by", NULL};
+
 const char *const *journey_names(const struct loader *l)
 {
-    static const char *const names[] = {"stage",           "previous_stage",     "stage_age",   "stage_since",
-                                        "last_touch.name", "last_touch.channel", "followed_by", NULL};
     return l->policy->schema.keeps_touches ? names : names + sizeof names / sizeof names[0] - 1;
+}
+
+bool journey_would_know(const struct loader *l, struct str name)
+{
+    for (const char *const *n = names; *n && !l->policy->schema.keeps_touches; n++)
+        if (str_is(name, *n))
+            return true;
+    return false;
 }
 
 /* ---- the section ---- */
@@ -54,39 +64,49 @@ static bool is_stage(const struct policy *p, struct str name)
     return false;
 }
 
+static void load_stage_name(struct loader *l, const struct yaml_node *n)
+{
+    static const char *const keys[] = {"id", "enter", "leave", NULL};
+    struct policy *p = l->policy;
+    const struct yaml_node *id;
+    struct str name = {0};
+    if (!yaml_expect(l->diags, n, YAML_MAPPING, "a stage like {id: new, enter: \"count(purchase, 400d) == 0\"}"))
+        return;
+    yaml_known_keys(l->diags, n, "a stage", keys);
+    if (!(id = yaml_get(n, "id")))
+        yaml_diag(l->diags, DIAG_ERROR, n, "a stage needs an id");
+    if (!id || !loader_name(l, id, true, "stage", &name))
+        return;
+    if (str_is(name, "none")) {
+        yaml_diag(l->diags, DIAG_ERROR, id, "'none' means no stage, and cannot be one");
+        return;
+    }
+    if (is_stage(p, name)) {
+        yaml_diag(l->diags, DIAG_ERROR, id, "a second stage is called %.*s", STR_ARG(name));
+        return;
+    }
+    p->stages[p->stage_count++] = (struct policy_stage){
+        .word = {.name = name, .path = loader_text(l, "stage.%.*s", STR_ARG(name))},
+        .enter = EXPR_NONE,
+        .leave = EXPR_NONE};
+}
+
 void load_stage_names(struct loader *l)
 {
     struct policy *p = l->policy;
+    size_t errors = l->diags->errors;
     const struct yaml_node *stages = stages_of(l, true);
-    if (!stages)
-        return;
-    p->stages = loader_alloc(l, stages->count * sizeof *p->stages);
-    p->schema.keeps_touches = true;
-    for (size_t i = 0; p->stages && i < stages->count; i++) {
-        static const char *const keys[] = {"id", "enter", "leave", NULL};
-        const struct yaml_node *n = stages->items[i], *id;
-        struct str name = {0};
-        if (!yaml_expect(l->diags, n, YAML_MAPPING, "a stage like {id: new, enter: \"count(purchase, 400d) == 0\"}"))
-            continue;
-        yaml_known_keys(l->diags, n, "a stage", keys);
-        if (!(id = yaml_get(n, "id")))
-            yaml_diag(l->diags, DIAG_ERROR, n, "a stage needs an id");
-        if (!id || !loader_name(l, id, true, "stage", &name))
-            continue;
-        if (is_stage(p, name)) {
-            yaml_diag(l->diags, DIAG_ERROR, id, "a second stage is called %.*s", STR_ARG(name));
-            continue;
-        }
-        p->stages[p->stage_count++] = (struct policy_stage){
-            .word = {.name = name, .path = loader_text(l, "stage.%.*s", STR_ARG(name))},
-            .enter = EXPR_NONE,
-            .leave = EXPR_NONE};
-    }
+    p->stages = stages ? loader_alloc(l, stages->count * sizeof *p->stages) : NULL;
+    l->journey_broken = !stages && l->diags->errors > errors;
+    for (size_t i = 0; p->stages && i < stages->count; i++)
+        load_stage_name(l, stages->items[i]);
+    p->schema.keeps_touches = stages || l->journey_broken;
 }
 
 struct slot_search {
     const struct policy *policy;
     bool circular;
+    struct str request; /* what it looks at of a request; empty: nothing */
 };
 
 static void search_slot(void *ctx, uint32_t slot)
@@ -94,6 +114,8 @@ static void search_slot(void *ctx, uint32_t slot)
     struct slot_search *s = ctx;
     enum slot_kind kind = s->policy->slots[slot].kind;
     s->circular |= kind == SLOT_STAGE || kind == SLOT_STAGE_SINCE || kind == SLOT_PREVIOUS_STAGE;
+    if (kind == SLOT_CHANNEL || kind == SLOT_CONTEXT)
+        s->request = expr_slot_at(s->policy->program, slot)->name;
 }
 
 static expr_id stage_rule(struct loader *l, const struct yaml_node *n)
@@ -112,7 +134,30 @@ static expr_id stage_rule(struct loader *l, const struct yaml_node *n)
                                            "`stage` here instead, the one before this rule is looked at");
     if (expr_varies(p->program, id))
         yaml_diag(l->diags, DIAG_ERROR, n, "a stage is the customer's, whatever action is looked at");
-    return s.circular || expr_varies(p->program, id) ? EXPR_NONE : id;
+    if (s.request.n)
+        yaml_diag(l->diags, DIAG_ERROR, n, "a stage is the customer's, whatever is asked: %.*s is of one request",
+                  STR_ARG(s.request));
+    return s.circular || s.request.n || expr_varies(p->program, id) ? EXPR_NONE : id;
+}
+
+/* Stages that nobody comes into. */
+static void warn_unreached(struct loader *l, const struct yaml_node *n, const struct policy_stage *stage)
+{
+    const struct policy *p = l->policy;
+    const struct value *enter = stage->enter == EXPR_NONE ? NULL : expr_constant(p->program, stage->enter);
+    if (enter && enter->type == VALUE_BOOL && !enter->boolean)
+        yaml_diag(l->diags, DIAG_WARNING, n, "enter is never true, so nobody comes into stage %.*s",
+                  STR_ARG(stage->word.name));
+    for (const struct policy_stage *before = p->stages; before < stage; before++) {
+        const struct value *always = before->enter == EXPR_NONE ? NULL : expr_constant(p->program, before->enter);
+        bool takes = stage->enter == before->enter || (always && always->type == VALUE_BOOL && always->boolean);
+        if (stage->enter == EXPR_NONE || before->leave != EXPR_NONE || !takes)
+            continue;
+        yaml_diag(l->diags, DIAG_WARNING, n,
+                  "whenever this is true %.*s, which stands before, is entered, so nobody comes into stage %.*s",
+                  STR_ARG(before->word.name), STR_ARG(stage->word.name));
+        return;
+    }
 }
 
 void load_stage_rules(struct loader *l)
@@ -132,6 +177,8 @@ void load_stage_rules(struct loader *l)
                 stage->enter = stage_rule(l, yaml_get(n, "enter"));
             if (yaml_get(n, "leave"))
                 stage->leave = stage_rule(l, yaml_get(n, "leave"));
+            if (yaml_get(n, "enter"))
+                warn_unreached(l, yaml_get(n, "enter"), stage);
         }
     }
 }
@@ -166,14 +213,14 @@ int journey_symbol(struct loader *l, struct str path, struct expr_symbol *out)
         const char *path;
         enum slot_kind kind;
         uint32_t index;
-    } names[] = {{"stage", SLOT_STAGE, 0},
+    } slots[] = {{"stage", SLOT_STAGE, 0},
                  {"stage_since", SLOT_STAGE_SINCE, 0},
                  {"previous_stage", SLOT_PREVIOUS_STAGE, 0},
                  {"last_touch.name", SLOT_TOUCH, 0},
                  {"last_touch.channel", SLOT_TOUCH, 1}};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (str_is(path, names[i].path)) {
-            struct policy_slot wanted = {.kind = names[i].kind, .index = names[i].index};
+    for (size_t i = 0; i < sizeof slots / sizeof slots[0]; i++)
+        if (str_is(path, slots[i].path)) {
+            struct policy_slot wanted = {.kind = slots[i].kind, .index = slots[i].index};
             if (l->in_stage_rule && wanted.kind <= SLOT_PREVIOUS_STAGE)
                 wanted = (struct policy_slot){.kind = SLOT_STAGE_BEFORE, .index = (uint32_t)i};
             return slot_of(l, &wanted, out);
@@ -210,16 +257,34 @@ int journey_call_symbol(struct loader *l, struct str name, const struct expr_arg
 static struct expr_slot stage_slot(struct loader *l, const char *name)
 {
     const struct policy *p = l->policy;
-    struct str *names = loader_alloc(l, (p->stage_count + 1) * sizeof *names);
-    for (size_t i = 0; names && i < p->stage_count; i++)
-        names[i] = p->stages[i].word.name;
-    if (names)
-        names[p->stage_count] = STR("");
+    struct str *domain = l->journey_broken ? NULL : loader_alloc(l, (p->stage_count + 1) * sizeof *domain);
+    for (size_t i = 0; domain && i < p->stage_count; i++)
+        domain[i] = p->stages[i].word.name;
+    if (domain)
+        domain[p->stage_count] = STR("");
     return (struct expr_slot){.name = str_from(name),
                               .type = {VALUE_STRING, 0},
                               .motion = EXPR_STEPS,
-                              .domain = names,
-                              .domain_count = names ? p->stage_count + 1 : 0};
+                              .domain = domain,
+                              .domain_count = domain ? p->stage_count + 1 : 0};
+}
+
+/* All that a touch point may be called: a signal that is one, or an action; '' when this policy has neither. */
+static struct expr_slot touch_slot(struct loader *l)
+{
+    const struct schema *schema = &l->policy->schema;
+    const struct loader_field *ids = action_field_find(l, STR("id"));
+    size_t actions = ids ? ids->value_count : 0, n = 0;
+    struct str *domain = loader_alloc(l, (schema->signal_count + actions + 1) * sizeof *domain);
+    for (size_t i = 0; domain && i < schema->signal_count; i++)
+        if (!schema->signals[i].quiet)
+            domain[n++] = schema->signals[i].name;
+    for (size_t i = 0; domain && i < actions; i++)
+        domain[n++] = ids->values[i];
+    if (domain)
+        domain[n++] = STR("");
+    return (struct expr_slot){
+        .name = STR("last_touch.name"), .type = {VALUE_STRING, 0}, .domain = domain, .domain_count = n};
 }
 
 struct expr_slot journey_slot(struct loader *l, const struct policy_slot *slot)
@@ -240,8 +305,11 @@ struct expr_slot journey_slot(struct loader *l, const struct policy_slot *slot)
     case SLOT_STAGE_SINCE:
         return (struct expr_slot){.name = STR("stage_since"), .type = {VALUE_TIMESTAMP, 0}, .motion = EXPR_STEPS};
     case SLOT_TOUCH:
-        return (struct expr_slot){.name = slot->index ? STR("last_touch.channel") : STR("last_touch.name"),
-                                  .type = {VALUE_STRING, 0}};
+        return slot->index ? (struct expr_slot){.name = STR("last_touch.channel"),
+                                                .type = {VALUE_STRING, 0},
+                                                .domain = loader_channel_names(l),
+                                                .domain_count = l->policy->channel_count}
+                           : touch_slot(l);
     default: { /* SLOT_FOLLOWED */
         struct buf b;
         buf_init(&b, 64);

@@ -12,10 +12,12 @@
  *   stage, previous_stage     names
  *   stage_age, stage_since    since it was entered; unknown while time alone has changed it and nothing was written since
  *                             (in the rules of stages, these four are of the stage before the rule is looked at)
- *   last_touch.name, last_touch.channel   the latest touch point: a signal's or action's name, a channel's
+ *   last_touch.name, last_touch.channel   the latest touch point: a signal's or action's name (purchase; Get
+ *                             says signal.purchase), a channel's; unknown without one
  *   followed_by(a, b, 7d)     whether signal b came after signal a by at most that, among the last 16 touch points
  *
- * A signal with `touch: false` (page views, say) is no touch point.
+ * A signal with `touch: false` (page views, say) is no touch point. The same signal by the same channel within one second is one
+ * touch point. Stages cannot look at the request (channel, context): they are recorded when something is written.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_LOAD_JOURNEY_H
 #define TACT_POLICY_LOAD_JOURNEY_H
@@ -32,6 +34,8 @@ int journey_symbol(struct loader *l, struct str path, struct expr_symbol *out);
 int journey_call_symbol(struct loader *l, struct str name, const struct expr_arg *args, size_t count, size_t offset,
                         const struct expr_report *report, struct expr_symbol *out);
 struct expr_slot journey_slot(struct loader *l, const struct policy_slot *slot);
+/* Whether the policy would have this name if it had a journey. */
+bool journey_would_know(const struct loader *l, struct str name);
 /* The names, NULL at the end; none where the policy has no journey. */
 const char *const *journey_names(const struct loader *l);
 

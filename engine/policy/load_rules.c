@@ -50,7 +50,20 @@ static void scope_word(struct loader *l, const struct yaml_node *n, const struct
         loader_unknown_word(l, n, f->key, word, allowed, f->count);
 }
 
-static bool load_scope(struct loader *l, const struct yaml_node *n, bool limit, struct policy_scope *s)
+/* Several fields that no action has together. What a purpose and a channel alone do not cover may be a guard for later. */
+static void warn_of_nothing(struct loader *l, const struct yaml_node *n, const struct policy_scope *s, size_t set)
+{
+    const struct policy *p = l->policy;
+    if (set < 2 || (s->issue == SCOPE_ANY && s->group == SCOPE_ANY && s->action == SCOPE_ANY))
+        return;
+    for (uint32_t i = 0; i < p->action_count; i++)
+        for (size_t k = 0; k < p->actions[i].treatment_count; k++)
+            if (policy_scope_covers(s, p, i, p->actions[i].treatments[k].channel))
+                return;
+    yaml_diag(l->diags, DIAG_WARNING, n, "no action is all of these, so this never holds anything back");
+}
+
+static void load_scope(struct loader *l, const struct yaml_node *n, bool limit, struct policy_scope *s)
 {
     static const char *const block_keys[] = {"purpose", "issue",      "group", "channel",
                                              "action",  "everything", NULL};
@@ -59,7 +72,7 @@ static bool load_scope(struct loader *l, const struct yaml_node *n, bool limit, 
     *s = (struct policy_scope){false, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY};
     if (!yaml_expect(l->diags, n, YAML_MAPPING,
                      limit ? "a scope like {channel: email}" : "block like {purpose: promotional}"))
-        return false;
+        return;
     yaml_known_keys(l->diags, n, limit ? "scope" : "block", limit ? limit_keys : block_keys);
     const struct scope_field fields[] = {
         {"purpose", &s->purpose, &p->purposes[0].name, sizeof p->purposes[0], PURPOSE_COUNT},
@@ -68,21 +81,22 @@ static bool load_scope(struct loader *l, const struct yaml_node *n, bool limit, 
         {"channel", &s->channel, &p->channels[0].word.name, sizeof p->channels[0], p->channel_count},
         {"action", &s->action, &p->actions[0].word.name, sizeof p->actions[0], p->action_count},
     };
-    size_t set = 0;
+    size_t set = 0, errors = l->diags->errors;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         if (yaml_get(n, fields[i].key)) {
             scope_word(l, yaml_get(n, fields[i].key), &fields[i], limit);
             set++;
         }
+    if (l->diags->errors == errors)
+        warn_of_nothing(l, n, s, set);
     if (limit)
-        return true;
+        return;
     if (yaml_get(n, "everything"))
         (void)yaml_bool(l->diags, yaml_get(n, "everything"), &s->everything);
     if (s->everything && set)
         yaml_diag(l->diags, DIAG_ERROR, n, "everything: true goes without other fields");
     if (!s->everything && !set && n->count == (yaml_get(n, "everything") != NULL))
         yaml_diag(l->diags, DIAG_ERROR, n, "block names nothing; write everything: true to block all");
-    return true;
 }
 
 static bool id_of(struct loader *l, const struct yaml_node *n, const char *what, struct str *id)
@@ -177,17 +191,16 @@ static void visit_suppression(struct loader *l, const struct yaml_node *key, con
     loader_on_unknown(l, n, &s.rule.on_unknown);
     if (!yaml_get(n, "when"))
         yaml_diag(l->diags, DIAG_ERROR, n, "a suppression needs when: \"expression\"");
-    else
-        good = loader_expr(l, yaml_get(n, "when"), VALUE_BOOL, &s.rule.when) &&
-               about_all_actions(l, yaml_get(n, "when"), s.rule.when) && good;
+    else if (loader_expr(l, yaml_get(n, "when"), VALUE_BOOL, &s.rule.when))
+        (void)about_all_actions(l, yaml_get(n, "when"), s.rule.when);
     if (!yaml_get(n, "block"))
         yaml_diag(l->diags, DIAG_ERROR, n,
                   "a suppression needs block: what it holds back, e.g. {purpose: promotional}");
     else
-        good = load_scope(l, yaml_get(n, "block"), false, &s.block) && good;
+        load_scope(l, yaml_get(n, "block"), false, &s.block);
     if (yaml_get(n, "reason"))
         (void)yaml_string(l->diags, yaml_get(n, "reason"), &s.reason);
-    if (good)
+    if (good) /* its id is known to tests, whatever else is wrong */
         l->policy->suppressions[l->policy->suppression_count++] = s;
 }
 
@@ -220,7 +233,7 @@ static void visit_limit(struct loader *l, const struct yaml_node *key, const str
     bool good = id_of(l, n, "a limit", &limit.id);
     limit.scope = (struct policy_scope){false, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY, SCOPE_ANY};
     if (yaml_get(n, "scope"))
-        good = load_scope(l, yaml_get(n, "scope"), true, &limit.scope) && good;
+        load_scope(l, yaml_get(n, "scope"), true, &limit.scope);
     const struct yaml_node *cooldown = yaml_get(n, "cooldown");
     if (cooldown && (yaml_get(n, "at_most") || yaml_get(n, "per")))
         yaml_diag(l->diags, DIAG_ERROR, cooldown, "cooldown goes without at_most and per");

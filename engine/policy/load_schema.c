@@ -4,6 +4,8 @@
  *             retention: 730d (a customer's state goes so long after its last write, 1d to 4000d; not given: it stays)}
  *   profile:  name: {type: string | number | int | bool | timestamp | time_zone | locale, values: […],
  *                    range: [least, most] (of a number or int)}
+ *             A customer's locale may be any; where the brand lacks it, treatments of the same language go first, then
+ *             those without a locale, then the brand's locales in order.
  *   context:  name: {type, values}                     fields that a request may carry
  *   signals:  name: {properties: {name: type or {type, values, range}},
  *                    negative: true or "expression over its properties": which of its events are bad moments,
@@ -13,13 +15,16 @@
  *             types as of the profile, without time_zone and locale, and sentiment: a number from -1 to 1; all
  *             sentiments make up the mood
  *   channels: name: {direction: inbound | outbound, cost, confirm_within, format: text | html,
- *                    quiet_hours: {from, to, except: [purposes]},
- *                    consent: [purposes], consent_unknown: block | allow, placements: […], content: […]}
+ *                    quiet_hours: {from, to, except: [purposes]} in the customer's zone (the profile's time_zone, else the
+ *                    brand's),
+ *                    consent: [purposes], consent_unknown: block | allow, placements: […],
+ *                    content: […]: the fields of a treatment; none: any}
  *   places:   name: [{name, lat, lon}]                 for nearest_m(lat, lon, places.name)
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_schema.h"
 #include "policy/signal_filter.h"
 #include "state/state.h"
+#include <math.h>
 
 enum { PLACES_MAX = 2000, RETENTION_MIN_DAYS = 1, RETENTION_MAX_DAYS = 4000 };
 #define DAY_MS INT64_C(86400000)
@@ -75,21 +80,11 @@ static void load_brand(struct loader *l)
     if (!n) {
         yaml_diag(l->diags, DIAG_ERROR, brand, "brand has no time_zone, e.g. Asia/Tehran");
     } else if (yaml_string(l->diags, n, &zone)) {
-        const struct tz *found = tz_find(p->zones, zone);
-        struct suggest s;
-        suggest_init(&s, zone);
-        for (size_t i = 0; !found && i < tzdb_count(p->zones); i++)
-            suggest_offer(&s, tz_name(tzdb_at(p->zones, i)));
-        if (found)
-            p->zone = found;
-        else
-            yaml_diag(l->diags, DIAG_ERROR, n,
-                      "unknown time zone '%.*s'%s%.*s%s allowed: names of the IANA data base", STR_ARG(zone),
-                      suggest_best(&s).n ? "; did you mean " : "", STR_ARG(suggest_best(&s)),
-                      suggest_best(&s).n ? "?" : ";");
+        const struct tz *found = loader_zone(l, n, zone);
+        p->zone = found ? found : p->zone;
     }
     if ((n = yaml_get(brand, "locales")))
-        (void)loader_strings(l, n, &p->locales, &p->locale_count);
+        (void)loader_words(l, n, 1, &p->locales, &p->locale_count);
     size_t day;
     if ((n = yaml_get(brand, "week_start")) && yaml_choice(l->diags, n, days, &day))
         p->week_start = (int)day;
@@ -150,9 +145,11 @@ static void load_range(struct loader *l, const struct yaml_node *n, enum field_t
             yaml_diag(l->diags, DIAG_ERROR, n, "a range is the least and the most, like [0, 10]");
         return;
     }
-    if (f->least > f->most)
+    f->ranged = f->least <= f->most;
+    if (!f->ranged)
         yaml_diag(l->diags, DIAG_ERROR, n, "a range begins with the least: [%g, %g]", f->most, f->least);
-    f->ranged = true;
+    else if (type == FIELD_INT && (f->least != floor(f->least) || f->most != floor(f->most)))
+        yaml_diag(l->diags, DIAG_ERROR, n, "the range of an int has whole numbers");
 }
 
 /* The type and the values of a field that has its name. */
@@ -179,7 +176,7 @@ static void load_type(struct loader *l, const struct yaml_node *value, enum fiel
         return;
     if (*type != FIELD_STRING)
         yaml_diag(l->diags, DIAG_ERROR, n, "only a string has values");
-    else if (loader_strings(l, n, &domain, &f->domain_count))
+    else if (loader_words(l, n, 1, &domain, &f->domain_count))
         f->domain = domain;
 }
 
@@ -250,6 +247,7 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
     struct schema_signal g = {.negative = SIGNAL_NEVER_NEGATIVE};
     if (!loader_name(l, key, false, "signal name", &g.name))
         return;
+    loader_free_name(l, key, "a signal");
     if (schema_signal_find(schema, g.name) >= 0) {
         yaml_diag(l->diags, DIAG_ERROR, key, "signal %.*s is declared twice", STR_ARG(g.name));
         return;
@@ -281,8 +279,13 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
         enum field_type type;
         for (size_t i = 0; prefix && g.properties && i < properties->count; i++)
             if (load_field(l, properties->keys[i], properties->items[i], HOME_SIGNAL, prefix,
-                           &g.properties[g.property_count], &type))
+                           &g.properties[g.property_count], &type)) {
+                if (str_is(g.properties[g.property_count].name, "channel"))
+                    yaml_diag(l->diags, DIAG_WARNING, properties->keys[i],
+                              "filters see this property as %.*s.channel, and no longer the channel by which the signal came",
+                              STR_ARG(g.name));
                 g.property_count++;
+            }
     }
     schema->signals[schema->signal_count++] = g;
 }
@@ -396,9 +399,9 @@ static void load_channel_rest(struct loader *l, const struct yaml_node *value, s
     if ((n = yaml_get(value, "format")) && yaml_choice(l->diags, n, formats, &index))
         c->html = index == 1;
     if ((n = yaml_get(value, "placements")))
-        (void)loader_strings(l, n, &c->placements, &c->placement_count);
+        (void)loader_words(l, n, 0, &c->placements, &c->placement_count);
     if ((n = yaml_get(value, "content")))
-        (void)loader_strings(l, n, &c->content, &c->content_count);
+        (void)loader_words(l, n, 0, &c->content, &c->content_count);
 }
 
 static void visit_channel(struct loader *l, const struct yaml_node *key, const struct yaml_node *value,
@@ -465,6 +468,8 @@ static void load_consent_effect(struct loader *l, uint32_t signal, const struct 
     }
     e.granted = grant != NULL;
     load_purposes(l, grant ? grant : withdraw, e.purposes);
+    if ((grant ? grant : withdraw)->count == 0)
+        yaml_diag(l->diags, DIAG_ERROR, n, "%s no purpose: it would do nothing", grant ? "grants" : "withdraws");
     load_effect_channel(l, yaml_get(n, "channel"), &e);
     l->policy->effects[signal] = e;
 }

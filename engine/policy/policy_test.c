@@ -1,6 +1,10 @@
 /* Reading a policy's own tests; see policy_test.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/policy_test.h"
+#include "state/preferences.h"
+#include <math.h>
+
+enum { LOCALE_MAX = 35 };
 
 static const char *const given_keys[] = {"channel", "placements", "locale",  "mode",     "context",
                                          "profile", "consents",   "signals", "contacts", "preferences", NULL};
@@ -8,11 +12,44 @@ static const char *const expect_keys[] = {
     "channel",           "action",           "not_action", "suppressed_by",
     "not_suppressed_by", "next_eligible_in", "content",    "stage", NULL};
 
-bool loader_field_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f,
-                        struct value *out)
+/* A number within the field's range, as a server takes it. */
+static bool number_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f, struct value *out)
 {
+    double least = f->ranged ? f->least : -STATE_NUMBER_MAX, most = f->ranged ? f->most : STATE_NUMBER_MAX, number;
     int64_t whole;
-    double number;
+    if (f->type == VALUE_DOUBLE && yaml_double(l->diags, n, least, most, &number)) {
+        *out = value_double(number);
+        return true;
+    }
+    if (f->type == VALUE_INT && yaml_int(l->diags, n, (int64_t)ceil(least), (int64_t)floor(most), &whole)) {
+        *out = value_int(whole);
+        return true;
+    }
+    return false;
+}
+
+static bool string_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f, struct value *out)
+{
+    struct str text;
+    if (!yaml_string(l->diags, n, &text))
+        return false;
+    *out = value_string(text);
+    if (text.n > STATE_TEXT_MAX) {
+        yaml_diag(l->diags, DIAG_ERROR, n, "%zu bytes; at most %d are allowed", text.n, STATE_TEXT_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < f->domain_count; i++)
+        if (str_eq(f->domain[i], text))
+            return true;
+    if (f->domain)
+        loader_unknown_word(l, n, "value", text, f->domain, f->domain_count);
+    return !f->domain;
+}
+
+/* A YAML scalar as a value of a declared field; false after a finding. */
+static bool field_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f, struct value *out)
+{
+    int64_t time_ms;
     bool flag;
     struct str text;
     switch (f->type) {
@@ -25,37 +62,21 @@ bool loader_field_value(struct loader *l, const struct yaml_node *n, const struc
         *out = value_bool(flag);
         return true;
     case VALUE_INT:
-        if (!yaml_int(l->diags, n, INT64_MIN, INT64_MAX, &whole))
-            return false;
-        *out = value_int(whole);
-        return true;
     case VALUE_DOUBLE:
-        if (!yaml_double(l->diags, n, -STATE_NUMBER_MAX, STATE_NUMBER_MAX, &number))
-            return false;
-        *out = value_double(number);
-        return true;
+        return number_value(l, n, f, out);
     case VALUE_TIMESTAMP:
         if (!yaml_string(l->diags, n, &text))
             return false;
-        if (!timestamp_parse(text, &whole) && !local_time_parse(text, l->policy->zone, false, &whole)) {
+        if (!timestamp_parse(text, &time_ms) && !local_time_parse(text, l->policy->zone, false, &time_ms)) {
             yaml_diag(l->diags, DIAG_ERROR, n, "expected a time like 2025-01-15T12:00, got '%.*s'",
                       STR_ARG(text));
             return false;
         }
-        *out = value_timestamp(whole);
+        *out = value_timestamp(time_ms);
         return true;
     default:
-        break;
+        return string_value(l, n, f, out);
     }
-    if (!yaml_string(l->diags, n, &text))
-        return false;
-    *out = value_string(text);
-    for (size_t i = 0; i < f->domain_count; i++)
-        if (str_eq(f->domain[i], text))
-            return true;
-    if (f->domain)
-        loader_unknown_word(l, n, "value", text, f->domain, f->domain_count);
-    return !f->domain;
 }
 
 /* {name: value} pairs into an array by field; unknown names are reported. */
@@ -74,7 +95,7 @@ static struct value *load_values(struct loader *l, const struct yaml_node *n,
         while (k < count && !str_eq(fields[k].name, name))
             k++;
         if (k < count) {
-            (void)loader_field_value(l, n->items[i], &fields[k], &values[k]);
+            (void)field_value(l, n->items[i], &fields[k], &values[k]);
             continue;
         }
         struct str *allowed = loader_alloc(l, (count + 1) * sizeof *allowed);
@@ -185,7 +206,7 @@ static void load_contact(struct loader *l, const struct yaml_node *n, struct pol
 
 static void load_consent(struct loader *l, const struct yaml_node *n, struct policy_test *t)
 {
-    static const char *const keys[] = {"channel", "purpose", "granted", NULL};
+    static const char *const keys[] = {"channel", "purpose", "granted", "ago", NULL};
     static const char *const purposes[] = {
 #define X(name, text) text,
         POLICY_PURPOSES(X)
@@ -203,8 +224,26 @@ static void load_consent(struct loader *l, const struct yaml_node *n, struct pol
              yaml_choice(l->diags, yaml_get(n, "purpose"), purposes, &purpose) &&
              yaml_bool(l->diags, yaml_get(n, "granted"), &out->granted)) {
         out->purpose = (enum purpose)purpose;
+        out->ago_ms = yaml_get(n, "ago") ? ago_of(l, n) : TEST_BEFORE_ALL;
         t->consent_count++;
     }
+}
+
+/* {at_most: 2, per: 7d} */
+static void load_less_often(struct loader *l, const struct yaml_node *n, struct policy_test *t)
+{
+    const struct yaml_node *most = yaml_get(n, "at_most"), *per = yaml_get(n, "per");
+    int64_t at_most, span_ms;
+    if (!most != !per)
+        yaml_diag(l->diags, DIAG_ERROR, n, "at_most and per go together: {at_most: 2, per: 7d}");
+    if (!most || !per || !yaml_int(l->diags, most, 1, PREFERENCE_LESS_MAX, &at_most) ||
+        !loader_duration(l, per, PREFERENCE_PER_MIN_MS, &span_ms))
+        return;
+    if (span_ms > PREFERENCE_PER_MAX_MS || span_ms % 60000)
+        yaml_diag(l->diags, DIAG_ERROR, per, "a person asks for less in 1h to 30d, in whole minutes");
+    t->preferences.less_at_most = (uint32_t)at_most;
+    t->preferences.less_per_ms = span_ms;
+    t->preferences.less_ms = t->now_ms;
 }
 
 static void load_wishes(struct loader *l, const struct yaml_node *n, struct policy_test *t)
@@ -228,15 +267,7 @@ static void load_wishes(struct loader *l, const struct yaml_node *n, struct poli
         p->paused_until_ms = t->now_ms + span_ms;
         p->pause_ms = t->now_ms;
     }
-    const struct yaml_node *most = yaml_get(n, "at_most"), *per = yaml_get(n, "per");
-    double at_most;
-    if (!most != !per)
-        yaml_diag(l->diags, DIAG_ERROR, n, "at_most and per go together: {at_most: 2, per: 7d}");
-    else if (most && yaml_double(l->diags, most, 0, 1000, &at_most) && loader_duration(l, per, 3600000, &span_ms)) {
-        p->less_at_most = (uint32_t)at_most;
-        p->less_per_ms = span_ms;
-        p->less_ms = t->now_ms;
-    }
+    load_less_often(l, n, t);
 }
 
 static void each_item(struct loader *l, const struct yaml_node *mapping, const char *key,
@@ -251,6 +282,19 @@ static void each_item(struct loader *l, const struct yaml_node *mapping, const c
         load(l, n->items[i], t);
 }
 
+/* The profile's attribute of type time_zone names a zone. */
+static void check_zone(struct loader *l, const struct yaml_node *profile, const struct policy_test *t)
+{
+    const struct policy *p = l->policy;
+    long at = p->zone_attribute;
+    if (!profile || at < 0 || !t->attributes || t->attributes[at].type != VALUE_STRING)
+        return;
+    struct str zone = value_str(t->attributes[at]);
+    for (size_t i = 0; profile->kind == YAML_MAPPING && i < profile->count; i++)
+        if (str_eq(profile->keys[i]->text, p->schema.attributes[at].name))
+            (void)loader_zone(l, profile->items[i], zone);
+}
+
 static void load_given(struct loader *l, const struct yaml_node *n, struct policy_test *t)
 {
     static const char *const modes[] = {"PEEK", "FRESH", "RESERVE", NULL};
@@ -262,8 +306,8 @@ static void load_given(struct loader *l, const struct yaml_node *n, struct polic
         yaml_known_keys(l->diags, n, "given", given_keys);
         if ((at = yaml_get(n, "placements")))
             (void)loader_strings(l, at, &t->placements, &t->placement_count);
-        if ((at = yaml_get(n, "locale")))
-            (void)yaml_string(l->diags, at, &t->locale);
+        if ((at = yaml_get(n, "locale")) && yaml_string(l->diags, at, &t->locale) && t->locale.n > LOCALE_MAX)
+            yaml_diag(l->diags, DIAG_ERROR, at, "a locale has at most %d bytes, like fa or en-GB", LOCALE_MAX);
         if ((at = yaml_get(n, "mode")) && yaml_choice(l->diags, at, modes, &mode))
             t->reserve = mode == 2;
         each_item(l, n, "signals", t, (void **)&t->signals, sizeof *t->signals, load_signal);
@@ -276,6 +320,8 @@ static void load_given(struct loader *l, const struct yaml_node *n, struct polic
                              "context field", NULL);
     t->attributes = load_values(l, mapping ? yaml_get(n, "profile") : NULL, p->schema.attributes,
                                 p->schema.attribute_count, "profile attribute", NULL);
+    if (mapping)
+        check_zone(l, yaml_get(n, "profile"), t);
 }
 
 static void load_not_actions(struct loader *l, const struct yaml_node *n, struct policy_test *t)
@@ -340,7 +386,7 @@ static void load_expected_stage(struct loader *l, const struct yaml_node *n, str
     struct str *allowed = loader_alloc(l, (p->stage_count + 1) * sizeof *allowed);
     for (size_t i = 0; allowed && i < p->stage_count; i++)
         allowed[i] = p->stages[i].word.name;
-    if (!str_is(word, "none") && allowed)
+    if (!str_is(word, "none") && allowed && !l->journey_broken)
         loader_unknown_word(l, n, "stage (or none)", word, allowed, p->stage_count);
 }
 
@@ -415,6 +461,15 @@ static void load_channel(struct loader *l, const struct yaml_node *n, const stru
     check_content(l, expect ? yaml_get(expect, "content") : NULL, c);
 }
 
+static void warn_of_name(struct loader *l, const struct yaml_node *n, struct str name)
+{
+    for (size_t i = 0; i < l->policy->test_count; i++)
+        if (str_eq(l->policy->tests[i].name, name)) {
+            yaml_diag(l->diags, DIAG_WARNING, n, "a second test is called '%.*s'", STR_ARG(name));
+            return;
+        }
+}
+
 static void visit_test(struct loader *l, const struct yaml_node *key, const struct yaml_node *n, size_t index)
 {
     static const char *const keys[] = {"name", "now", "given", "expect", NULL};
@@ -428,8 +483,8 @@ static void visit_test(struct loader *l, const struct yaml_node *key, const stru
     const struct yaml_node *given = yaml_get(n, "given"), *expect = yaml_get(n, "expect");
     if (!yaml_get(n, "name"))
         yaml_diag(l->diags, DIAG_ERROR, n, "a test needs a name");
-    else
-        (void)yaml_string(l->diags, yaml_get(n, "name"), &t.name);
+    else if (yaml_string(l->diags, yaml_get(n, "name"), &t.name))
+        warn_of_name(l, yaml_get(n, "name"), t.name);
     if (yaml_get(n, "now"))
         (void)yaml_string(l->diags, yaml_get(n, "now"), &now);
     if (!local_time_parse(now, l->policy->zone, false, &t.now_ms))

@@ -11,7 +11,7 @@
  *         mode: PEEK | FRESH | RESERVE            default PEEK
  *         context: {device: phone}
  *         profile: {tier: gold}
- *         consents: [{channel: email, purpose: promotional, granted: true}]
+ *         consents: [{channel: email, purpose: promotional, granted: true, ago: 3d}]
  *         signals: [{support_contact: {case: c1, topic: broken}, channel: phone, ago: 2h}]
  *         contacts: [{action: cart_reminder, channel: email, ago: 2d, answer: response | conversion | rejection}]
  *         preferences: {channel: sms, quiet_hours: {from: "22:00", to: "07:00"}, pause: 3d, at_most: 2, per: 7d}
@@ -23,6 +23,10 @@
  *         next_eligible_in: 70h                   from now until next_eligible_at; `never`
  *         content: {subject: "…"}                 of the best choice
  *         stage: at_risk                          of the journey; `none`
+ *
+ * What has an `ago` happened so long before now and arrived then, in that order; of signals and contacts without one, ago is
+ * 0. Profile, preferences and consents without one were there before everything else. Values are checked as a server checks
+ * them.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_POLICY_TEST_H
@@ -45,7 +49,9 @@ struct test_consent {
     uint32_t channel;
     enum purpose purpose;
     bool granted;
+    int64_t ago_ms; /* TEST_BEFORE_ALL: not told */
 };
+#define TEST_BEFORE_ALL INT64_C(-1)
 struct test_text {
     struct str name, text;
 };
@@ -85,10 +91,5 @@ struct policy_test {
 };
 
 void load_policy_tests(struct loader *l);
-
-/* A YAML scalar as a value of a declared field; false after a finding. Also used for attributes in other
- * files. */
-bool loader_field_value(struct loader *l, const struct yaml_node *n, const struct schema_field *f,
-                        struct value *out);
 
 #endif

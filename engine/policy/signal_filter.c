@@ -22,7 +22,10 @@ static uint32_t slot_of(struct filter_scope *f, uint32_t property)
                              .type = {field ? field->type : VALUE_STRING, 0},
                              .motion = EXPR_STILL,
                              .domain = field ? field->domain : loader_channel_names(f->loader),
-                             .domain_count = field ? field->domain_count : f->loader->policy->channel_count};
+                             .domain_count = field ? field->domain_count : f->loader->policy->channel_count,
+                             .ranged = field && field->ranged,
+                             .least = field ? field->least : 0,
+                             .most = field ? field->most : 0};
     uint32_t *slots = loader_alloc(f->loader, (count + 1) * sizeof *slots);
     uint32_t at = slots ? expr_slot_add(g->program, &slot) : EXPR_NONE;
     if (at == EXPR_NONE) {
@@ -49,6 +52,18 @@ static int ident(void *ctx, struct str path, struct expr_symbol *out)
     *out = (struct expr_symbol){.kind = EXPR_SYM_SLOT,
                                 .slot = slot_of(f, property < 0 ? SCHEMA_CHANNEL : (uint32_t)property)};
     return out->slot == EXPR_NONE ? ERR_NOTFOUND : 0;
+}
+
+static const char *advice(void *ctx, struct str path, struct arena *arena)
+{
+    struct filter_scope *f = ctx;
+    struct str signal = f->signal->name;
+    bool own = str_starts(path, signal) && path.n > signal.n && path.p[signal.n] == '.';
+    if (schema_property(f->signal, path) >= 0 || str_is(path, "channel"))
+        return arena_printf(arena, "write %.*s.%.*s", STR_ARG(signal), STR_ARG(path));
+    bool elsewhere = memchr(path.p, '.', path.n) || str_is(path, "now") || str_is(path, "stage") ||
+                     policy_feature_find(f->loader->policy, path) >= 0;
+    return elsewhere && !own ? arena_printf(arena, "it is not of the event") : NULL;
 }
 
 static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void *arg)
@@ -79,7 +94,7 @@ long signal_filter(struct loader *l, uint32_t signal, struct str text, size_t of
         return -1;
     }
     struct filter_scope f = {l, g, report, offset};
-    struct expr_scope scope = {.ctx = &f, .ident = ident, .each_name = each_name};
+    struct expr_scope scope = {.ctx = &f, .ident = ident, .advice = advice, .zoneless = true, .each_name = each_name};
     struct expr_report inner = {&f, add};
     expr_id when;
     int rc = expr_compile(g->program, &scope, text, (struct expr_type){VALUE_BOOL, 0}, &inner, &when);

@@ -10,8 +10,50 @@
 
 static struct expr_slot field_slot(const struct schema_field *f)
 {
-    return (struct expr_slot){
-        .name = f->path, .type = {f->type, 0}, .domain = f->domain, .domain_count = f->domain_count};
+    return (struct expr_slot){.name = f->path,
+                              .type = {f->type, 0},
+                              .domain = f->domain,
+                              .domain_count = f->domain_count,
+                              .ranged = f->ranged,
+                              .least = f->least,
+                              .most = f->most};
+}
+
+static void set_range(struct expr_slot *s, double least, double most)
+{
+    s->ranged = true;
+    s->least = least;
+    s->most = most;
+}
+
+/* The property that an aggregate over one looks at; NULL: it looks at none. */
+static const struct schema_field *property_of(const struct schema *schema, uint32_t aggregate)
+{
+    for (size_t i = 0; i < schema->signal_count; i++)
+        for (size_t k = 0; k < schema->signals[i].feed_count; k++) {
+            const struct schema_feed *feed = &schema->signals[i].feeds[k];
+            if (feed->aggregate == aggregate && feed->property != UINT32_MAX)
+                return &schema->signals[i].properties[feed->property];
+        }
+    return NULL;
+}
+
+/* What the values of an aggregate keep to: parts to 0 and 1, the mood to a sentiment's range, the last, least, largest and
+ * mean of a property to the property's. */
+static void aggregate_range(const struct schema *schema, const struct policy_slot *slot, struct expr_slot *s)
+{
+    enum aggregate_kind kind = schema->aggregates[slot->index].kind;
+    bool share = slot->kind == SLOT_RATIO && schema->aggregates[slot->second].kind == kind;
+    bool alike = slot->kind == SLOT_AGGREGATE && (kind == AGGREGATE_LAST || kind == AGGREGATE_MIN || kind == AGGREGATE_MAX);
+    if (slot->kind == SLOT_AFFINITY || share)
+        set_range(s, 0, 1);
+    else if (kind == AGGREGATE_MOOD)
+        set_range(s, -1, 1);
+    else if (slot->kind == SLOT_RATIO || alike) {
+        const struct schema_field *f = property_of(schema, slot->index);
+        if (f && f->ranged)
+            set_range(s, f->least, f->most);
+    }
 }
 
 /* A slot over an aggregate, by the call that makes it. */
@@ -53,6 +95,7 @@ static struct expr_slot aggregate_slot(struct loader *l, const struct policy_slo
         if (a->kind == AGGREGATE_KEYS)
             s.name = loader_text(l, "distinct%.*s", STR_ARG(inside));
     }
+    aggregate_range(&l->policy->schema, slot, &s);
     return s;
 }
 
@@ -224,6 +267,44 @@ static int ident(void *ctx, struct str path, struct expr_symbol *out)
     return 0;
 }
 
+/* ---- names that are no values ---- */
+
+/* The example of a call of this name; NULL: there is none. */
+static const char *call_example(struct str name, struct arena *arena)
+{
+    if (aggregate_call_is(name))
+        return aggregate_call_example(name);
+    if (str_is(name, "followed_by"))
+        return "followed_by(cart_add, purchase, 7d)";
+    for (const char *const *c = reaction_call_names; *c; c++)
+        if (str_is(name, *c))
+            return arena_printf(arena, "%s(action.id) or %s(action.group)", *c, *c);
+    return NULL;
+}
+
+static const char *advice(void *ctx, struct str path, struct arena *arena)
+{
+    struct loader *l = ctx;
+    const struct schema *schema = &l->policy->schema;
+    const char *example = call_example(path, arena);
+    struct str head = path, tail = {0};
+    if (str_is(path, "mood"))
+        return "it needs a signal with a property of type sentiment";
+    if (example)
+        return arena_printf(arena, "it is a call; write %s", example);
+    if (journey_would_know(l, path))
+        return "stages and touch points are known where the policy has a section journey";
+    bool dotted = split(path, &head, &tail);
+    long signal = schema_signal_find(schema, head);
+    if (signal < 0)
+        return NULL;
+    if (!dotted)
+        return arena_printf(arena, "it is a signal; write count(%.*s, 24h) or another call over it", STR_ARG(path));
+    if (schema_property(&schema->signals[signal], tail) < 0)
+        return arena_printf(arena, "signal %.*s has no property '%.*s'", STR_ARG(head), STR_ARG(tail));
+    return arena_printf(arena, "it is of an event; write last(%.*s) or another call over it", STR_ARG(path));
+}
+
 static void visit_prefixed(struct loader *l, const char *prefix, struct str name,
                            void (*visit)(void *arg, struct str name), void *arg)
 {
@@ -286,6 +367,11 @@ static bool defers(void *ctx, struct str name)
 
 struct expr_scope symbols_scope(struct loader *l)
 {
-    return (struct expr_scope){
-        .ctx = l, .ident = ident, .call = call_symbol, .defers = defers, .each_name = each_name};
+    return (struct expr_scope){.ctx = l,
+                               .ident = ident,
+                               .call = call_symbol,
+                               .defers = defers,
+                               .advice = advice,
+                               .zones = l->policy->zones,
+                               .each_name = each_name};
 }

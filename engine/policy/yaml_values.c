@@ -273,5 +273,7 @@ void yaml_known_keys(struct diags *d, const struct yaml_node *mapping, const cha
                       got(key).text, what, STR_ARG(best), words);
         else
             yaml_diag(d, DIAG_ERROR, key, "unknown key %s in %s; allowed: %s", got(key).text, what, words);
+        if (best.n && !yaml_get(mapping, best.p))
+            mapping->keys[i]->text = best;
     }
 }

@@ -18,8 +18,8 @@ bool yaml_double(struct diags *d, const struct yaml_node *n, double low, double 
 bool yaml_expect(struct diags *d, const struct yaml_node *n, enum yaml_kind kind, const char *what);
 /* One of the allowed words (NULL-terminated list); *index is its place. With "did you mean". */
 bool yaml_choice(struct diags *d, const struct yaml_node *n, const char *const allowed[], size_t *index);
-/* Reports every key of the mapping that is not in the NULL-terminated list, with "did you mean" and all of
- * it. */
+/* Reports every key of the mapping that is not in the NULL-terminated list, with "did you mean" and all of it. A misspelt one
+ * is read as what was meant from then on, so that nobody misses that: call it once a mapping. */
 void yaml_known_keys(struct diags *d, const struct yaml_node *mapping, const char *what,
                      const char *const allowed[]);
 

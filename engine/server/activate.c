@@ -2,12 +2,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/activate.h"
 #include "log/archive.h"
+#include "tact/v1/log.pb-c.h"
 #include <stdlib.h>
 
 enum { NAMES_MEMORY_MAX = 64 * 1024 * 1024 };
 
 struct activation {
-    struct worker *worker;
+    const struct worker_config *config;
     struct names *names;
     struct snapshot *snapshot; /* held */
     const struct str *list;    /* of the snapshot's names, those that are asked for */
@@ -78,6 +79,41 @@ int activate_archive(const struct snapshot *s, const char *log_folder, struct er
 
 /* ---- names ---- */
 
+int activate_log_names(const struct worker_config *c, const struct names *known, struct error *e)
+{
+    uint32_t highest = names_highest(known);
+    Tact__V1__LogRecord record;
+    Tact__V1__NamesRecord names;
+    tact__v1__log_record__init(&record);
+    tact__v1__names_record__init(&names);
+    Tact__V1__NamesRecord__Name *bodies = calloc(highest + 1, sizeof *bodies);
+    names.names = calloc(highest + 1, sizeof *names.names);
+    ASSERT(bodies && names.names);
+    for (uint32_t id = 1; id <= highest; id++) {
+        struct str text = names_text(known, id);
+        if (!text.n)
+            continue;
+        Tact__V1__NamesRecord__Name *n = &bodies[names.n_names];
+        tact__v1__names_record__name__init(n);
+        n->id = id;
+        n->name = (char *)text.p; /* ends in NUL */
+        names.names[names.n_names++] = n;
+    }
+    record.written_ms = c->clock.wall_ms(c->clock.ctx);
+    record.server = (char *)c->server;
+    record.record_case = TACT__V1__LOG_RECORD__RECORD_NAMES;
+    record.names = &names;
+    size_t n = tact__v1__log_record__get_packed_size(&record);
+    uint8_t *bytes = malloc(n);
+    ASSERT(bytes != NULL);
+    tact__v1__log_record__pack(&record, bytes);
+    int rc = c->sink.append(c->sink.ctx, (struct str){(const char *)bytes, n}, NULL, NULL);
+    free(bytes);
+    free(bodies);
+    free(names.names);
+    return rc ? error_set(e, rc, "the dictionary of names could not be logged: %s", error_meaning(rc)) : 0;
+}
+
 static void finish(struct activation *a, int code, const char *text)
 {
     activate_done done = a->done;
@@ -111,40 +147,37 @@ static void on_names(void *user, const struct store_reply *r)
     if (!rc && !a->verify) {
         rc = policy_bind(a->snapshot->policy, a->names, &e);
         if (!rc)
-            rc = worker_log_names(a->worker, &e);
-        if (!rc)
-            worker_set_snapshot(a->worker, snapshot_hold(a->snapshot));
+            rc = activate_log_names(a->config, a->names, &e);
     }
     finish(a, rc, e.text);
 }
 
-static void start(struct worker *w, struct store *store, struct names *names, const struct activation *what,
-                  int64_t deadline_us, activate_done done, void *user)
+static void start(const struct worker_config *c, struct names *names, const struct activation *what, int64_t deadline_us, activate_done done, void *user)
 {
     struct activation *a = malloc(sizeof *a);
     ASSERT(a != NULL);
     *a = *what;
-    a->worker = w;
+    a->config = c;
     a->names = names;
     a->done = done;
     a->user = user;
     snapshot_hold(a->snapshot);
-    store_names(store, a->list, a->count, deadline_us, on_names, a);
+    store_names(c->store, a->list, a->count, deadline_us, on_names, a);
 }
 
-void activate(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot,
-              int64_t deadline_us, activate_done done, void *user)
+void activate(const struct worker_config *c, struct names *names, struct snapshot *snapshot, int64_t deadline_us,
+              activate_done done, void *user)
 {
     struct activation all = {.snapshot = snapshot, .list = snapshot->names, .count = snapshot->name_count};
-    start(w, store, names, &all, deadline_us, done, user);
+    start(c, names, &all, deadline_us, done, user);
 }
 
-void activate_verify(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot, size_t *before,
+void activate_verify(const struct worker_config *c, struct names *names, struct snapshot *snapshot, size_t *before,
                      size_t most, int64_t deadline_us, activate_done done, void *user)
 {
     size_t end = *before > 0 && *before <= snapshot->name_count ? *before : snapshot->name_count;
     size_t n = end < most ? end : most;
     struct activation some = {.snapshot = snapshot, .list = snapshot->names + (end - n), .count = n, .verify = true};
     *before = end - n;
-    start(w, store, names, &some, deadline_us, done, user);
+    start(c, names, &some, deadline_us, done, user);
 }

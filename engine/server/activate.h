@@ -11,17 +11,20 @@
  * folders since. Blocking file work: not on the loop while it serves. */
 int activate_archive(const struct snapshot *s, const char *log_folder, struct error *e) MUST_CHECK;
 
-/* done(user, 0, "") when the snapshot serves; else a code and a text, and the worker is as before.
- * ERR_UNAVAILABLE: the store did not answer; try again with the same snapshot. References of its own are held while
- * it is under way and by the worker; the caller's stays the caller's. names is the worker's. */
+/* done(user, 0, "") when the snapshot may serve: names has all that it needs, it is bound to them, and they are in the log; else a
+ * code and a text. ERR_UNAVAILABLE: the store did not answer; try again with the same snapshot. A reference is held while it is
+ * under way. Of the configuration the store, the log, the clock and the server's name are used. */
 typedef void (*activate_done)(void *user, int code, const char *text);
-void activate(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot,
-              int64_t deadline_us, activate_done done, void *user);
+void activate(const struct worker_config *c, struct names *names, struct snapshot *snapshot, int64_t deadline_us,
+              activate_done done, void *user);
+
+/* Appends the dictionary to the log, so that the blobs in later records can be read. */
+int activate_log_names(const struct worker_config *c, const struct names *names, struct error *e) MUST_CHECK;
 
 /* So many names of the snapshot that serves must have the ids they had: those before *before, which goes down to the first of them,
  * and from 0 to the end again. Backwards, since a store that was emptied gives ids anew in the order in which it is asked: from the
  * first name on they would be the same. ERR_CONFLICT: the store is another one. */
-void activate_verify(struct worker *w, struct store *store, struct names *names, struct snapshot *snapshot, size_t *before,
+void activate_verify(const struct worker_config *c, struct names *names, struct snapshot *snapshot, size_t *before,
                      size_t most, int64_t deadline_us, activate_done done, void *user);
 
 #endif

@@ -8,7 +8,7 @@
  * Neither keeps a call waiting: the thread works at a pace (base/pace.h) and at nice 10, so a load takes at least five times as long
  * as it would alone.
  *
- * All functions: on the loop's thread.
+ * All functions: on the loop's thread, but loader_retire on any.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_LOADER_H
 #define TACT_SERVER_LOADER_H

@@ -5,10 +5,10 @@
 #include "base/folder.h"
 #include "base/logging.h"
 #include "server/activate.h"
+#include "net/grpc_server.h"
+#include "server/lane.h"
 #include "server/loader.h"
-#include "server/service.h"
-#include "server/stats.h"
-#include "store/near_cache.h"
+#include "server/mailbox.h"
 #include "store/redis_embedded.h"
 #include "store/redis_store.h"
 #include <errno.h>
@@ -23,26 +23,37 @@ enum { ACTIVATE_TIME_MS = 5000, TICK_MS = 500, WATCH_TICKS = 4 };
 enum { LOAD_END_MS = 1000 }; /* a stop waits that long for a load under way */
 enum { SIGNALS_EARLY = 2, SIGNALS = 4, VERIFY_NAMES = 256 /* at a time: the loop formats and reads them */ };
 
+/* A lane as it is seen from here. */
+struct slot {
+    struct serve *serve;
+    struct lane *lane;
+    bool ready; /* has reached the store once */
+};
+
 struct serve {
     const struct serve_options *options;
     uv_loop_t loop;
-    uv_async_t log_wake;
+    struct mailbox *mailbox; /* from the lanes */
     uv_signal_t signals[SIGNALS];
     uv_timer_t tick;
     struct loader *loader;
     struct tzdb *zones;
     struct names *names;
     struct redis_embedded *embedded;
-    struct store *redis, *cache; /* the near cache before it; NULL: none */
-    struct store *store;         /* whichever the worker asks */
+    struct store *store; /* for names and the secret */
     struct log_writer *log;
-    struct worker *worker;
-    struct service *service;
+    struct grpc_server *acceptor;
+    struct slot slots[SERVE_WORKERS_MAX];
+    struct near_hints *hints;
+    unsigned lanes, ready_lanes, drained, next_lane;
+    struct snapshot *serving; /* NULL: none */
     struct snapshot *pending; /* loaded, waits for its names */
     struct snapshot *next;    /* loaded after it: takes its place when no activation is under way */
+    _Atomic uint64_t score_ns;
     char name[HANDLE_SERVER_MAX + 1];
     char log_folder[4096], redis_folder[4096];
-    struct worker_config config;
+    struct worker_config config; /* what all lanes' have in common, and the store and log of this thread */
+    const char *store_url;
     uint64_t ticks;
     size_t verified; /* activate_verify */
     bool ran; /* got as far as listening */
@@ -69,7 +80,7 @@ static void tell_models(const struct lineup *l)
     }
 }
 
-static struct snapshot *load(const struct serve *s, struct error *e)
+static struct snapshot *load(struct serve *s, struct error *e)
 {
     struct arena arena;
     struct diags diags;
@@ -87,6 +98,7 @@ static struct snapshot *load(const struct serve *s, struct error *e)
         tell_models(snapshot->lineup);
         snapshot->retire = loader_retire;
         snapshot->retire_user = s->loader;
+        snapshot->score_ns = &s->score_ns;
     }
     return snapshot;
 }
@@ -123,6 +135,15 @@ static int64_t soon(void)
     return clock_mono_us() + (int64_t)ACTIVATE_TIME_MS * 1000;
 }
 
+/* NULL: nothing is decided any more. */
+static void serve_all(struct serve *s, struct snapshot *snapshot_take)
+{
+    snapshot_release(&s->serving);
+    s->serving = snapshot_take;
+    for (unsigned i = 0; i < s->lanes; i++)
+        lane_serve(s->slots[i].lane, snapshot_take, s->names);
+}
+
 static void on_activated(void *user, int code, const char *text)
 {
     struct serve *s = user;
@@ -134,8 +155,9 @@ static void on_activated(void *user, int code, const char *text)
             snapshot_release(&s->pending);
         return; /* the tick tries again, or the next one */
     }
-    snapshot_release(&s->pending);
-    const struct snapshot *now = worker_snapshot(s->worker);
+    serve_all(s, s->pending);
+    s->pending = NULL;
+    const struct snapshot *now = s->serving;
     printf("ready policy=%s model=%s world=%s server=%s\n", now->policy->id,
            now->binding ? lineup_binding_id(now->binding) : "none", now->world_id, s->name);
     fflush(stdout);
@@ -149,7 +171,7 @@ static void on_verified(void *user, int code, const char *text)
     if (code == ERR_CONFLICT) {
         logging(LEVEL_ERROR, "the store is not the one we know; nothing is decided any more", "reason=\"%s\"",
                 text);
-        worker_set_snapshot(s->worker, NULL);
+        serve_all(s, NULL);
     }
 }
 
@@ -159,7 +181,8 @@ static void on_secret(void *user, const struct store_reply *r)
     s->activating = false;
     if (r->status != STORE_OK)
         return; /* the tick tries again */
-    worker_set_secret(s->worker, r->secret);
+    for (unsigned i = 0; i < s->lanes; i++)
+        lane_set_secret(s->slots[i].lane, r->secret);
     s->secret_known = true;
     proceed(s);
 }
@@ -168,7 +191,7 @@ static void on_secret(void *user, const struct store_reply *r)
  */
 static void proceed(struct serve *s)
 {
-    if (s->activating || s->stopping || !store_ready(s->store))
+    if (s->activating || s->stopping || !store_ready(s->store) || s->ready_lanes < s->lanes)
         return;
     if (s->next) {
         snapshot_release(&s->pending);
@@ -180,7 +203,7 @@ static void proceed(struct serve *s)
         store_secret(s->store, soon(), on_secret, s);
     } else if (s->pending) {
         s->activating = true;
-        activate(s->worker, s->store, s->names, s->pending, soon(), on_activated, s);
+        activate(&s->config, s->names, s->pending, soon(), on_activated, s);
     }
 }
 
@@ -188,19 +211,18 @@ static void proceed(struct serve *s)
  * when it has just come, else a few in turn. */
 static void verify(struct serve *s, size_t most)
 {
-    if (!s->secret_known || s->pending || s->next || s->activating || s->stopping || !worker_snapshot(s->worker) ||
+    if (!s->secret_known || s->pending || s->next || s->activating || s->stopping || !s->serving ||
         !store_ready(s->store))
         return;
     s->activating = true;
-    activate_verify(s->worker, s->store, s->names, worker_snapshot(s->worker), &s->verified, most,
-                     soon(), on_verified, s);
+    activate_verify(&s->config, s->names, s->serving, &s->verified, most, soon(), on_verified, s);
 }
 
 static void on_store_status(void *user, bool ready, const char *text)
 {
     struct serve *s = user;
     (void)text; /* the store logs it */
-    if (!ready || !s->worker || s->stopping)
+    if (!ready || !s->lanes || s->stopping)
         return;
     verify(s, SIZE_MAX);
     proceed(s);
@@ -219,7 +241,7 @@ static void on_tick(uv_timer_t *timer)
     }
     /* Calls that must be logged are refused while the log is broken, so this is what tries it again. */
     char why[128];
-    if (!log_healthy(s->log, why) && worker_log_names(s->worker, &e))
+    if (!log_healthy(s->log, why) && activate_log_names(&s->config, s->names, &e))
         logging(LEVEL_DEBUG, "the log is still broken", "reason=\"%s\"", why);
     proceed(s);
     if (++s->ticks % WATCH_TICKS == 0)
@@ -228,15 +250,96 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- stopping ---- */
 
-static void on_drained(void *user)
+/* Every lane has drained: what this thread keeps its loop running for goes. */
+static void wind_up(struct serve *s)
 {
-    struct serve *s = user;
     uv_close((uv_handle_t *)&s->tick, NULL);
     for (size_t i = SIGNALS_EARLY; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
-    worker_stop(s->worker);
-    redis_store_free(&s->redis);
-    uv_close((uv_handle_t *)&s->log_wake, NULL);
+    for (unsigned i = 0; i < s->lanes; i++)
+        lane_stop(s->slots[i].lane);
+    redis_store_free(&s->store);
+    grpc_server_free(&s->acceptor);
+    mailbox_close(&s->mailbox);
+}
+
+static void one_drained(void *user)
+{
+    struct serve *s = user;
+    if (++s->drained == s->lanes)
+        wind_up(s);
+}
+
+static void on_lane_drained(void *user)
+{
+    mailbox_post(((struct serve *)user)->mailbox, one_drained, user);
+}
+
+static void stop(struct serve *s, int number)
+{
+    uint32_t calls = 0;
+    s->stopping = true;
+    for (unsigned i = 0; i < s->lanes; i++)
+        calls += lane_calls(s->slots[i].lane);
+    logging(LEVEL_INFO, "stopping", "signal=%d calls=%u", number, calls);
+    grpc_server_drain(s->acceptor, 0, NULL, NULL);
+    for (unsigned i = 0; i < s->lanes; i++)
+        lane_drain(s->slots[i].lane, s->options->drain_ms, on_lane_drained, s);
+}
+
+/* ---- counts ---- */
+
+/* Counts on their way from all lanes. */
+struct gathering {
+    struct serve *serve;
+    pthread_mutex_t lock; /* of the sum */
+    struct stats sum;
+    unsigned missing; /* on this thread */
+};
+
+static void print_sum(struct serve *s, struct stats *sum)
+{
+    sum->score_ns = atomic_load(&s->score_ns);
+    stats_print(sum, stdout);
+    stats_free(sum);
+}
+
+static void one_counted(void *user)
+{
+    struct gathering *g = user;
+    if (--g->missing > 0)
+        return;
+    print_sum(g->serve, &g->sum);
+    pthread_mutex_destroy(&g->lock);
+    free(g);
+}
+
+static void on_counted(void *user, const struct stats *c)
+{
+    struct gathering *g = user;
+    pthread_mutex_lock(&g->lock);
+    stats_add(&g->sum, c);
+    pthread_mutex_unlock(&g->lock);
+    mailbox_post(g->serve->mailbox, one_counted, g);
+}
+
+static void gather(struct serve *s)
+{
+    if (!s->lanes || s->stopping)
+        return;
+    struct gathering *g = calloc(1, sizeof *g);
+    ASSERT(g != NULL);
+    g->serve = s;
+    g->missing = s->lanes;
+    pthread_mutex_init(&g->lock, NULL);
+    stats_init(&g->sum);
+    for (unsigned i = 0; i < s->lanes; i++)
+        lane_count(s->slots[i].lane, on_counted, g);
+}
+
+static void add_last(void *user, const struct stats *c)
+{
+    stats_add(user, c);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -245,27 +348,13 @@ static void on_signal(uv_signal_t *handle, int number)
     if (number == SIGHUP) {
         reload(s);
     } else if (number == SIGUSR1) {
-        if (s->worker)
-            stats_print(s->worker, s->cache, stdout);
+        gather(s);
     } else if (!s->stopping) {
-        s->stopping = true;
-        logging(LEVEL_INFO, "stopping", "signal=%d calls=%u", number, worker_ops(s->worker));
-        grpc_server_drain(service_grpc(s->service), s->options->drain_ms, on_drained, s);
+        stop(s, number);
     }
 }
 
 /* ---- starting ---- */
-
-static void on_log_wake(uv_async_t *async)
-{
-    struct serve *s = async->data;
-    log_poll(s->log);
-}
-
-static void wake_log(void *user)
-{
-    uv_async_send(user);
-}
 
 static int64_t wall_ms(void *ctx)
 {
@@ -286,13 +375,8 @@ static int start_log(struct serve *s, struct error *e)
     int rc = folder_make(s->log_folder, e);
     struct log_options lo = {.folder = s->log_folder,
                              .server = s->name,
-                             .sync = !o->ack_batched,
-                             .wake = wake_log,
-                             .wake_user = &s->log_wake};
-    s->log_wake.data = s;
-    if (rc || uv_async_init(&s->loop, &s->log_wake, on_log_wake))
-        return rc ? rc : error_set(e, ERR_IO, "no event handle");
-    return log_open(&s->log, &lo, e);
+                             .sync = !o->ack_batched};
+    return rc ? rc : log_open(&s->log, &lo, e);
 }
 
 static int start_store(struct serve *s, struct error *e)
@@ -309,18 +393,44 @@ static int start_store(struct serve *s, struct error *e)
             return rc;
         url = redis_embedded_url(s->embedded);
     }
+    s->store_url = url;
     struct redis_store_options so = {.prefix = o->prefix, .status = on_store_status, .user = s};
-    int rc = redis_store_new(&s->redis, &s->loop, url, &so, e);
-    if (rc || !o->cache_mb) {
-        s->store = s->redis;
-        return rc;
-    }
-    struct near_cache_options no = {.bytes_max = (size_t)o->cache_mb << 20, .now_us = mono_us};
-    s->store = s->cache = near_cache_new(s->redis, &no);
-    return 0;
+    return redis_store_new(&s->store, &s->loop, url, &so, e);
 }
 
-static int start_worker(struct serve *s, struct error *e)
+static void one_ready(void *user)
+{
+    struct slot *slot = user;
+    if (slot->ready)
+        return;
+    slot->ready = true;
+    slot->serve->ready_lanes++;
+    proceed(slot->serve);
+}
+
+static void on_lane_ready(void *user)
+{
+    mailbox_post(((struct slot *)user)->serve->mailbox, one_ready, user);
+}
+
+static int start_lane(struct serve *s, unsigned i, struct error *e)
+{
+    const struct serve_options *o = s->options;
+    s->slots[i] = (struct slot){.serve = s};
+    struct lane_options lo = {.store_url = s->store_url,
+                              .prefix = o->prefix,
+                              .cache_bytes = ((size_t)o->cache_mb << 20) / (size_t)o->workers,
+                              .hints = s->hints,
+                              .config = s->config,
+                              .log = s->log,
+                              .user = &s->slots[i],
+                              .store_ready = on_lane_ready};
+    if (getrandom(&lo.config.seed, sizeof lo.config.seed, 0) != (ssize_t)sizeof lo.config.seed)
+        return error_set(e, ERR_IO, "no random numbers from the system: %s", strerror(errno));
+    return lane_start(&s->slots[i].lane, &lo, e);
+}
+
+static int start_lanes(struct serve *s, struct error *e)
 {
     const struct serve_options *o = s->options;
     s->config = (struct worker_config){.store = s->store,
@@ -330,24 +440,37 @@ static int start_worker(struct serve *s, struct error *e)
                                        .allow_as_of = o->allow_as_of,
                                        .max_stale_us = o->max_stale_ms * 1000,
                                        .ack_batched = o->ack_batched};
-    if (getrandom(&s->config.seed, sizeof s->config.seed, 0) != (ssize_t)sizeof s->config.seed)
-        return error_set(e, ERR_IO, "no random numbers from the system: %s", strerror(errno));
     s->names = names_new();
-    s->worker = worker_new(&s->config, s->names, NULL);
-    return service_new(&s->service, &s->loop, s->worker, e);
+    if (o->workers > 1) {
+        s->hints = calloc(1, sizeof *s->hints);
+        ASSERT(s->hints != NULL);
+    }
+    int rc = mailbox_open(&s->mailbox, &s->loop, e);
+    for (; !rc && s->lanes < o->workers; s->lanes += rc == 0)
+        rc = start_lane(s, s->lanes, e);
+    return rc;
+}
+
+/* Connections in turn. */
+static void hand_on(void *user, int fd)
+{
+    struct serve *s = user;
+    lane_connection_take(s->slots[s->next_lane++ % s->lanes].lane, fd);
 }
 
 static int start_listening(struct serve *s, struct error *e)
 {
-    for (int i = 0; i < s->options->listen_count; i++) {
+    static const struct grpc_method none[1] = {{0}};
+    struct grpc_options options = {.hand_off = hand_on, .hand_off_user = s};
+    int rc = grpc_server_new(&s->acceptor, &s->loop, none, &options, e);
+    for (int i = 0; !rc && i < s->options->listen_count; i++) {
         char bound[128];
-        int rc = grpc_server_listen(service_grpc(s->service), s->options->listen[i], bound, e);
-        if (rc)
-            return rc;
-        printf("listening %s\n", bound);
+        rc = grpc_server_listen(s->acceptor, s->options->listen[i], bound, e);
+        if (!rc)
+            printf("listening %s\n", bound);
     }
     fflush(stdout);
-    return 0;
+    return rc;
 }
 
 /* The early ones must never end the process, from its start to its end; the others are to, while it starts or when a stop takes
@@ -394,7 +517,7 @@ static int start(struct serve *s, struct error *e)
     if (!rc)
         rc = start_store(s, e);
     if (!rc)
-        rc = start_worker(s, e);
+        rc = start_lanes(s, e);
     if (!rc)
         rc = start_listening(s, e);
     return rc;
@@ -417,22 +540,34 @@ static void block_signals(void)
     (void)pthread_sigmask(SIG_BLOCK, &early, NULL);
 }
 
+/* In this order each callback finds what it needs: the stores' reach the log, the log's reach the calls. */
+static void end_lanes(struct serve *s)
+{
+    struct stats sum;
+    stats_init(&sum);
+    for (unsigned i = 0; i < s->lanes; i++)
+        lane_stop(s->slots[i].lane);
+    if (s->log)
+        log_stop(s->log);
+    for (unsigned i = 0; i < s->lanes; i++)
+        lane_end(&s->slots[i].lane, add_last, &sum);
+    if (s->ran)
+        print_sum(s, &sum);
+    else
+        stats_free(&sum);
+    log_close(&s->log);
+}
+
 static void finish(struct serve *s)
 {
     s->stopping = true;
-    /* In this order each callback finds what it needs: the store's reach the log, the log's reach the calls. */
-    if (s->worker)
-        worker_stop(s->worker);
-    if (s->redis)
-        redis_store_free(&s->redis);
-    if (s->log)
-        log_close(&s->log);
-    if (s->ran)
-        stats_print(s->worker, s->cache, stdout);
-    service_free(&s->service);
+    redis_store_free(&s->store);
+    end_lanes(s);
+    grpc_server_free(&s->acceptor);
+    if (s->mailbox)
+        mailbox_close(&s->mailbox);
     uv_run(&s->loop, UV_RUN_NOWAIT);
-    worker_free(&s->worker);
-    near_cache_free(&s->cache);
+    snapshot_release(&s->serving);
     snapshot_release(&s->pending);
     snapshot_release(&s->next);
     if (s->embedded)
@@ -448,6 +583,7 @@ static void finish(struct serve *s)
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
     loader_free(&s->loader);
+    free(s->hints);
     if (s->zones)
         tzdb_free(&s->zones);
 }

@@ -1,6 +1,7 @@
 /* gRPC methods to worker calls; see service.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/service.h"
+#include "server/signal_stream.h"
 #include <stdlib.h>
 
 struct method {
@@ -10,6 +11,7 @@ struct method {
 
 struct service {
     struct worker *worker;
+    struct signal_streams *streams;
     struct grpc_server *grpc;
     struct method methods[OP_KIND_COUNT];
 };
@@ -34,17 +36,21 @@ int service_new(struct service **out, uv_loop_t *loop, struct worker *worker, st
     struct service *s = calloc(1, sizeof *s);
     ASSERT(s != NULL);
     s->worker = worker;
-    struct grpc_method methods[OP_KIND_COUNT + 1] = {0};
+    s->streams = signal_streams_new(worker);
+    struct grpc_method methods[OP_KIND_COUNT + 2] = {0};
     for (int k = 0; k < OP_KIND_COUNT; k++) {
         s->methods[k] = (struct method){s, (enum op_kind)k};
-        methods[k] = (struct grpc_method){op_kind_path((enum op_kind)k), on_call, &s->methods[k]};
+        methods[k] = (struct grpc_method){op_kind_path((enum op_kind)k), on_call, &s->methods[k], NULL};
     }
+    methods[OP_KIND_COUNT] = (struct grpc_method){SIGNAL_STREAM_PATH, NULL, s->streams, &signal_stream_hooks};
     struct grpc_options options = {0};
     int rc = grpc_server_new(&s->grpc, loop, methods, &options, e);
-    if (rc)
+    if (rc) {
+        signal_streams_free(&s->streams);
         free(s);
-    else
+    } else {
         *out = s;
+    }
     return rc;
 }
 
@@ -58,6 +64,7 @@ void service_free(struct service **s)
     if (!*s)
         return;
     grpc_server_free(&(*s)->grpc);
+    signal_streams_free(&(*s)->streams);
     free(*s);
     *s = NULL;
 }

@@ -14,5 +14,7 @@ struct sink {
 
 /* The durable log as a sink. */
 struct sink sink_of_log(struct log_writer *w);
+/* The same, with reports to an outbox. */
+struct sink sink_of_outbox(struct log_outbox *o);
 
 #endif

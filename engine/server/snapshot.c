@@ -61,7 +61,7 @@ static int timed_score(void *ctx, struct str customer, struct expr_eval *ev, con
     int64_t start = s->score_ns ? clock_mono_ns() : 0;
     int rc = lineup_score(s->binding, customer, ev, actions, count, arena, out, e);
     if (s->score_ns)
-        *s->score_ns += (uint64_t)(clock_mono_ns() - start);
+        atomic_fetch_add_explicit(s->score_ns, (uint64_t)(clock_mono_ns() - start), memory_order_relaxed);
     return rc;
 }
 
@@ -119,7 +119,7 @@ const struct bundle_spec *snapshot_spec(const struct snapshot *s)
 
 struct snapshot *snapshot_hold(struct snapshot *s)
 {
-    s->references++;
+    atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
     return s;
 }
 
@@ -127,7 +127,7 @@ void snapshot_release(struct snapshot **s)
 {
     struct snapshot *gone = *s;
     *s = NULL;
-    if (!gone || --gone->references > 0)
+    if (!gone || atomic_fetch_sub_explicit(&gone->references, 1, memory_order_acq_rel) > 1)
         return;
     if (gone->retire)
         gone->retire(gone->retire_user, gone);

@@ -1,24 +1,24 @@
-/* What decisions are made with: one policy, the models bound to it (or none), the world. Immutable; a request
- * holds a reference from its first step to its last, so a reload never changes a decision under way. One
- * thread.
+/* What decisions are made with: one policy, the models bound to it (or none), the world. Immutable once it serves, and shared by
+ * all threads; a request holds a reference from its first step to its last, so a reload never changes a decision under way.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_SNAPSHOT_H
 #define TACT_SERVER_SNAPSHOT_H
 #include "decide/decide.h"
 #include "models/lineup_binding.h"
+#include <stdatomic.h>
 
 struct snapshot {
     struct policy *policy;
     struct lineup *lineup; /* NULL: rules and values only */
     struct lineup_binding *binding;
     struct scorer scorer;
-    uint64_t *score_ns; /* time spent in the model is added here; NULL: not measured */
+    _Atomic uint64_t *score_ns; /* time spent in the model is added here; NULL: not measured */
     char world_id[ID128_TEXT];
     struct str *names; /* all that the policy needs ids for, each once; the policy's texts */
     size_t name_count;
-    int references;
-    /* Told when the last reference is given up, instead of freeing at once: freeing takes time. NULL: free. */
+    _Atomic int references;
+    /* Told when the last reference is given up, on that thread, instead of freeing at once: freeing takes time. NULL: free. */
     void (*retire)(void *user, struct snapshot *s);
     void *retire_user;
     struct snapshot *retire_next; /* whoever has taken it */

@@ -3,7 +3,6 @@
 #include "server/worker.h"
 #include "server/op.h"
 #include "server/shadows.h"
-#include "tact/v1/log.pb-c.h"
 #include <stdlib.h>
 
 /* A customer whose calls take turns: the first of the list has the turn. */
@@ -287,8 +286,6 @@ void worker_set_snapshot(struct worker *w, struct snapshot *snapshot_take)
 {
     snapshot_release(&w->snapshot);
     w->snapshot = snapshot_take;
-    if (snapshot_take)
-        snapshot_take->score_ns = &w->stats.score_ns;
     shadows_serve(w);
 }
 
@@ -330,39 +327,4 @@ const struct worker_config *worker_config_of(const struct worker *w)
 const struct names *worker_names(const struct worker *w)
 {
     return w->names;
-}
-
-int worker_log_names(struct worker *w, struct error *e)
-{
-    uint32_t highest = names_highest(w->names);
-    Tact__V1__LogRecord record;
-    Tact__V1__NamesRecord names;
-    tact__v1__log_record__init(&record);
-    tact__v1__names_record__init(&names);
-    Tact__V1__NamesRecord__Name *bodies = calloc(highest + 1, sizeof *bodies);
-    names.names = calloc(highest + 1, sizeof *names.names);
-    ASSERT(bodies && names.names);
-    for (uint32_t id = 1; id <= highest; id++) {
-        struct str text = names_text(w->names, id);
-        if (!text.n)
-            continue;
-        Tact__V1__NamesRecord__Name *n = &bodies[names.n_names];
-        tact__v1__names_record__name__init(n);
-        n->id = id;
-        n->name = (char *)text.p; /* ends in NUL */
-        names.names[names.n_names++] = n;
-    }
-    record.written_ms = w->config.clock.wall_ms(w->config.clock.ctx);
-    record.server = (char *)w->config.server;
-    record.record_case = TACT__V1__LOG_RECORD__RECORD_NAMES;
-    record.names = &names;
-    size_t n = tact__v1__log_record__get_packed_size(&record);
-    uint8_t *bytes = malloc(n);
-    ASSERT(bytes != NULL);
-    tact__v1__log_record__pack(&record, bytes);
-    int rc = w->config.sink.append(w->config.sink.ctx, (struct str){(const char *)bytes, n}, NULL, NULL);
-    free(bytes);
-    free(bodies);
-    free(names.names);
-    return rc ? error_set(e, rc, "the dictionary of names could not be logged: %s", error_meaning(rc)) : 0;
 }

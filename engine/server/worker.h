@@ -82,7 +82,6 @@ struct worker_stats {
     uint64_t unverified, fail_safe; /* decisions without the store: on a state known before, on none */
     uint64_t folded; /* calls whose write went with another's */
     uint64_t unreadable, set_aside; /* customers' states: times one could not be read; of these, set aside at a write */
-    uint64_t score_ns; /* spent in the model */
     struct shadow_stats shadows[WORKER_SHADOWS_MAX];
     uint64_t shadow_uses, shadows_uncounted; /* by shadows that found no place among them */
     /* Decisions that were OK, from submit to done: those that only read, and those that wrote (a contact, signals) and so
@@ -122,7 +121,5 @@ void worker_set_secret(struct worker *w, const uint8_t secret[STORE_SECRET_BYTES
 struct snapshot *worker_snapshot(const struct worker *w);
 const struct worker_stats *worker_stats(const struct worker *w);
 uint32_t worker_ops(const struct worker *w); /* under way */
-/* Appends the dictionary to the log, so that the blobs in later records can be read. */
-int worker_log_names(struct worker *w, struct error *e) MUST_CHECK;
 
 #endif

@@ -2,6 +2,8 @@
  *
  * Windows are sparse rings of buckets: index floor(time / width); a window sees bucket i at now while
  * (i + 1) × width > now − window, so it covers at least the window and at most one bucket more (1/24 of it; of HOURS 1/4).
+ * Decayed sums are Σ v w with w = 2^(−age / half-life), v = 1 for a signal; a mood is Σ s w / max(1, Σ w) of sentiments s from
+ * −1 to 1, so that one faint memory is no strong feeling, and none is 0. A key's affinity is its Σ w over that of all keys.
  * Decayed values stand at now rounded down to 1/64 of the half-life (never before the latest event), so that they change
  * in steps; what is 64 half-lives old is nothing.
  * SPDX-License-Identifier: Apache-2.0 */

@@ -112,3 +112,12 @@ uint32_t names_highest(const struct names *n)
 {
     return n->highest;
 }
+
+struct names *names_copy(const struct names *n)
+{
+    struct names *copy = names_new();
+    for (uint32_t id = 1; id <= n->highest; id++)
+        if (n->text[id].n)
+            ASSERT(names_add(copy, n->text[id], id) == 0);
+    return copy;
+}

@@ -24,5 +24,6 @@ uint32_t names_intern(struct names *n, struct str name);
 uint32_t names_find(const struct names *n, struct str name); /* 0: not there */
 struct str names_text(const struct names *n, uint32_t id);   /* empty: not there */
 uint32_t names_highest(const struct names *n);
+struct names *names_copy(const struct names *n);
 
 #endif

@@ -11,6 +11,7 @@
 
 /* All that may be asked for; what is not is zero. */
 enum { PREFERENCE_LESS_MAX = 1000, PREFERENCE_NO_QUIET = 24 * 60 };
+#define PREFERENCE_PER_MIN_MS INT64_C(3600000)
 #define PREFERENCE_PER_MAX_MS (INT64_C(30) * 86400000) /* contacts are kept at least so long */
 
 /* Sets the parts of `fresh` whose time is not 0 where they are newer, or as old and stricter. */

@@ -227,7 +227,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         REQUIRE(expr_slot_add(p, &slots[i].slot) == i);
     struct findings findings = {.size = size};
     struct expr_report report = {&findings, add};
-    struct expr_scope scope = {NULL, ident, call, defers, each_name};
+    struct expr_scope scope = {.ident = ident, .call = call, .defers = defers, .each_name = each_name};
     struct str text = {(const char *)data, size};
     expr_id id, again;
     int rc = expr_compile(p, &scope, text, (struct expr_type){0}, &report, &id);

@@ -48,6 +48,9 @@ class Client:
             call = self.channel.unary_unary(path, request_serializer=lambda m: m.SerializeToString(),
                                             response_deserializer=reply.FromString)
             setattr(self, name, lambda request, timeout=10, call=call: call(request, timeout=timeout))
+        stream = self.channel.stream_unary("/tact.v1.Customers/SignalStream", request_serializer=lambda m: m.SerializeToString(),
+                                           response_deserializer=customers.SignalStreamResponse.FromString)
+        self.SignalStream = lambda requests, timeout=None: stream(requests, timeout=timeout)
 
     def close(self):
         self.channel.close()

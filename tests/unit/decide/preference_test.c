@@ -119,7 +119,7 @@ static void the_reason_says_so(void **state)
     set(f, (struct preferences){.less_ms = NOW, .less_at_most = 1, .less_per_ms = 7 * DAY});
     contacted(f, "promo", "sms", NOW - 2 * DAY);
     decide_at(f, "sms", NOW);
-    assert_text(f->decision.suppression.text, "the customer asked for at most 1 contacts in 7d");
+    assert_text(f->decision.suppression.text, "the customer asked for at most 1 contact in 7d");
     assert_true(f->decision.suppression.next_eligible_ms == NOW + 5 * DAY);
     set(f, (struct preferences){.less_ms = NOW + 1, .less_at_most = 0, .less_per_ms = 7 * DAY});
     decide_at(f, "sms", NOW);
@@ -282,6 +282,9 @@ static void wishes_over_the_wire(void **state)
     refused(f, &m, "preferences.per_ms: 0; 1 hour to 30 days in whole minutes is allowed");
     m.per_ms = 31 * DAY;
     refused(f, &m, "preferences.per_ms: 2678400000; 1 hour to 30 days in whole minutes is allowed");
+    m.per_ms = 7 * DAY;
+    m.at_most = 0;
+    refused(f, &m, "preferences.at_most: 0; 1 to 1000 is allowed; for no contact at all ask for a pause, or withdraw consent");
     m.paused_until_ms = -1;
     refused(f, &m, "preferences.paused_until_ms: -1 is no time in Unix milliseconds");
     clear[0] = (char *)"quite_hours";

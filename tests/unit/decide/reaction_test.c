@@ -120,7 +120,7 @@ static void a_contact_is_shown_once(void **state)
     outcome(f, KIND(SENT), "a", "mail", 7, NOW - 2 * DAY);
     outcome(f, KIND(SENT), "a", "mail", 7, NOW - 2 * DAY);
     assert_int_equal(feature(f, "times", "a", NOW).integer, 1);
-    outcome(f, KIND(NOT_SENT), "a", "mail", 7, NOW - DAY);
+    outcome(f, KIND(NOT_SENT), "a", "mail", 9, NOW - DAY); /* was never shown */
     outcome(f, KIND(SENT), "a", "mail", 8, NOW - DAY);
     assert_int_equal(feature(f, "times", "a", NOW).integer, 2);
 }

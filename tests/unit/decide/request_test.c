@@ -522,6 +522,14 @@ static void outcomes(void **state)
     assert_int_equal(kept->value, 125001);
     struct outcome again = {KIND(CONVERSION), .decision = k.decision, .value = 1, .event = 1, .time_ms = NOW};
     assert_int_equal(outcome_apply(&again, f->policy, &f->state, NOW, &e), 0); /* a repeat */
+    /* what was sent stays counted */
+    assert_int_equal(record(f, (struct outcome){KIND(NOT_SENT), .decision = k.decision}, &e), ERR_INVALID);
+    assert_string_equal(e.text, "kind: NOT_SENT; this contact was recorded as sent or answered before, and stays counted");
+    assert_ptr_equal(state_contact_find(&f->state, k.decision, 0), kept);
+    state_contact_remove(&f->state, kept);
+    /* a booking that nobody confirmed is given back */
+    k.expires_ms = NOW + HOUR;
+    assert_int_equal(state_contact_add(&f->state, &k, NOW), 0);
     assert_int_equal(record(f, (struct outcome){KIND(NOT_SENT), .decision = k.decision}, &e), 1);
     assert_null(state_contact_find(&f->state, k.decision, 0));
     /* nothing is kept of it any more: without action and channel it cannot be booked */
@@ -538,6 +546,20 @@ static void outcomes(void **state)
     kept = state_contact_find(&f->state, k.decision, k.action);
     assert_true(kept && kept->outcomes == CONTACT_IMPRESSION && kept->purpose == k.purpose &&
                 kept->group == k.group && kept->issue == k.issue && kept->expires_ms == 0);
+}
+
+/* A refund takes from the value; it is no conversion of its own. */
+static void refunds(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = {0};
+    struct contact k = contact_of(f, "one", "mail", NOW);
+    assert_int_equal(state_contact_add(&f->state, &k, NOW), 0);
+    struct contact *kept = state_contact_find(&f->state, k.decision, 0);
+    assert_int_equal(record(f, (struct outcome){KIND(CONVERSION), .decision = k.decision, .value = -5}, &e), 1);
+    assert_true(kept->outcomes == 0 && kept->value == -50000);
+    assert_int_equal(record(f, (struct outcome){KIND(CONVERSION), .decision = k.decision, .value = 8}, &e), 1);
+    assert_true(kept->outcomes == CONTACT_CONVERSION && kept->value == 30000);
 }
 
 static void values_saturate(void **state)
@@ -590,7 +612,7 @@ int main(void)
         TEST(decide_defaults), TEST(decide_refusals),   TEST(placements),      TEST(context_fields),
         TEST(signal_refusals),
         TEST(a_batch_is_checked_one_by_one), TEST(signal_properties), TEST(attributes),      TEST(consents),
-        TEST(outcomes),        TEST(values_saturate),   TEST(memory_runs_out),
+        TEST(outcomes),        TEST(refunds),           TEST(values_saturate),   TEST(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,7 +132,7 @@ static inline void harness_init(struct harness *h, const struct test_slot *slots
     arena_init(&h->request, 64 << 20);
     h->program = expr_program_new(&h->arena);
     assert_non_null(h->program);
-    h->scope = (struct expr_scope){h, harness_ident, harness_call, NULL, harness_each};
+    h->scope = (struct expr_scope){.ctx = h, .ident = harness_ident, .call = harness_call, .each_name = harness_each};
     h->report = (struct expr_report){h, harness_report};
     h->source = (struct expr_source){.ctx = h, .load = harness_load};
     h->slots = slots;

@@ -305,6 +305,72 @@ static void test_threads(void **state)
     log_read_close(&r);
 }
 
+struct reported {
+    struct log_outbox *outbox;
+    int fd;
+    uint64_t next; /* the record that should be told next */
+    bool wrong;
+};
+
+struct awaited {
+    struct reported *by;
+    uint64_t number;
+};
+
+static void on_reported(void *user, int status)
+{
+    struct awaited *a = user;
+    a->by->wrong |= status != 0 || a->number != a->by->next;
+    a->by->next++;
+}
+
+/* Appends, and polls its own outbox until all is told. */
+static void *append_and_hear(void *user)
+{
+    struct reported *r = user;
+    struct awaited *all = calloc(EACH, sizeof *all);
+    for (uint64_t i = 0; i < EACH; i++) {
+        all[i] = (struct awaited){r, i};
+        r->wrong |= log_append_to(log_outbox_writer(r->outbox), r->outbox, STR("record"), on_reported, &all[i]) != 0;
+        if (i % 7 == 0)
+            log_outbox_poll(r->outbox);
+    }
+    while (r->next < EACH && !r->wrong) {
+        struct pollfd p = {.fd = r->fd, .events = POLLIN};
+        uint64_t woken;
+        if (poll(&p, 1, WAIT_MS) != 1 || read(r->fd, &woken, sizeof woken) != sizeof woken)
+            r->wrong = true;
+        log_outbox_poll(r->outbox);
+    }
+    free(all);
+    return NULL;
+}
+
+/* Each thread hears of its own records, in order. */
+static void test_outboxes(void **state)
+{
+    struct log_options o = options(*state, NULL);
+    struct log_writer *w = open_log(&o);
+    pthread_t threads[THREADS];
+    struct reported r[THREADS] = {0};
+    for (int k = 0; k < THREADS; k++) {
+        r[k].fd = eventfd(0, EFD_CLOEXEC);
+        r[k].outbox = log_outbox_new(w, wake_fd, &r[k].fd);
+    }
+    for (int k = 0; k < THREADS; k++)
+        assert_int_equal(pthread_create(&threads[k], NULL, append_and_hear, &r[k]), 0);
+    for (int k = 0; k < THREADS; k++) {
+        pthread_join(threads[k], NULL);
+        assert_false(r[k].wrong);
+        assert_int_equal(r[k].next, EACH);
+    }
+    log_stop(w);
+    assert_int_equal(log_append_to(w, r[0].outbox, STR("late"), NULL, NULL), ERR_UNAVAILABLE);
+    log_close(&w);
+    for (int k = 0; k < THREADS; k++)
+        close(r[k].fd);
+}
+
 /* Batched: reported after the write; a sync follows by itself within a second, or at the close. */
 static void test_batched(void **state)
 {
@@ -358,6 +424,7 @@ int main(void)
         TEST(test_round_trip),         TEST(test_sizes),   TEST(test_segments),
         TEST(test_several_servers),    TEST(test_options), TEST(test_queue_bound),
         TEST(test_callbacks_append),   TEST(test_threads), TEST(test_batched),
+        TEST(test_outboxes),
         TEST(test_read_while_writing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

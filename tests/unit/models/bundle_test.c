@@ -410,7 +410,7 @@ static void test_yaml_refusals(void **state)
         {"label: clicked\n", "lable: clicked\n",
          "5:1: unknown key 'lable' in a bundle; did you mean label? allowed: name, version, kind, objective, "
          "label, label_type, outputs, output, trees, silence, calibration, training, metrics, model_hash, arms, "
-         "features\n/bundle.yaml:1:1: a bundle needs 'label'"},
+         "features"},
         {"propensity", "propensty",
          "3:7: expected propensity, s_learner, t_learner or transformed, got 'propensty'; did you mean "
          "propensity?"},
@@ -443,7 +443,8 @@ static void test_yaml_refusals(void **state)
         {"label:", "calibration: {platt: {a: 1}}\nlabel:", "5:22: platt needs 'b'"},
         {"label:", "calibration: {isotonc: {}}\nlabel:",
          "5:15: unknown key 'isotonc' in calibration; did you mean isotonic? allowed: platt, isotonic\n"
-         "/bundle.yaml:5:14: calibration needs either 'platt' or 'isotonic'"},
+         "/bundle.yaml:5:24: isotonic needs 'x'\n/bundle.yaml:5:24: isotonic needs 'y'"},
+        {"label:", "calibration: {}\nlabel:", "5:14: calibration needs either 'platt' or 'isotonic'"},
         {"label:", "metrics: {auc: high}\nlabel:", "5:16: expected a number, got 'high'"},
         {"label:", "training: {rows: -1, from: 2025-1-1}\nlabel:",
          "5:18: expected a whole number of at least 0, got '-1'\n/bundle.yaml:5:28: expected a date as "

@@ -85,11 +85,11 @@ static struct world *open_world_at(const char *address, struct grpc_options opti
 {
     struct world *w = calloc(1, sizeof *w);
     struct error e = {0};
-    struct grpc_method methods[] = {{"/t.S/Echo", on_echo, w},
-                                    {"/t.S/Park", on_park, w},
-                                    {"/t.S/Fail", on_fail, w},
-                                    {"/t.S/Big", on_big, w},
-                                    {NULL, NULL, NULL}};
+    struct grpc_method methods[] = {{"/t.S/Echo", on_echo, w, NULL},
+                                    {"/t.S/Park", on_park, w, NULL},
+                                    {"/t.S/Fail", on_fail, w, NULL},
+                                    {"/t.S/Big", on_big, w, NULL},
+                                    {0}};
     assert_int_equal(uv_loop_init(&w->loop), 0);
     assert_int_equal(grpc_server_new(&w->server, &w->loop, methods, &options, &e), 0);
     if (grpc_server_listen(w->server, address, w->bound, &e) != 0)

@@ -161,8 +161,7 @@ static void test_mistakes_at_the_top(void **state)
            "Europe/Rome");
     expect(LEAST "time: {}\ncustomer: c\nweight: {colum: w}\n",
            "5:7: time needs 'column'\n6:11: expected a mapping for customer, got 'c'\n"
-           "7:10: unknown key 'colum' in weight; did you mean column? allowed: column\n7:9: weight needs "
-           "'column'");
+           "7:10: unknown key 'colum' in weight; did you mean column? allowed: column");
 }
 
 static void test_mistakes_of_labels_and_actions(void **state)
@@ -274,7 +273,7 @@ static void test_mistakes_of_the_model(void **state)
            "6:17: early_stopping needs booster gbtree: with dart, later rounds change earlier trees");
     expect(LEAST "early_stopping: {round: 5}\ncross_validation: {folds: 1}\ncalibration: plat\n",
            "5:18: unknown key 'round' in early_stopping; did you mean rounds? allowed: rounds\n"
-           "5:17: early_stopping needs 'rounds'\n6:27: expected a whole number from 2 to 50, got '1'\n"
+           "6:27: expected a whole number from 2 to 50, got '1'\n"
            "7:14: expected none, platt or isotonic, got 'plat'; did you mean platt?");
     expect(
         "name: n\nkind: transformed\nlabel: {column: y}\naction: {column: s, silence: [n]}\n"

@@ -191,9 +191,18 @@ static void a_lapsed_booking_is_no_permission(void **state)
     r = call(OP_DECIDE, &b); /* confirmed */
     tact__v1__decide_response__free_unpacked(decided(&r), NULL);
     r = outcome_by_handle("o2", TACT__V1__RECORD_REQUEST__KIND__NOT_SENT, second->handles[0]);
-    assert_int_equal(r.status, GRPC_OK);
+    assert_int_equal(r.status, GRPC_INVALID_ARGUMENT);
+    assert_non_null(strstr(r.text, "recorded as sent or answered before, and stays counted"));
     r = call(OP_DECIDE, &b);
+    tact__v1__decide_response__free_unpacked(decided(&r), NULL);
+    Tact__V1__DecideRequest c = decide_request("c", "email", TACT__V1__MODE__RESERVE);
+    r = call(OP_DECIDE, &c);
+    Tact__V1__DecideResponse *third = decided(&r);
+    r = outcome_by_handle("o3", TACT__V1__RECORD_REQUEST__KIND__NOT_SENT, third->handles[0]);
+    assert_int_equal(r.status, GRPC_OK);
+    r = call(OP_DECIDE, &c);
     assert_int_equal(r.status, GRPC_ALREADY_EXISTS);
+    tact__v1__decide_response__free_unpacked(third, NULL);
     tact__v1__decide_response__free_unpacked(first, NULL);
     tact__v1__decide_response__free_unpacked(second, NULL);
 }
