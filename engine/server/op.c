@@ -377,6 +377,12 @@ static enum step_result op_step_apply(struct op *op)
     return STEP_MORE;
 }
 
+/* There are bytes without a version, so nobody could tell that a record came after a Forget: none is kept beside them. */
+static bool is_nameless(const struct op *op)
+{
+    return op->unreadable && state_version((struct str){(const char *)op->blob.p, op->blob.n}) == 0;
+}
+
 static enum step_result op_step_commit(struct op *op)
 {
     struct error e = {0};
@@ -387,24 +393,27 @@ static enum step_result op_step_commit(struct op *op)
                        "the customer's state was written by a later version of the server; only that may change it");
     fold_waiting(op);
     const struct op *last = fold_last_write(op);
-    if (!last && !op->record_wanted) {
+    bool record = op->record_wanted && (last || !is_nameless(op));
+    if (!last && !record) {
         op->step = STEP_LOG;
         return STEP_MORE;
     }
     if (worker_stopped(op->worker))
         return fail_stopped(op);
+    /* Of what cannot be read the version may still tell whether it is there. */
+    struct str there = {(const char *)op->blob.p, op->blob.n};
     struct store_commit c = {.customer = op->customer,
-                             .expected = op->state.version,
+                             .expected = op->unreadable ? state_version(there) : op->state.version,
                              .forget = op->kind == OP_FORGET,
-                             .unchanged = !op->unreadable}; /* else what was decided before a Forget is kept after it */
+                             .unchanged = true}; /* else what was decided before a Forget would be kept after it */
     op->aside = last && op->unreadable;
     if (op->aside)
-        c.aside = (struct str){(const char *)op->blob.p, op->blob.n};
+        c.aside = there;
     if (last) {
         c.blob = (struct str){(const char *)last->fresh.p, last->fresh.n};
         c.blob_ttl_ms = ttl_of(last);
     }
-    if (op->record_wanted) {
+    if (record) {
         c.record_id = op->record_id;
         c.record = op->record_bytes;
         c.record_ttl_ms = WORKER_RECORD_TTL_MS;

@@ -898,6 +898,15 @@ struct str sim_get(struct sim *sim, const char *key)
     return data_get(sim, str_from(key));
 }
 
+void sim_put(struct sim *sim, const char *key, struct str bytes)
+{
+    char customer[STORE_CUSTOMER_MAX];
+    size_t n;
+    data_put(sim, str_from(key), bytes, 0);
+    if (store_key_customer(str_from(key), prefix, customer, &n))
+        changed(sim, NULL, (struct str){customer, n});
+}
+
 static void count_key(void *ctx, struct str key, struct str data)
 {
     (void)key;
