@@ -340,5 +340,5 @@ int export_json(const struct export_input *in, struct buf *out, struct error *e)
     }
     int rc = json_dump_callback(root, append, out, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(root);
-    return rc ? error_set(e, ERR_NOSPACE, "the export is over %d bytes", EXPORT_MAX) : 0;
+    return rc ? error_set(e, ERR_NOSPACE, EXPORT_TOO_BIG, EXPORT_MAX) : 0;
 }

@@ -364,6 +364,8 @@ static enum step_result op_step_apply(struct op *op)
         degrade(op);
     else if (failed)
         return op_fail(op, GRPC_UNAVAILABLE, "the store cannot be read now: %s", op->store_error);
+    if (op->kind == OP_EXPORT && !buf_ok(&op->blob))
+        return op_fail(op, GRPC_RESOURCE_EXHAUSTED, EXPORT_TOO_BIG, EXPORT_MAX);
     if (!buf_ok(&op->blob) || !buf_ok(&op->recorded))
         return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the customer's state is over %d bytes", STATE_BLOB_MAX);
     if (op_apply(op, &e)) {

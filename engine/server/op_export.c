@@ -111,7 +111,7 @@ static int answer(struct op *op, struct str *out, struct error *e)
     int rc = export_json(&in, &text, e);
     if (!rc) {
         buf_byte(&text, 0);
-        rc = buf_ok(&text) ? 0 : error_set(e, ERR_NOSPACE, "the export is over %d bytes", EXPORT_MAX);
+        rc = buf_ok(&text) ? 0 : error_set(e, ERR_NOSPACE, EXPORT_TOO_BIG, EXPORT_MAX);
     }
     if (!rc) {
         r.found = op->state.exists || op->unreadable || op->export.item_count;

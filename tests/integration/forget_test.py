@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-from harness import ROOT, TACT, Redis, Server, check, common, customers, decisions, done, fails, folder, grpc, outcomes
+from harness import ROOT, TACT, Client, Redis, Server, check, common, customers, decisions, done, fails, folder, grpc, outcomes
 
 RETAIL = os.path.join(ROOT, "tools/examples/retail")
 DAY = 86400000
@@ -109,8 +109,9 @@ check("touch points", {("signal.purchase", "web"), ("signal.item_returned", "sto
       {(t["name"], t["channel"]) for t in e["touch_points"]} and all(t["at"] for t in e["touch_points"]))
 check("the stage", e["journey"]["entered_at"].startswith("20"))
 by_name = {x["name"]: x for x in e["aggregates"]}
-check("sums by their buckets", [x["value"] for n, x in by_name.items() if n.startswith("sum(purchase.amount") for x in x["buckets"]].count(123.75) >= 1
-      and all(bucket["from"] < bucket["to"] for x in by_name.values() for bucket in x.get("buckets", [])))
+sums = [bucket["value"] for n, x in by_name.items() if n.startswith("sum(purchase.amount") for bucket in x["buckets"]]
+check("sums by their buckets", 123.75 in sums and
+      all(bucket["from"] < bucket["to"] for x in by_name.values() for bucket in x.get("buckets", [])))
 text = json.dumps(e)
 check("last values and keys", any(x["kind"] == "top" and [k["key"] for k in x["keys"]] == ["kaleidoscopes"] for x in by_name.values()) and
       any(x["kind"] == "last" and x["value"] == "unwanted" and x["at"] for x in by_name.values()))
@@ -181,8 +182,10 @@ check("Get too", g == customers.GetResponse(customer_id=WHO, forgotten_ms=r.forg
 fails("a late signal", REFUSED, "the customer was forgotten at 20", lambda: signal(b.client, WHO, "page_view", "e9", category="shoes"))
 fails("a contact", REFUSED, "forgotten", lambda: a.client.RecordContact(
     customers.RecordContactRequest(customer_id=WHO, contact_id="k2", channel="email")))
-fails("attributes", REFUSED, "until an Upsert grants a consent", lambda: a.client.Upsert(customers.UpsertRequest(customer_id=WHO, profile=known)))
-fails("a withdrawn consent", REFUSED, "forgotten", lambda: a.client.Upsert(customers.UpsertRequest(customer_id=WHO, consents=[consent(False)])))
+fails("attributes", REFUSED, "until an Upsert grants a consent", lambda: a.client.Upsert(
+    customers.UpsertRequest(customer_id=WHO, profile=known)))
+fails("a withdrawn consent", REFUSED, "forgotten", lambda: a.client.Upsert(
+    customers.UpsertRequest(customer_id=WHO, consents=[consent(False)])))
 fails("one that was given before", REFUSED, "forgotten", lambda: a.client.Upsert(
     customers.UpsertRequest(customer_id=WHO, consents=[consent(at=r.forgotten_ms - 1)])))
 fails("a decision with signals", REFUSED, "forgotten", lambda: a.client.Decide(decisions.DecideRequest(
@@ -209,6 +212,57 @@ check("it is counted", stats["forget"] == 2 and stats["export"] == 2)
 check("the servers stop in order", a.stop() == 0 and b.stop() == 0)
 out = subprocess.run([TACT, "replay", "--verify", os.path.join(a.data, "log")], capture_output=True, text=True)
 check("the log is read on", out.returncode == 0, out.stdout + out.stderr)
+
+# ---- what servers have in memory goes too; a stream goes on without the person ----
+FORGET = os.path.join(ROOT, "tests/cases/policies/forget")
+d, e = Server(FORGET, redis.url, extra=["--workers", "2"]), Server(FORGET, redis.url)
+callers = [Client(d.address) for _ in range(6)]  # spread over both workers
+peek = decisions.DecideRequest(customer_id="roya", channel="web")
+
+
+def named(client):
+    """Whether a decision has the person's name."""
+    return "Quentinella" in str(client.Decide(peek))
+
+
+e.client.Upsert(customers.UpsertRequest(customer_id="roya", profile={"name": common.Value(string_value="Quentinella")}))
+check("everybody knows roya", all(named(c) for c in callers + [e.client] for _ in range(2)))
+check("the workers share the callers", d.stats()["cache_hits"] > 0 and e.stats()["cache_hits"] > 0)
+callers[0].Forget(customers.ForgetRequest(customer_id="roya"))
+since = time.time()
+check("no worker of the server that forgot does", not any(named(c) for c in callers))
+while named(e.client) and time.time() < since + 10:
+    pass
+print("     another server after %.1f ms" % ((time.time() - since) * 1e3))
+check("nor another server, in a moment", time.time() < since + 10 and not named(e.client))
+r = e.client.SignalStream(iter([customers.SignalRequest(customer_id=who, signals=[common.Signal(event_id=who + "1", name="note")])
+                                for who in ("ava", "roya", "ava2")]))
+check("a stream tells of the person and goes on", r.requests == 3 and r.applied == 2 and [(x.request, x.event_id) for x in r.rejected] ==
+      [(1, "roya1")] and "the customer was forgotten at 20" in r.rejected[0].reason, r)
+events = os.path.join(folder("events"), "events.jsonl")
+with open(events, "w") as f:
+    for who in ("ava", "roya"):
+        f.write(json.dumps({"customer_id": who, "signals": [{"event_id": who + "2", "name": "note"}]}) + "\n")
+out = subprocess.run([TACT, "signal", "--server", e.address, "--file", events], capture_output=True, text=True)
+check("so does tact signal --file", out.returncode == 1 and "roya2" in out.stderr and "forgotten at" in out.stderr, out.stdout + out.stderr)
+table = os.path.join(folder("table"), "customers.csv")
+with open(table, "w") as f:
+    f.write("id,name\nava,Ava\nroya,Quentinella\n")
+
+
+def load(*options):
+    return subprocess.run([TACT, "import", "--server", e.address, "--customer-column", "id", *options, table],
+                          capture_output=True, text=True)
+
+
+out = load("--consent", "email:promotional", "--consent-time", "2020-01-01T00:00:00Z")
+check("an old table brings nobody back", out.returncode == 1 and "3" in out.stderr and "forgotten at" in out.stderr and
+      e.client.Get(customers.GetRequest(customer_id="ava")).profile["name"].string_value == "Ava" and not named(e.client),
+      out.stdout + out.stderr)
+check("a consent that is given now does", load("--consent", "email:promotional").returncode == 0 and named(e.client))
+for client in callers:
+    client.close()
+check("both stop in order", d.stop() == 0 and e.stop() == 0)
 
 # ---- retention ----
 BRIEF = folder("brief")
