@@ -39,8 +39,10 @@ const struct command command_customer_export = {
     .name = "customer export",
     .brief = "everything that is held of a person, as JSON",
     .arguments = "ID",
-    .details = "For a person's own request to see what is held of them: attributes with their times, consents, contacts, what\n"
-               "is counted, decisions that are kept. Nothing else is asked, so the log is not searched: see the README.\n\n"
+    .details = "For a person's own request to see what is held of them: attributes with their times, "
+               "consents, contacts, what\n"
+               "is counted, decisions that are kept. Nothing else is asked, so the log is not searched: see "
+               "the README.\n\n"
                "  tact customer export --server 127.0.0.1:50051 maryam > maryam.json",
     .run = run_export,
 };
@@ -49,15 +51,17 @@ const struct command command_customer_forget = {
     .name = "customer forget",
     .brief = "erase everything that is held of a person",
     .arguments = "ID",
-    .details = "Erases the person's state and all that is kept beside it, at once and for good; that they were forgotten stays,\n"
-               "and nothing about them is taken any more until they give a new consent. Asking again changes nothing. The log of\n"
+    .details = "Erases the person's state and all that is kept beside it, at once and for good; that they "
+               "were forgotten stays,\n"
+               "and nothing about them is taken any more until they give a new consent. Asking again changes "
+               "nothing. The log of\n"
                "the servers still has earlier records: see the README.\n\n"
                "  tact customer forget --server 127.0.0.1:50051 maryam --request-id ticket-4711",
     .run = run_forget,
 };
 
-static const struct command *const actions[] = {&command_customer_get, &command_customer_export, &command_customer_forget,
-                                                NULL};
+static const struct command *const actions[] = {&command_customer_get, &command_customer_export,
+                                                &command_customer_forget, NULL};
 
 /* ---- what the actions share ---- */
 
@@ -78,7 +82,10 @@ static int parse(const struct command *c, int argc, char **argv, bool forgets, s
         CLIENT_OPTION_AS_OF(o->as_of),
         CLIENT_OPTION_TIMEOUT(o->timeout_ms),
         {.name = "json", .help = "one JSON object in one line", .flag = &o->json},
-        {.name = "request-id", .value = "ID", .help = "of the person's request, for the log", .text = &o->request_id},
+        {.name = "request-id",
+         .value = "ID",
+         .help = "of the person's request, for the log",
+         .text = &o->request_id},
         {0},
     };
     if (!forgets)
@@ -232,7 +239,7 @@ static int run(int argc, char **argv)
         suggest_offer(&s, str_from(action_name(*c)));
     }
     struct str best = suggest_best(&s);
-    fprintf(stderr, "tact customer: unknown action '%s'%s%.*s%s\n", argv[1], best.n ? "; did you mean " : "", STR_ARG(best),
-            best.n ? "?" : "");
+    fprintf(stderr, "tact customer: unknown action '%s'%s%.*s%s\n", argv[1], best.n ? "; did you mean " : "",
+            STR_ARG(best), best.n ? "?" : "");
     return help(stderr, EXIT_USAGE);
 }

@@ -295,8 +295,9 @@ static void put_block(struct buf *b, const struct decision *d, const struct bloc
         buf_printf(b, "the customer was forgotten at ");
         value_format(value_timestamp(d->input->state->forgotten_ms), b);
         buf_printf(b, " and has given no new consent: %s",
-                   d->input->request->mode == MODE_RESERVE ? "nothing may be kept of them, so nothing can be booked"
-                                                           : "only service and transactional messages may go out");
+                   d->input->request->mode == MODE_RESERVE
+                       ? "nothing may be kept of them, so nothing can be booked"
+                       : "only service and transactional messages may go out");
         break;
     case BLOCK_SCHEDULE:
         buf_printf(b, "outside its dates or weekly schedule");
@@ -389,8 +390,8 @@ static void scope_of(const struct decision *d, const struct blocker *b, struct p
         *s = p->suppressions[b->index].block;
     else if (b->kind == BLOCK_LIMIT)
         *s = p->limits[b->index].scope;
-    else if (b->kind == BLOCK_QUIET || b->kind == BLOCK_PREFERENCE || b->kind == BLOCK_CONSENT || b->kind == BLOCK_STATE ||
-             b->kind == BLOCK_FORGOTTEN)
+    else if (b->kind == BLOCK_QUIET || b->kind == BLOCK_PREFERENCE || b->kind == BLOCK_CONSENT ||
+             b->kind == BLOCK_STATE || b->kind == BLOCK_FORGOTTEN)
         s->channel = d->input->request->channel;
     if (b->kind == BLOCK_CONSENT && d->suppression.withheld >= 0)
         s->purpose = p->actions[d->suppression.withheld].purpose;

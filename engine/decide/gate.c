@@ -346,7 +346,8 @@ static bool state_blocked(const struct gate *g, int64_t now_ms)
  * can be booked and no limit would hold. */
 static bool forgotten_blocked(const struct gate *g, const struct policy_action *a)
 {
-    return g->outbound && g->state->forgotten_ms && (g->request->mode == MODE_RESERVE || !policy_asked_for(a->purpose));
+    return g->outbound && g->state->forgotten_ms &&
+           (g->request->mode == MODE_RESERVE || !policy_asked_for(a->purpose));
 }
 
 bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out)

@@ -278,7 +278,8 @@ static void check_retention(struct loader *l)
     for (size_t i = 0; l->retention && i < p->limit_count; i++)
         if (p->limits[i].per_ms > p->retention_ms) {
             yaml_diag(l->diags, DIAG_ERROR, l->retention,
-                      "shorter than the time of limit %.*s, whose contacts would be lost before they stop counting; at least %lldd",
+                      "shorter than the time of limit %.*s, whose contacts would be lost before they stop "
+                      "counting; at least %lldd",
                       STR_ARG(p->limits[i].id), (long long)((p->limits[i].per_ms + DAY_MS - 1) / DAY_MS));
             return;
         }

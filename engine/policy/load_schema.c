@@ -41,8 +41,8 @@ static void load_retention(struct loader *l, const struct yaml_node *n)
         l->policy->retention_ms = ms;
         l->retention = n;
     } else {
-        yaml_diag(l->diags, DIAG_ERROR, n, "expected a duration from %dd to %dd like 400d or 52w, got '%.*s'", RETENTION_MIN_DAYS,
-                  RETENTION_MAX_DAYS, STR_ARG(text));
+        yaml_diag(l->diags, DIAG_ERROR, n, "expected a duration from %dd to %dd like 400d or 52w, got '%.*s'",
+                  RETENTION_MIN_DAYS, RETENTION_MAX_DAYS, STR_ARG(text));
     }
 }
 

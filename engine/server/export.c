@@ -31,7 +31,8 @@ static json_t *attributes(const struct export_input *in)
     json_t *all = json_object();
     for (size_t i = 0; i < s->schema->attribute_count; i++)
         if (s->attributes[i].type != VALUE_UNKNOWN || s->attribute_ms[i])
-            put_attribute(all, export_text(s->schema->attributes[i].name), s->attributes[i], s->attribute_ms[i]);
+            put_attribute(all, export_text(s->schema->attributes[i].name), s->attributes[i],
+                          s->attribute_ms[i]);
     return all;
 }
 
@@ -258,7 +259,8 @@ static json_t *decision_of(struct str bytes)
     struct buf text;
     struct error e;
     buf_init(&text, EXPORT_MAX);
-    json_t *o = proto_to_json(&d->base, 0, &text, &e) ? NULL : json_loadb((const char *)text.p, text.n, 0, NULL);
+    json_t *o =
+        proto_to_json(&d->base, 0, &text, &e) ? NULL : json_loadb((const char *)text.p, text.n, 0, NULL);
     buf_free(&text);
     tact__v1__decision__free_unpacked(d, NULL);
     return o;
@@ -270,7 +272,8 @@ static json_t *record_of(const struct store_item *item)
     struct kept k;
     json_t *o = json_object(), *decision = NULL;
     export_set(o, "decision_id", export_text(item->name));
-    if (kept_read(item->value, &k) && (unsigned)k.mode <= MODE_RESERVE && (decision = decision_of(k.decision))) {
+    if (kept_read(item->value, &k) && (unsigned)k.mode <= MODE_RESERVE &&
+        (decision = decision_of(k.decision))) {
         export_set(o, "mode", json_string(modes[k.mode]));
         export_set(o, "channel", export_text(k.channel));
         export_set(o, "decision", decision);

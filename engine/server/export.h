@@ -11,7 +11,8 @@
 #include "store/store.h"
 
 enum { EXPORT_MAX = 8 << 20 }; /* bytes */
-#define EXPORT_TOO_BIG "more is held of the customer than one export can have (%d bytes); kept decisions go after 24 hours"
+#define EXPORT_TOO_BIG                                                                                       \
+    "more is held of the customer than one export can have (%d bytes); kept decisions go after 24 hours"
 
 /* The dictionary: what this server knows, and what it does not. */
 struct export_names {

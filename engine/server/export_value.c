@@ -126,7 +126,8 @@ static json_t *bucket_span(const struct schema_aggregate *def, enum aggregate_ki
     return o;
 }
 
-static json_t *buckets(enum aggregate_kind kind, const struct schema_aggregate *def, const struct aggregate_state *a)
+static json_t *buckets(enum aggregate_kind kind, const struct schema_aggregate *def,
+                       const struct aggregate_state *a)
 {
     json_t *list = json_array();
     for (uint32_t i = 0; i < a->count; i++) {
@@ -135,7 +136,8 @@ static json_t *buckets(enum aggregate_kind kind, const struct schema_aggregate *
         if (kind == AGGREGATE_MIN || kind == AGGREGATE_MAX)
             v = export_number(b->number);
         else
-            v = kind == AGGREGATE_SUM ? export_number((double)b->value / STATE_SUM_SCALE) : json_integer(b->value);
+            v = kind == AGGREGATE_SUM ? export_number((double)b->value / STATE_SUM_SCALE)
+                                      : json_integer(b->value);
         export_set(o, "value", v);
         export_add(list, o);
     }

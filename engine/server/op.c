@@ -21,9 +21,10 @@ enum { DECODE_DEPTH_MAX = 8, DECODED_MAX = 8 << 20, STORE_TRY_MS = 500 };
 static const struct op_methods *methods_of(const struct op *op)
 {
     static const struct op_methods *const table[OP_KIND_COUNT] = {
-        [OP_DECIDE] = &op_decide_methods, [OP_SIGNAL] = &op_signal_methods, [OP_UPSERT] = &op_upsert_methods,
-        [OP_GET] = &op_get_methods,       [OP_CONTACT] = &op_contact_methods, [OP_RECORD] = &op_record_methods,
-        [OP_FORGET] = &op_forget_methods, [OP_EXPORT] = &op_export_methods,
+        [OP_DECIDE] = &op_decide_methods,   [OP_SIGNAL] = &op_signal_methods,
+        [OP_UPSERT] = &op_upsert_methods,   [OP_GET] = &op_get_methods,
+        [OP_CONTACT] = &op_contact_methods, [OP_RECORD] = &op_record_methods,
+        [OP_FORGET] = &op_forget_methods,   [OP_EXPORT] = &op_export_methods,
     };
     return table[op->kind];
 }
@@ -402,12 +403,13 @@ static enum step_result op_step_commit(struct op *op)
     }
     if (worker_stopped(op->worker))
         return fail_stopped(op);
-    /* Of what cannot be read the version may still tell whether it is there. */
+    /* The version counts with a record alone too: else what was decided before a Forget would be kept after it. Of what cannot
+     * be read it may still tell whether it is there. */
     struct str there = {(const char *)op->blob.p, op->blob.n};
     struct store_commit c = {.customer = op->customer,
                              .expected = op->unreadable ? state_version(there) : op->state.version,
                              .forget = op->kind == OP_FORGET,
-                             .unchanged = true}; /* else what was decided before a Forget would be kept after it */
+                             .unchanged = true};
     op->aside = last && op->unreadable;
     if (op->aside)
         c.aside = there;

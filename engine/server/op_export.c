@@ -99,8 +99,9 @@ static int answer(struct op *op, struct str *out, struct error *e)
                                     .now_ms = op->now_ms,
                                     .policy = op->snapshot->policy,
                                     .state = &op->state,
-                                    .unreadable = op->unreadable ? (struct str){(const char *)op->blob.p, op->blob.n}
-                                                                 : (struct str){NULL, 0},
+                                    .unreadable = op->unreadable
+                                                      ? (struct str){(const char *)op->blob.p, op->blob.n}
+                                                      : (struct str){NULL, 0},
                                     .names = &op->export.names,
                                     .items = op->export.items,
                                     .item_count = op->export.item_count};
@@ -123,4 +124,5 @@ static int answer(struct op *op, struct str *out, struct error *e)
     return rc;
 }
 
-const struct op_methods op_export_methods = {&tact__v1__export_request__descriptor, check, apply, NULL, answer};
+const struct op_methods op_export_methods = {&tact__v1__export_request__descriptor, check, apply, NULL,
+                                             answer};

@@ -58,4 +58,5 @@ static int answer(struct op *op, struct str *out, struct error *e)
     return op_pack(op, &r.base, out, e);
 }
 
-const struct op_methods op_forget_methods = {&tact__v1__forget_request__descriptor, check, apply, record, answer};
+const struct op_methods op_forget_methods = {&tact__v1__forget_request__descriptor, check, apply, record,
+                                             answer};

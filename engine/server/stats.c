@@ -131,7 +131,8 @@ void stats_print(const struct stats *all, FILE *out)
         if (s->suppressed[c])
             fprintf(out, " suppressed_%s=%" PRIu64, suppression_cause_name((enum suppression_cause)c),
                     s->suppressed[c]);
-    static const char *const kinds[] = {"decide", "signal", "upsert", "get", "contact", "record", "forget", "export"};
+    static const char *const kinds[] = {"decide",  "signal", "upsert", "get",
+                                        "contact", "record", "forget", "export"};
     for (int k = 0; k < OP_KIND_COUNT; k++)
         fprintf(out, " %s=%" PRIu64 " %s_failed=%" PRIu64, kinds[k], s->ops[k], kinds[k], s->failed[k]);
     for (size_t i = 0; i < WORKER_SHADOWS_MAX && s->shadows[i].id[0]; i++) {

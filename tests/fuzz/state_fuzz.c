@@ -98,8 +98,11 @@ static void change(struct state *s)
 /* Nothing but its version and time, in any writing of it. */
 static void check_tombstone(const struct state *s, struct str blob)
 {
-    ASSERT(!s->exists && s->consent_count + s->contact_count + s->seen_count + s->kept_count + s->kept_attribute_count == 0);
-    ASSERT(s->touch_count + s->reaction_count == 0 && s->lost_ms == 0 && s->journey.stage == 0 && s->coverage.n == 0);
+    ASSERT(!s->exists &&
+           s->consent_count + s->contact_count + s->seen_count + s->kept_count + s->kept_attribute_count ==
+               0);
+    ASSERT(s->touch_count + s->reaction_count == 0 && s->lost_ms == 0 && s->journey.stage == 0 &&
+           s->coverage.n == 0);
     for (size_t i = 0; i < s->schema->attribute_count; i++)
         ASSERT(s->attributes[i].type == VALUE_UNKNOWN && s->attribute_ms[i] == 0);
     ASSERT(blob.n <= STATE_HEAD + 12 && (unsigned char)blob.p[STATE_HEAD] == ENTRY_FORGOTTEN);
@@ -112,7 +115,8 @@ static void use_blob(struct str bytes, const struct schema *schema, struct arena
     bool fits;
     int rc = state_decode(&s, schema, bytes, arena, &e);
     if (rc) {
-        ASSERT((rc == ERR_CORRUPT || rc == ERR_UNAVAILABLE) && e.text[0]); /* of a later format: unavailable */
+        ASSERT((rc == ERR_CORRUPT || rc == ERR_UNAVAILABLE) &&
+               e.text[0]); /* of a later format: unavailable */
         return;
     }
     ASSERT(s.exists == (bytes.n > 0 && !s.forgotten_ms));

@@ -24,7 +24,8 @@ enum { TOMBSTONE = STATE_HEAD + 2 + 6 };
 #define NAME "Quentinella" /* what must not be left anywhere */
 
 enum what { PLANT, SIGNAL, RESERVE, PEEK, FORGET, CONSENT, LATER, WHATS };
-static const enum op_kind kinds[WHATS] = {OP_UPSERT, OP_SIGNAL, OP_DECIDE, OP_DECIDE, OP_FORGET, OP_UPSERT, OP_SIGNAL};
+static const enum op_kind kinds[WHATS] = {OP_UPSERT, OP_SIGNAL, OP_DECIDE, OP_DECIDE,
+                                          OP_FORGET, OP_UPSERT, OP_SIGNAL};
 
 struct run;
 /* A request, sent until it is answered. */
@@ -41,7 +42,8 @@ struct sender {
 struct run {
     struct sim_world world;
     uint64_t seed;
-    struct sender plants[2], signals[SIGNALS], reserves[RESERVES], peeks[PEEKS], forgets[FORGETS], consent, later;
+    struct sender plants[2], signals[SIGNALS], reserves[RESERVES], peeks[PEEKS], forgets[FORGETS], consent,
+        later;
     int waiting;
     bool forgotten, lifted;
 };
@@ -114,7 +116,8 @@ static void make_upsert(struct sender *s, struct run *run, enum what what)
 {
     Tact__V1__Consent c = TACT__V1__CONSENT__INIT, *consents = &c;
     Tact__V1__Value v = TACT__V1__VALUE__INIT;
-    Tact__V1__UpsertRequest__ProfileEntry name = TACT__V1__UPSERT_REQUEST__PROFILE_ENTRY__INIT, *profile = &name;
+    Tact__V1__UpsertRequest__ProfileEntry name = TACT__V1__UPSERT_REQUEST__PROFILE_ENTRY__INIT,
+                                          *profile = &name;
     Tact__V1__UpsertRequest m = TACT__V1__UPSERT_REQUEST__INIT;
     v.kind_case = TACT__V1__VALUE__KIND_STRING_VALUE;
     v.string_value = (char *)NAME;
@@ -165,7 +168,8 @@ static void take_signal(struct run *run, const struct try_context *t, const stru
 static void take_decision(struct run *run, const struct try_context *t, const struct worker_result *r)
 {
     CHECK(run, r->status == GRPC_OK);
-    Tact__V1__DecideResponse *m = tact__v1__decide_response__unpack(NULL, r->message.n, (const uint8_t *)r->message.p);
+    Tact__V1__DecideResponse *m =
+        tact__v1__decide_response__unpack(NULL, r->message.n, (const uint8_t *)r->message.p);
     CHECK(run, m && m->decision);
     const Tact__V1__Decision *d = m->decision;
     bool choice = d->n_choices > 0, named = holds(r->message, NAME);
@@ -210,7 +214,8 @@ static void on_answer(void *user, const struct worker_result *r)
         run->waiting -= !s->done;
         s->done = true;
     } else if (t->attempt == s->attempt && !s->done) {
-        sim_at(run->world.sim, sim_now(run->world.sim) + 1000 + (int64_t)sim_random(run->world.sim, 20000), attempt, s);
+        sim_at(run->world.sim, sim_now(run->world.sim) + 1000 + (int64_t)sim_random(run->world.sim, 20000),
+               attempt, s);
     }
 }
 
@@ -327,7 +332,8 @@ static void plant(struct run *run)
     char torn[512];
     CHECK(run, there.n < sizeof torn);
     memcpy(torn, there.p, there.n);
-    sim_put(sim, STATE_KEY, (struct str){torn, there.n - 2}); /* its version stays, as that of one that is read */
+    sim_put(sim, STATE_KEY,
+            (struct str){torn, there.n - 2}); /* its version stays, as that of one that is read */
 }
 
 static void race(struct run *run, bool faults)
@@ -370,7 +376,8 @@ static void peek_at_each(struct run *run)
     size_t n = tact__v1__decide_request__pack(&m, bytes);
     for (int i = 0; i < SERVERS; i++) {
         run->waiting++;
-        worker_submit(run->world.servers[i].worker, OP_DECIDE, (struct str){(const char *)bytes, n}, INT64_MAX, no_answer, run);
+        worker_submit(run->world.servers[i].worker, OP_DECIDE, (struct str){(const char *)bytes, n},
+                      INT64_MAX, no_answer, run);
     }
     run_until_answered(run);
 }
@@ -433,10 +440,11 @@ static void each_seed(uint64_t count, bool faults)
     tzdb_free(&zones);
     if (only)
         return;
-    print_message("applied=%llu refused=%llu reserved=%llu suppressed=%llu named=%llu unnamed=%llu conflicts=%llu\n",
-                  (unsigned long long)seen.applied, (unsigned long long)seen.refused, (unsigned long long)seen.reserved,
-                  (unsigned long long)seen.suppressed, (unsigned long long)seen.named, (unsigned long long)seen.unnamed,
-                  (unsigned long long)seen.conflicts);
+    print_message(
+        "applied=%llu refused=%llu reserved=%llu suppressed=%llu named=%llu unnamed=%llu conflicts=%llu\n",
+        (unsigned long long)seen.applied, (unsigned long long)seen.refused, (unsigned long long)seen.reserved,
+        (unsigned long long)seen.suppressed, (unsigned long long)seen.named, (unsigned long long)seen.unnamed,
+        (unsigned long long)seen.conflicts);
     assert_true(seen.applied > count && seen.refused > count && seen.reserved && seen.suppressed > count);
     assert_true(seen.named > count && seen.unnamed > count && seen.conflicts > count);
 }
@@ -461,6 +469,7 @@ static void faults_kills_and_retries(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(quiet_network), cmocka_unit_test(faults_kills_and_retries)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(quiet_network),
+                                       cmocka_unit_test(faults_kills_and_retries)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

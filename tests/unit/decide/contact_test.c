@@ -54,14 +54,17 @@ static void consents(void **state)
 static void the_forgotten(void **state)
 {
     struct fixture *f = *state;
-    use_policy(f, BRAND "channels: {mail: {direction: outbound, consent: []}, web: {direction: inbound}}\n"
-                        "actions:\n"
-                        "  - {id: promo, issue: i, group: g, purpose: promotional, value: 9, treatments: "
-                        "[{channel: mail, body: x}, {channel: web, body: x}]}\n"
-                        "  - {id: poll, issue: i, group: g, purpose: ask, value: 8, treatments: [{channel: mail, body: x}]}\n"
-                        "  - {id: help, issue: i, group: h, purpose: service, value: 2, treatments: [{channel: mail, body: x}]}\n"
-                        "  - {id: receipt, issue: i, group: h, purpose: transactional, value: 1, treatments: "
-                        "[{channel: mail, body: x}], active: {to: 2025-01-15}}\n");
+    use_policy(
+        f, BRAND
+        "channels: {mail: {direction: outbound, consent: []}, web: {direction: inbound}}\n"
+        "actions:\n"
+        "  - {id: promo, issue: i, group: g, purpose: promotional, value: 9, treatments: "
+        "[{channel: mail, body: x}, {channel: web, body: x}]}\n"
+        "  - {id: poll, issue: i, group: g, purpose: ask, value: 8, treatments: [{channel: mail, body: x}]}\n"
+        "  - {id: help, issue: i, group: h, purpose: service, value: 2, treatments: [{channel: mail, body: "
+        "x}]}\n"
+        "  - {id: receipt, issue: i, group: h, purpose: transactional, value: 1, treatments: "
+        "[{channel: mail, body: x}], active: {to: 2025-01-15}}\n");
     struct decide_input in = input_of(f);
     run(f, &in);
     assert_chosen(f, "promo");
@@ -69,9 +72,10 @@ static void the_forgotten(void **state)
     f->request.max_actions = 4;
     run(f, &in);
     assert_int_equal(f->decision.choice_count, 2);
-    assert_text(explain_candidate(&f->decision, candidate_of(f, "promo"), &f->arena),
-                "the customer was forgotten at 2025-01-15T11:00:00Z and has given no new consent: only service and "
-                "transactional messages may go out");
+    assert_text(
+        explain_candidate(&f->decision, candidate_of(f, "promo"), &f->arena),
+        "the customer was forgotten at 2025-01-15T11:00:00Z and has given no new consent: only service and "
+        "transactional messages may go out");
     assert_int_equal(candidate_of(f, "poll")->stage, STAGE_CONTACT_POLICY);
     assert_int_equal(candidate_of(f, "help")->stage, STAGE_CHOSEN);
     assert_int_equal(candidate_of(f, "receipt")->stage, STAGE_CHOSEN);
@@ -244,9 +248,13 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(consents),           TEST(quiet_hours),        TEST(frequency_caps),
+        TEST(consents),
+        TEST(quiet_hours),
+        TEST(frequency_caps),
         TEST(the_forgotten),
-        TEST(reservations_lapse), TEST(cooldowns_and_each), TEST(limits_count_within_one_decision),
+        TEST(reservations_lapse),
+        TEST(cooldowns_and_each),
+        TEST(limits_count_within_one_decision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,12 +114,16 @@ static void test_retention(void **state)
     static const struct {
         const char *text;
         int64_t days, tombstone_days;
-    } cases[] = {{"", 0, 0}, {", retention: 1d", 1, 400}, {", retention: 52w", 364, 400}, {", retention: 4000d", 4000, 4000}};
+    } cases[] = {{"", 0, 0},
+                 {", retention: 1d", 1, 400},
+                 {", retention: 52w", 364, 400},
+                 {", retention: 4000d", 4000, 4000}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[512];
         snprintf(text, sizeof text,
                  "brand: {name: B, time_zone: UTC, locales: [en]%s}\nchannels: {web: {direction: inbound}}\n"
-                 "actions: [{id: a, issue: i, group: g, purpose: service, value: 1, treatments: [{channel: web, title: t}]}]\n",
+                 "actions: [{id: a, issue: i, group: g, purpose: service, value: 1, treatments: [{channel: "
+                 "web, title: t}]}]\n",
                  cases[i].text);
         const struct policy_text file = {"p.yaml", str_from(text)};
         struct policy *p = load(&file, 1, 0);

@@ -188,7 +188,8 @@ static void nothing_is_taken_until_a_consent(void **state)
     assert_int_equal(sim_key_count(world.sim), 1);
 
     sim_run_until(world.sim, sim_now(world.sim) + 1000000);
-    assert_int_equal(asked(0, TACT__V1__MODE__PEEK, "", "notice"), -1); /* server 0 has the tombstone in its cache */
+    assert_int_equal(asked(0, TACT__V1__MODE__PEEK, "", "notice"),
+                     -1); /* server 0 has the tombstone in its cache */
     assert_int_equal(upsert(1, NULL, true, at_ms + 1).status, GRPC_OK);
     assert_int_equal(note(0, "e0").status, GRPC_OK); /* told of it or not */
     assert_true(found(0) && found(1));
@@ -321,7 +322,8 @@ static void an_old_state_is_absent(void **state)
     arena_init(&arena, 1 << 20);
     const struct schema *schema = &worker_snapshot(world.servers[0].worker)->policy->schema;
     assert_int_equal(state_decode(&s, schema, sim_get(world.sim, "tact:{mina}:s"), &arena, &e), 0);
-    assert_true(s.exists && s.seen_count == 1 && s.consent_count == 0 && s.attributes[0].type == VALUE_UNKNOWN);
+    assert_true(s.exists && s.seen_count == 1 && s.consent_count == 0 &&
+                s.attributes[0].type == VALUE_UNKNOWN);
     arena_free(&arena);
     sim_run_until(world.sim, sim_now(world.sim) + 29 * DAY_US);
     assert_int_equal(note(1, "e3").status, GRPC_OK); /* each write says anew */

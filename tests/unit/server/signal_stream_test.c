@@ -155,7 +155,8 @@ static void forget(const char *customer)
     bool done = false;
     m.customer_id = (char *)customer;
     size_t n = tact__v1__forget_request__pack(&m, bytes);
-    worker_submit(world.servers[0].worker, OP_FORGET, (struct str){(const char *)bytes, n}, INT64_MAX, on_forgotten, &done);
+    worker_submit(world.servers[0].worker, OP_FORGET, (struct str){(const char *)bytes, n}, INT64_MAX,
+                  on_forgotten, &done);
     while (!done)
         assert_true(sim_step(world.sim));
 }
@@ -169,7 +170,8 @@ static void the_forgotten_are_rejections(void **state)
     forget("c2");
     add_many(&bytes, 0);
     struct body body = {.p = bytes.p, .n = bytes.n};
-    Tact__V1__SignalStreamResponse *r = response(run(submit(pair, SIGNAL_STREAM_PATH, &body, NULL), SIZE_MAX));
+    Tact__V1__SignalStreamResponse *r =
+        response(run(submit(pair, SIGNAL_STREAM_PATH, &body, NULL), SIZE_MAX));
     size_t of_c2 = (REQUESTS + CUSTOMERS - 3) / CUSTOMERS;
     assert_int_equal(r->requests, REQUESTS);
     assert_int_equal(r->applied, REQUESTS - of_c2);
