@@ -310,7 +310,8 @@ static void measure(struct bench *b, size_t rounds)
 static const char *part_name(const struct bench *b, uint64_t tag, char text[64])
 {
     static const char *const names[] = {"attributes", "consents", "contacts",    "event_ids", "coverage",
-                                        "since",      "reactions", "preferences", "journey",   "touches"};
+                                        "since",      "reactions", "preferences", "journey",   "touches",
+                                        "lost",       "imports"};
     static const char *const kinds[AGGREGATE_KINDS] = {"count", "sum",  "min",     "max",  "last", "last_at",
                                                        "open",  "keys", "decayed", "mood", "top",  "hours"};
     (void)b;

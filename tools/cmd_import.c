@@ -1,4 +1,5 @@
-/* tact import: a CSV file of customers to a server, one upsert a row, many at once.
+/* tact import: files of customers, straight into the store (import/direct.h), or a CSV to a server, one upsert a row, many at
+ * once:
  *
  *   csv record --import_row--> held --(its customer has no row under way)--> sent --> answered
  *                  |                                                          |  \-> sent again after a pause, a bounded
@@ -13,7 +14,9 @@
 #include "tools/answer.h"
 #include "tools/client.h"
 #include "tools/commands.h"
-#include "tools/import_rows.h"
+#include "tools/import/direct.h"
+#include "tools/import/rows.h"
+#include "tools/parallel.h"
 #include "tools/progress.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -29,16 +32,30 @@ enum {
     SHOWN_MAX = 100,     /* rejected rows told on stderr */
     HOPELESS_ROWS = 100, /* when none of so many was taken, the file or its mapping is wrong: stop */
     MESSAGE_MAX = 256 * 1024,
-    REJECT_TEXT_MAX = 1024
+    REJECT_TEXT_MAX = 1024,
+    FILES_MAX = 64
 };
 
 static int run(int argc, char **argv);
 
 const struct command command_import = {
     .name = "import",
-    .brief = "load customers from a CSV file into a server",
-    .arguments = "FILE.csv",
+    .brief = "load customers and their history from CSV and JSON Lines files",
+    .arguments = "FILE…",
     .details =
+        "With --store, straight into the store, beside servers or without: tables (.csv, .tsv, with --customer-column)\n"
+        "and JSON Lines (.jsonl): {\"upsert\": UpsertRequest}, {\"signal\": SignalRequest}, {\"record_contact\": "
+        "RecordContactRequest},\n"
+        "{\"record\": RecordRequest}, each as of its as_of_ms, else its latest time_ms, else --time, else when its file was "
+        "written.\n"
+        "What is newer stays: attributes set since, consents, wishes. A customer is written whole or not at all, and "
+        "keeps a\n"
+        "mark of the import: run it again after whatever stopped it, and it goes on; nothing counts twice. All FILEs "
+        "together\n"
+        "are one import. It is not in the decision log.\n\n"
+        "  tact import --store unix:///var/lib/tact/redis/redis.sock --policy tools/examples/retail people.csv history.jsonl \\\n"
+        "      --customer-column id\n\n"
+        "With --server, one table through a server that runs. "
         "One row is one customer: attributes and consents are set, those not named stay. FILE.csv is RFC "
         "4180 in UTF-8\n"
         "with a header; - is standard input. Every column must be an attribute (by its own name or by "
@@ -57,9 +74,9 @@ const struct command command_import = {
 };
 
 struct options {
-    const char *server, *rejects, *policy, *separator, *consent_time, *time_zone;
+    const char *server, *store, *rejects, *policy, *separator, *consent_time, *time_zone, *time, *time_column, *temp;
     struct import_options rows;
-    int64_t in_flight, timeout_ms;
+    int64_t in_flight, timeout_ms, threads, time_ms;
     bool dry_run, json;
 };
 
@@ -507,13 +524,30 @@ static int import_with_policy(struct options *o, const char *file)
     return code;
 }
 
-static int check_options(struct options *o)
+/* What goes with --store alone, or with --server. */
+static int check_way(const struct options *o, int count)
 {
-    struct error e = {0};
+    if (o->store && o->server)
+        return client_usage(&command_import, "--store and --server: give one");
+    if (o->store)
+        return o->policy ? -1 : client_usage(&command_import, "--store: --policy FOLDER is required, the one that is served");
+    if (o->time || o->time_column || o->temp || o->threads)
+        return client_usage(&command_import, "--time, --time-column, --temp and --threads go with --store");
     if (!o->server && !o->dry_run)
-        return client_usage(&command_import, "--server ADDRESS is required (or --dry-run)");
+        return client_usage(&command_import, "--server ADDRESS is required (or --store, or --dry-run)");
     if (!o->rows.customer_column)
         return client_usage(&command_import, "--customer-column NAME is required");
+    return count == 1 ? -1 : client_usage(&command_import, "one FILE at a time goes to a server; --store takes several");
+}
+
+static int check_options(struct options *o, int count)
+{
+    struct error e = {0};
+    int rc = check_way(o, count);
+    if (rc >= 0)
+        return rc;
+    if (o->time && time_text_parse(str_from(o->time), &o->time_ms, &e))
+        return client_usage(&command_import, "--time: %s", e.text);
     if (strcmp(o->separator, "tab") == 0)
         o->separator = "\t";
     unsigned char s = (unsigned char)o->separator[0];
@@ -524,19 +558,51 @@ static int check_options(struct options *o)
     return -1;
 }
 
+static int into_store(const struct options *o, const char *const *files, int count)
+{
+    const struct import_direct d = {.store = o->store,
+                                    .policy = o->policy,
+                                    .rejects = o->rejects,
+                                    .temp = o->temp,
+                                    .time_zone = o->time_zone,
+                                    .time_column = o->time_column,
+                                    .files = files,
+                                    .file_count = (size_t)count,
+                                    .time_ms = o->time_ms,
+                                    .threads = o->threads,
+                                    .rows = o->rows,
+                                    .separator = o->separator[0],
+                                    .dry_run = o->dry_run,
+                                    .json = o->json};
+    return import_direct(&d);
+}
+
 static int run(int argc, char **argv)
 {
     struct options o = {.separator = ",",
                         .in_flight = 256,
                         .timeout_ms = CLIENT_TIMEOUT_MS,
                         .rows = {.consent_source = "import"}};
-    const char *file;
+    const char *files[FILES_MAX];
     int count;
     const struct option_def defs[] = {
+        {.name = "store", .value = "URL", .help = "redis://host:port or unix:///path of the store itself", .text = &o.store},
         {.name = "server", .value = "ADDRESS", .help = "host:port or unix:/path", .text = &o.server},
+        {.name = "time",
+         .value = "TIME",
+         .help = "with --store: of lines that say none; default: when their file was written",
+         .text = &o.time},
+        {.name = "time-column", .value = "NAME", .help = "with --store: the column of rows' times", .text = &o.time_column},
+        {.name = "temp", .value = "FOLDER", .help = "with --store: of temporary files; default TMPDIR, /var/tmp", .text = &o.temp},
+        {.name = "threads",
+         .value = "N",
+         .help = "with --store: default one a core",
+         .number = &o.threads,
+         .low = 1,
+         .high = PARALLEL_THREADS_MAX},
         {.name = "customer-column",
          .value = "NAME",
-         .help = "the column of customers' ids (required)",
+         .help = "the column of customers' ids (required of a table)",
          .text = &o.rows.customer_column},
         {.name = "column",
          .value = "NAME=ATTR[:TYPE]",
@@ -589,8 +655,10 @@ static int run(int argc, char **argv)
         {.name = "json", .help = "one JSON object a rejected row, and one at the end", .flag = &o.json},
         {0},
     };
-    int rc = options_parse(&command_import, defs, argc, argv, &file, 1, 1, &count);
+    int rc = options_parse(&command_import, defs, argc, argv, files, 1, FILES_MAX, &count);
     if (rc < 0)
-        rc = check_options(&o);
-    return rc >= 0 ? rc : import_with_policy(&o, file);
+        rc = check_options(&o, count);
+    if (rc >= 0)
+        return rc;
+    return o.store ? into_store(&o, files, count) : import_with_policy(&o, files[0]);
 }

@@ -1,12 +1,12 @@
 /* What a policy, with its model, would decide on each row of a CSV (plain or zstd-compressed): the row becomes a customer as `tact import` makes one
- * (tools/import_rows.h), and the decision function is asked as the server asks it. So evaluation and serving cannot differ.
+ * (tools/import/rows.h), and the decision function is asked as the server asks it. So evaluation and serving cannot differ.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_TOOLS_EVALUATE_POLICY_H
 #define TACT_TOOLS_EVALUATE_POLICY_H
 #include "base/buf.h"
 #include "models/offline/eval_rows.h"
 #include "server/snapshot.h"
-#include "tools/import_rows.h"
+#include "tools/import/rows.h"
 
 struct policy_rows_options {
     const struct snapshot *snapshot; /* its policy bound */

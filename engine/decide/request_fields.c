@@ -141,8 +141,9 @@ int request_value(const char *where, const struct schema_field *f, const Tact__V
 
 long request_field(const struct schema_field *fields, size_t count, const char *name)
 {
+    struct str wanted = str_from(name);
     for (size_t i = 0; i < count; i++)
-        if (str_is(fields[i].name, name))
+        if (str_eq(fields[i].name, wanted))
             return (long)i;
     return -1;
 }

@@ -3,34 +3,50 @@
 #include "decide/request_wire.h"
 #include "decide/request_fields.h"
 #include "state/preferences.h"
+#include <stdarg.h>
 
 enum { CONSENT_SOURCE_MAX = 64 };
 
 /* ---- signals ---- */
 
-static int signal_of(const char *where, const Tact__V1__Signal *m, const struct policy *p, int64_t now_ms,
+enum { PATH_MAX_BYTES = 256 };
+
+/* Where in the request something is wrong; nothing while where is NULL, since formatting takes longer than all checks. */
+static const char *path_of(char path[PATH_MAX_BYTES], const char *where, const char *format, ...) PRINTF_LIKE(3, 4);
+static const char *path_of(char path[PATH_MAX_BYTES], const char *where, const char *format, ...)
+{
+    va_list args;
+    path[0] = 0;
+    if (!where)
+        return path;
+    size_t n = (size_t)snprintf(path, PATH_MAX_BYTES, "%s.", where);
+    va_start(args, format);
+    vsnprintf(path + n, PATH_MAX_BYTES - n, format, args);
+    va_end(args);
+    return path;
+}
+
+/* where: at most 32 bytes, or NULL while nobody reads the error's text. */
+static int signal_at(const char *where, const Tact__V1__Signal *m, const struct policy *p, int64_t now_ms,
                      struct arena *arena, struct signal *out, struct error *e)
 {
     const struct schema *schema = &p->schema;
-    char path[256];
+    char path[PATH_MAX_BYTES];
     struct str id;
     *out = (struct signal){0}; /* its place may have been that of a rejected one */
-    snprintf(path, sizeof path, "%s.event_id", where);
-    int rc = request_id(path, m->event_id, DECIDE_ID_MAX, &id, e);
+    int rc = request_id(path_of(path, where, "event_id"), m->event_id, DECIDE_ID_MAX, &id, e);
     if (rc)
         return rc;
-    snprintf(path, sizeof path, "%s.name", where);
     long at = schema_signal_find(schema, str_from(m->name));
     if (at < 0)
-        return request_unknown(e, path, str_from(m->name), &schema->signals->name, sizeof *schema->signals,
+        return request_unknown(e, path_of(path, where, "name"), str_from(m->name), &schema->signals->name, sizeof *schema->signals,
                             schema->signal_count);
-    rc = request_time(where, m->time_ms, now_ms, &out->time_ms, e);
+    rc = request_time(where ? where : "", m->time_ms, now_ms, &out->time_ms, e);
     if (rc)
         return rc;
-    snprintf(path, sizeof path, "%s.channel", where);
-    long channel = policy_channel_find(p, str_from(m->channel));
+    long channel = m->channel[0] ? policy_channel_find(p, str_from(m->channel)) : -1;
     if (m->channel[0] && channel < 0)
-        return request_unknown(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
+        return request_unknown(e, path_of(path, where, "channel"), str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
                             p->channel_count);
     if (channel >= 0) {
         out->channel = p->channels[channel].word.name;
@@ -43,12 +59,11 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
     for (size_t i = 0; i < m->n_properties; i++) {
         const Tact__V1__Signal__PropertiesEntry *entry = m->properties[i];
         long k = request_field(g->properties, g->property_count, entry->key);
-        snprintf(path, sizeof path, "%s.properties", where);
         if (k < 0)
-            return request_unknown(e, path, str_from(entry->key),
+            return request_unknown(e, path_of(path, where, "properties"), str_from(entry->key),
                                 g->property_count ? &g->properties->name : NULL, sizeof *g->properties,
                                 g->property_count);
-        snprintf(path, sizeof path, "%s.properties[%.64s]", where, entry->key);
+        path_of(path, where, "properties[%.64s]", entry->key);
         if (!entry->value)
             return error_set(e, ERR_INVALID, "%s: has no value; leave the property out instead", path);
         rc = request_value(path, &g->properties[k], entry->value, &properties[k], e);
@@ -61,6 +76,18 @@ static int signal_of(const char *where, const Tact__V1__Signal *m, const struct 
     return 0;
 }
 
+/* The signal of that index. What is wrong with it is looked for again when it is to be told. */
+static int signal_of(size_t index, const Tact__V1__Signal *m, const struct policy *p, int64_t now_ms, struct arena *arena,
+                     struct signal *out, struct error *e)
+{
+    char where[32];
+    int rc = signal_at(NULL, m, p, now_ms, arena, out, NULL);
+    if (!rc)
+        return 0;
+    snprintf(where, sizeof where, "signals[%zu]", index);
+    return signal_at(where, m, p, now_ms, arena, out, e);
+}
+
 static int signals_of(size_t n, Tact__V1__Signal *const *messages, const struct policy *p, int64_t now_ms,
                       struct arena *arena, struct signal **out, struct error *e)
 {
@@ -71,9 +98,7 @@ static int signals_of(size_t n, Tact__V1__Signal *const *messages, const struct 
     if (!*out)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     for (size_t i = 0; i < n; i++) {
-        char where[32];
-        snprintf(where, sizeof where, "signals[%zu]", i);
-        int rc = signal_of(where, messages[i], p, now_ms, arena, &(*out)[i], e);
+        int rc = signal_of(i, messages[i], p, now_ms, arena, &(*out)[i], e);
         if (rc)
             return rc;
     }
@@ -93,9 +118,7 @@ int request_signals(const Tact__V1__SignalRequest *m, const struct policy *p, in
     struct error first = {0};
     for (size_t i = 0; i < m->n_signals; i++) {
         struct error why = {0};
-        char where[32];
-        snprintf(where, sizeof where, "signals[%zu]", i);
-        int rc = signal_of(where, m->signals[i], p, now_ms, arena, &out->signals[out->count], &why);
+        int rc = signal_of(i, m->signals[i], p, now_ms, arena, &out->signals[out->count], &why);
         if (!rc) {
             out->count++;
             continue;
@@ -213,30 +236,40 @@ int request_decide(const Tact__V1__DecideRequest *m, const struct policy *p, int
 
 /* ---- upsert ---- */
 
-static int consent_of(const char *where, const Tact__V1__Consent *m, const struct policy *p, int64_t now_ms,
+/* where: as signal_at's. */
+static int consent_at(const char *where, const Tact__V1__Consent *m, const struct policy *p, int64_t now_ms,
                       struct consent *out, struct error *e)
 {
-    char path[64];
+    char path[PATH_MAX_BYTES];
     long channel = policy_channel_find(p, str_from(m->channel));
-    snprintf(path, sizeof path, "%s.channel", where);
     if (channel < 0)
-        return request_unknown(e, path, str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
+        return request_unknown(e, path_of(path, where, "channel"), str_from(m->channel), &p->channels->word.name, sizeof *p->channels,
                             p->channel_count);
     int purpose = 0;
     while (purpose < PURPOSE_COUNT && !str_is(p->purposes[purpose].name, m->purpose))
         purpose++;
-    snprintf(path, sizeof path, "%s.purpose", where);
     if (purpose == PURPOSE_COUNT)
-        return request_unknown(e, path, str_from(m->purpose), &p->purposes->name, sizeof *p->purposes,
+        return request_unknown(e, path_of(path, where, "purpose"), str_from(m->purpose), &p->purposes->name, sizeof *p->purposes,
                             PURPOSE_COUNT);
     *out = (struct consent){.channel = p->channels[channel].word.id,
                             .purpose = p->purposes[purpose].id,
                             .granted = m->granted,
                             .source = str_from(m->source)};
     if (out->source.n > CONSENT_SOURCE_MAX)
-        return error_set(e, ERR_INVALID, "%s.source has %zu bytes; at most %d are allowed", where,
+        return error_set(e, ERR_INVALID, "%s has %zu bytes; at most %d are allowed", path_of(path, where, "source"),
                          out->source.n, CONSENT_SOURCE_MAX);
-    return request_time(where, m->time_ms, now_ms, &out->time_ms, e);
+    return request_time(where ? where : "", m->time_ms, now_ms, &out->time_ms, e);
+}
+
+static int consent_of(size_t index, const Tact__V1__Consent *m, const struct policy *p, int64_t now_ms, struct consent *out,
+                      struct error *e)
+{
+    char where[32];
+    int rc = consent_at(NULL, m, p, now_ms, out, NULL);
+    if (!rc)
+        return 0;
+    snprintf(where, sizeof where, "consents[%zu]", index);
+    return consent_at(where, m, p, now_ms, out, e);
 }
 
 /* A part and its two values, given together or not at all. */
@@ -347,24 +380,21 @@ int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int
         if (at < 0)
             return request_unknown(e, "profile", str_from(entry->key), &schema->attributes->name,
                                 sizeof *schema->attributes, schema->attribute_count);
-        snprintf(where, sizeof where, "profile[%.64s]", entry->key);
         out->changes[i].attribute = (size_t)at;
-        bool removes = !entry->value || entry->value->kind_case == TACT__V1__VALUE__KIND__NOT_SET;
-        int rc = removes
-                     ? 0
-                     : request_value(where, &schema->attributes[at], entry->value, &out->changes[i].value, e);
-        if (!rc && at == p->zone_attribute && !removes &&
-            !tz_find(p->zones, value_str(out->changes[i].value)))
-            rc = error_set(e, ERR_INVALID,
-                           "%s: unknown time zone '%.*s'; allowed: IANA names like Asia/Tehran", where,
-                           STR_ARG(str_cut(str_from(entry->value->string_value), 64)));
-        if (rc)
-            return rc;
+        if (!entry->value || entry->value->kind_case == TACT__V1__VALUE__KIND__NOT_SET)
+            continue; /* it is removed */
+        int rc = request_value("", &schema->attributes[at], entry->value, &out->changes[i].value, NULL);
+        if (rc) {
+            snprintf(where, sizeof where, "profile[%.64s]", entry->key);
+            return request_value(where, &schema->attributes[at], entry->value, &out->changes[i].value, e);
+        }
+        if (at == p->zone_attribute && !tz_find(p->zones, value_str(out->changes[i].value)))
+            return error_set(e, ERR_INVALID,
+                             "profile[%.64s]: unknown time zone '%.*s'; allowed: IANA names like Asia/Tehran", entry->key,
+                             STR_ARG(str_cut(str_from(entry->value->string_value), 64)));
     }
     for (size_t i = 0; i < m->n_consents; i++) {
-        char where[32];
-        snprintf(where, sizeof where, "consents[%zu]", i);
-        int rc = consent_of(where, m->consents[i], p, now_ms, &out->consents[i], e);
+        int rc = consent_of(i, m->consents[i], p, now_ms, &out->consents[i], e);
         if (rc)
             return rc;
     }

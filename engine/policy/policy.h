@@ -13,7 +13,7 @@
 #include "expr/expr.h"
 #include "policy/schedule.h"
 #include "policy/template.h"
-#include "state/schema.h"
+#include "state/state.h"
 
 enum {
     POLICY_ACTIONS_MAX = 10000,
@@ -278,8 +278,12 @@ struct policy *policy_load_texts(const char *folder, const struct policy_text *f
                                  const struct tzdb *zones, size_t memory_max, struct diags *diags);
 void policy_free(struct policy **p);
 
-/* A person who was forgotten is remembered as such as long as the policy keeps anybody, and at least 400 days: 0: for good. */
-int64_t policy_tombstone_ms(const struct policy *p);
+/* How long a state stays in the store after it was written; 0: for good. That somebody was forgotten is remembered as long as the
+ * policy keeps anybody, and at least 400 days. */
+int64_t policy_keeps_ms(const struct policy *p, const struct state *s);
+/* It was written longer ago than that, and is as good as not there: true, and the state is that of somebody never seen, but for
+ * its version. */
+bool policy_expire(const struct policy *p, struct state *s, int64_t wall_ms);
 
 /* Visits every dictionary name that the policy needs (each once or more). */
 void policy_each_name(const struct policy *p, void (*visit)(void *ctx, struct str name), void *ctx);

@@ -300,6 +300,28 @@ static json_t *items(const struct export_input *in, enum store_item_kind kind)
 
 /* ---- all ---- */
 
+/* Ids that lead here or from here, and bulk imports that brought something. */
+static void put_origins(json_t *root, const struct export_input *in)
+{
+    const struct state *s = in->state;
+    json_t *ids = json_array(), *imports = json_array();
+    for (uint32_t i = 0; i < s->identity_count; i++) {
+        json_t *o = json_object();
+        export_set(o, "id", s->identities[i].id.n ? export_text(s->identities[i].id) : json_null());
+        export_set(o, "merged_at", export_time(s->identities[i].time_ms));
+        export_add(ids, o);
+    }
+    for (uint32_t i = 0; i < s->import_count; i++) {
+        json_t *o = json_object();
+        export_set(o, "import_hash", export_hash(s->imports[i].mark, 16));
+        export_set(o, "until", export_time((int64_t)s->imports[i].day * 86400000));
+        export_add(imports, o);
+    }
+    export_set(root, "leads_to", s->redirect.target.n ? export_text(s->redirect.target) : json_null());
+    export_set(root, "other_ids", ids);
+    export_set(root, "imports", imports);
+}
+
 static void put_state(json_t *root, const struct export_input *in)
 {
     const struct state *s = in->state;
@@ -316,6 +338,7 @@ static void put_state(json_t *root, const struct export_input *in)
     export_set(root, "kept_for_other_policies", kept_entries(in));
     export_set(root, "seen_event_hashes", json_integer(s->seen_count));
     export_set(root, "earlier_state_lost_at", export_time(s->lost_ms));
+    put_origins(root, in);
 }
 
 static int append(const char *text, size_t n, void *out)

@@ -146,21 +146,6 @@ int op_as_of(struct op *op, int64_t as_of_ms, struct error *e)
     return 0;
 }
 
-int op_refuse_forgotten(const struct op *op, struct error *e)
-{
-    if (!op->state.forgotten_ms)
-        return 0;
-    struct buf when;
-    buf_init(&when, 64);
-    value_format(value_timestamp(op->state.forgotten_ms), &when);
-    error_set(e, ERR_FORGOTTEN,
-              "the customer was forgotten at %.*s: nothing is kept of them until an Upsert grants a consent that was given after "
-              "that",
-              (int)when.n, (const char *)when.p);
-    buf_free(&when);
-    return ERR_FORGOTTEN;
-}
-
 /* ---- steps ---- */
 
 static enum step_result op_step_decode(struct op *op)
@@ -308,26 +293,9 @@ static int start_anew(struct op *op, int why, struct error *e)
     return 0;
 }
 
-/* How long the state stays after it was written; 0: for good. */
-static int64_t ttl_of(const struct op *op)
-{
-    const struct policy *p = op->snapshot->policy;
-    return op->state.forgotten_ms ? policy_tombstone_ms(p) : p->retention_ms;
-}
-
-/* A state that is older than the policy keeps any, and still there, is as good as gone. */
-static void expire(struct op *op)
-{
-    const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
-    int64_t keep_ms = ttl_of(op);
-    if (!op->state.version || !keep_ms || clock->wall_ms(clock->ctx) - state_version_ms(op->state.version) < keep_ms)
-        return;
-    state_clear(&op->state, 0);
-    buf_clear(&op->blob);
-}
-
 int op_apply(struct op *op, struct error *e)
 {
+    const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
     struct str blob = {(const char *)op->blob.p, op->blob.n};
     arena_rewind(&op->arena, op->checked);
     op->dirty = op->record_wanted = op->unreadable = op->later_format = false;
@@ -337,7 +305,8 @@ int op_apply(struct op *op, struct error *e)
     op->unreadable |= op->stateless;
     if (rc)
         return rc;
-    expire(op);
+    if (policy_expire(op->snapshot->policy, &op->state, clock->wall_ms(clock->ctx)))
+        buf_clear(&op->blob);
     op->before = op->state.journey;
     return methods_of(op)->apply(op, e);
 }
@@ -415,7 +384,7 @@ static enum step_result op_step_commit(struct op *op)
         c.aside = there;
     if (last) {
         c.blob = (struct str){(const char *)last->fresh.p, last->fresh.n};
-        c.blob_ttl_ms = ttl_of(last);
+        c.blob_ttl_ms = policy_keeps_ms(last->snapshot->policy, &last->state);
     }
     if (record) {
         c.record_id = op->record_id;

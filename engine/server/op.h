@@ -170,8 +170,6 @@ int op_make_blob(struct op *op, struct error *e) MUST_CHECK;
 void op_log_head(struct op *op, void *log_record);
 /* Until when the store may take for one try. */
 int64_t op_try_deadline(const struct op *op);
-/* ERR_FORGOTTEN, with a text for people, when the state is a tombstone. */
-int op_refuse_forgotten(const struct op *op, struct error *e) MUST_CHECK;
 /* The word behind a dictionary id, without its prefix ("channel.email" gives "email"); empty when there is
  * none. For messages; not to be written to. */
 char *op_word(const struct op *op, uint32_t id);

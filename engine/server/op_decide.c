@@ -108,7 +108,7 @@ static int apply(struct op *op, struct error *e)
     struct decide_request *r = &op->decide.request;
     const struct snapshot *snapshot = op->snapshot;
     op->decide.repeated = false;
-    if (r->signal_count && op_refuse_forgotten(op, e))
+    if (r->signal_count && apply_refuse_forgotten(&op->state, e))
         return ERR_FORGOTTEN;
     if (op->recorded.n && !op->state.forgotten_ms)
         return repeat(op, e);

@@ -7,6 +7,8 @@
 #include "state/codec_v1.h"
 #include "state/codec_value.h"
 #include "state/coverage.h"
+#include "state/identity.h"
+#include "state/imports.h"
 #include "state/journey.h"
 #include "state/preferences.h"
 #include "state/reactions.h"
@@ -183,6 +185,12 @@ static int get_entry(struct state *s, uint64_t tag, struct str payload)
         return get_time(&c, &s->lost_ms);
     case ENTRY_FORGOTTEN:
         return get_time(&c, &s->forgotten_ms);
+    case ENTRY_IMPORTS:
+        return imports_get(&c, s);
+    case ENTRY_REDIRECT:
+        return redirect_get(&c, s);
+    case ENTRY_IDENTITIES:
+        return identities_get(&c, s);
     case ENTRY_COVERAGE:
         s->coverage = payload;
         return coverage_ok(payload) ? 0 : ERR_CORRUPT;
@@ -293,6 +301,15 @@ static void put_payload(struct buf *out, const struct state *s, const struct out
     case ENTRY_FORGOTTEN:
         buf_svarint(out, s->forgotten_ms);
         break;
+    case ENTRY_IMPORTS:
+        imports_put(out, s);
+        break;
+    case ENTRY_REDIRECT:
+        redirect_put(out, s);
+        break;
+    case ENTRY_IDENTITIES:
+        identities_put(out, s);
+        break;
     case ENTRY_COVERAGE:
         buf_str(out, s->coverage);
         break;
@@ -361,6 +378,12 @@ static size_t collect(const struct state *s, struct outgoing *items)
         items[n++] = (struct outgoing){ENTRY_TOUCHES, 0};
     if (s->lost_ms)
         items[n++] = (struct outgoing){ENTRY_LOST, 0};
+    if (s->import_count)
+        items[n++] = (struct outgoing){ENTRY_IMPORTS, 0};
+    if (s->redirect.target.n)
+        items[n++] = (struct outgoing){ENTRY_REDIRECT, 0};
+    if (s->identity_count)
+        items[n++] = (struct outgoing){ENTRY_IDENTITIES, 0};
     if (s->coverage.p)
         items[n++] = (struct outgoing){ENTRY_COVERAGE, 0};
     for (uint32_t i = 0; i < schema->aggregate_count; i++)

@@ -10,7 +10,9 @@
  *   preferences preferences.h
  *   journey, touches   journey.h
  *   lost        s time
+ *   imports     imports.h
  *   forgotten   s time; the blob is a tombstone. Where a server that knows no tombstones wrote more beside it, that is dropped
+ *   redirect, identities   identity.h
  *   since       of aggregate id: s time
  *   aggregates  each kind has its own number: 16 + enum aggregate_kind; payload in the kind's file
  *   orphan      of aggregate id: byte kind | v day (since 1970) on which it was orphaned | payload
@@ -32,7 +34,10 @@ enum entry_kind {
     ENTRY_JOURNEY = 8,
     ENTRY_TOUCHES = 9,
     ENTRY_LOST = 10,
+    ENTRY_IMPORTS = 11,
     ENTRY_FORGOTTEN = 12,
+    ENTRY_REDIRECT = 13,
+    ENTRY_IDENTITIES = 14,
     ENTRY_AGGREGATES = 16,
     ENTRY_ORPHAN = 31
 };

@@ -5,6 +5,8 @@
 #include "state/aggregate_kinds.h"
 #include "state/codec.h"
 #include "state/coverage.h"
+#include "state/identity.h"
+#include "state/imports.h"
 #include "state/journey.h"
 #include "state/preferences.h"
 #include "state/reactions.h"
@@ -273,6 +275,10 @@ int state_merge(struct state *into, const struct state *from, int64_t now_ms)
     preferences_set(into, &from->preferences);
     if (!rc)
         rc = reactions_merge(into, from);
+    if (!rc)
+        rc = imports_merge(into, from);
+    if (!rc)
+        rc = identities_merge(into, from);
     if (!rc)
         rc = merge_seen(into, from);
     into->exists = into->exists || from->exists;

@@ -12,6 +12,8 @@
  *   contacts    all; past STATE_CONTACTS_MAX the latest
  *   consents    the newer of each channel and purpose, as state_set_consent says; past STATE_CONSENTS_MAX into's
  *   event ids   the latest of both, by arrival
+ *   imports     the latest of both
+ *   identities  all; where into leads is left as it is
  *
  * Of a tombstone nothing comes. Into a tombstone neither, unless from has a consent that was given after the forgetting: then
  * the person begins anew there, with what from has. Of two tombstones the later time stays.

@@ -48,6 +48,8 @@ enum {
     STATE_TOP_MAX = 16,   /* keys of a TOP aggregate */
     STATE_KEY_MAX = 64,   /* bytes of such a key; longer ones are told apart by their first 64 */
     STATE_TOUCHES_MAX = 16,
+    STATE_IMPORTS_MAX = 8, /* bulk imports that are remembered of a customer: the latest (imports.h) */
+    STATE_IDENTITIES_MAX = 256, /* merges that one customer may come of; past it no further one is accepted */
     STATE_TEXT_MAX = 1024 /* bytes of a string attribute or property */
 };
 #define STATE_SEEN_MS INT64_C(3600000)
@@ -150,6 +152,24 @@ struct touch {
     uint32_t id, channel;
 };
 
+/* A bulk import that the customer has had (imports.h). */
+struct import_done {
+    uint64_t mark;
+    uint32_t day; /* since 1970, until which its history goes */
+};
+
+/* Where an id leads that is another customer's, and another id of this customer (identity.h). */
+struct redirect {
+    struct str target; /* empty: nowhere, the id is a customer's own */
+    uint64_t merge;
+    bool under_way; /* the rest of the state is not yet in the target's */
+};
+struct identity {
+    uint64_t merge;
+    int64_t time_ms; /* of the merge */
+    struct str id;   /* empty: not kept */
+};
+
 /* An entry that this policy has no name for. */
 struct raw_entry {
     uint64_t tag; /* see codec.h */
@@ -186,6 +206,11 @@ struct state {
     uint64_t *seen;         /* hashes of event ids, by arrival */
     uint32_t *seen_minutes; /* of arrival, rounded up, since 1970 */
     uint32_t seen_count, seen_capacity;
+    struct import_done *imports; /* [STATE_IMPORTS_MAX], in the order in which they were made; NULL: none */
+    uint32_t import_count;
+    struct redirect redirect;
+    struct identity *identities; /* by merge */
+    uint32_t identity_count, identity_capacity;
     struct str coverage;    /* ids of the aggregates that the last writer of an event kept up (coverage.h) */
     struct raw_entry *kept; /* entries of other policies */
     uint32_t kept_count, kept_capacity;

@@ -24,7 +24,7 @@ static const char *const script_text[SCRIPTS] = {REDIS_SCRIPT_COMMIT, REDIS_SCRI
                                                  REDIS_SCRIPT_READ, REDIS_SCRIPT_ASIDE, REDIS_SCRIPT_FORGET,
                                                  REDIS_SCRIPT_HELD};
 
-enum kind { KIND_READ, KIND_COMMIT, KIND_NAMES, KIND_SECRET, KIND_HELD, KIND_DICTIONARY };
+enum kind { KIND_READ, KIND_COMMIT, KIND_CREATE, KIND_NAMES, KIND_SECRET, KIND_HELD, KIND_DICTIONARY };
 
 /* What the greeting asks, in order, before the scripts. */
 enum question { ASK_POLICY, ASK_FSYNC, ASK_SAVE, ASK_INFO, QUESTIONS };
@@ -139,6 +139,18 @@ static void answer_commit(struct call *c, const redisReply *r)
         answer_error(c, STORE_UNCERTAIN, "Redis answered the commit script with something unknown");
 }
 
+/* SET NX GET: what was there, so that nothing was written. */
+static void answer_create(struct call *c, const redisReply *r)
+{
+    if (r->type == REDIS_REPLY_NIL)
+        answer(c, &(struct store_reply){.status = STORE_OK});
+    else if (r->type == REDIS_REPLY_STRING)
+        answer(c, &(struct store_reply){
+                      .status = STORE_CONFLICT, .blob = reply_str(r), .error = "another version is there"});
+    else
+        answer_error(c, STORE_UNCERTAIN, "Redis answered SET NX GET with something unknown");
+}
+
 static void answer_names(struct call *c, const redisReply *r)
 {
     uint32_t *ids = malloc((c->names ? c->names : 1) * sizeof *ids);
@@ -227,6 +239,11 @@ static void on_error_reply(struct call *c, const char *text)
         answer(c, &(struct store_reply){.status = STORE_OK, .blob = STR(STORE_FOREIGN)});
         return;
     }
+    if (starts_word(text, "WRONGTYPE") && c->kind == KIND_CREATE) {
+        answer(c, &(struct store_reply){
+                      .status = STORE_CONFLICT, .blob = STR(STORE_FOREIGN), .error = "another version is there"});
+        return;
+    }
     if (starts_word(text, "NOSCRIPT") && ++c->attempts < SCRIPT_ATTEMPTS) {
         load_script(c->s, c->script, false);
         c->command.again = true;
@@ -249,6 +266,7 @@ static void on_call(struct link_command *command, const struct link_result *r)
         static void (*const by_kind[])(struct call *, const redisReply *) = {
             [KIND_READ] = answer_read,
             [KIND_COMMIT] = answer_commit,
+            [KIND_CREATE] = answer_create,
             [KIND_NAMES] = answer_names,
             [KIND_SECRET] = answer_secret,
             [KIND_HELD] = answer_held,
@@ -487,6 +505,23 @@ static size_t commit_args(const struct redis_store *s, const struct store_commit
     return count;
 }
 
+/* SET NX GET is one command since Redis 7.0; before, the two words excluded each other. */
+static bool has_set_nx_get(const struct redis_store *s)
+{
+    return atoi(s->facts.version) >= 7;
+}
+
+/* A new customer and nothing else: the script's work in one command, at half the time. Not where changes are watched: Redis
+ * tracks keys that were read, and this reads none. */
+static void create(struct redis_store *s, const struct store_commit *commit, int64_t deadline_us, store_cb cb, void *user)
+{
+    char key[STORE_KEY_MAX];
+    char ttl[TTL_TEXT];
+    const struct str args[7] = {STR("SET"), key_str(key, store_key_state(key, s->prefix, commit->customer)), commit->blob,
+                                STR("NX"), STR("GET"), STR("PX"), number_text(commit->blob_ttl_ms, ttl)};
+    start(call_new(s, args, commit->blob_ttl_ms ? 7 : 5), KIND_CREATE, deadline_us, cb, user, NULL);
+}
+
 static void store_redis_commit(struct store *store, const struct store_commit *commit, int64_t deadline_us,
                                store_cb cb, void *user)
 {
@@ -494,6 +529,11 @@ static void store_redis_commit(struct store *store, const struct store_commit *c
     const char *fault = store_commit_fault(commit);
     if (commit->forget) {
         store_redis_forget(s, commit, deadline_us, cb, user, fault);
+        return;
+    }
+    if (!fault && commit->blob.n && commit->expected == 0 && !commit->aside.n && !commit->record_id && !s->track &&
+        has_set_nx_get(s)) {
+        create(s, commit, deadline_us, cb, user);
         return;
     }
     struct keys k;

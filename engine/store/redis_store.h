@@ -2,9 +2,10 @@
  * connection.
  *
  * Reads are a GET of the blob, or of blob and record (same slot) by a script; commits, names and the secret are one Lua
- * script each, by EVALSHA. Scripts are loaded with every new connection, and once more when Redis has forgotten them
- * (NOSCRIPT), within the call's deadline. A Redis that may evict (maxmemory-policy other than noeviction) or
- * still loads is not used: the store stays not ready and says why. Calls while it is not ready fail at once.
+ * script each, by EVALSHA; a blob where none may be and no record is SET NX GET where changes are not watched (from Redis 7.0
+ * on). Scripts are loaded with every new connection, and once more when Redis has forgotten them (NOSCRIPT), within the
+ * call's deadline. A Redis that may evict (maxmemory-policy other than noeviction) or still loads is not used: the store
+ * stays not ready and says why. Calls while it is not ready fail at once.
  *
  * STORE_UNAVAILABLE of a commit is certain: its bytes never all left, or Redis said that it does not serve
  * now (LOADING, MASTERDOWN, BUSY …). Bytes that left without a reply: STORE_UNCERTAIN. Reads that fail are

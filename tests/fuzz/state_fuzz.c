@@ -115,8 +115,7 @@ static void use_blob(struct str bytes, const struct schema *schema, struct arena
     bool fits;
     int rc = state_decode(&s, schema, bytes, arena, &e);
     if (rc) {
-        ASSERT((rc == ERR_CORRUPT || rc == ERR_UNAVAILABLE) &&
-               e.text[0]); /* of a later format: unavailable */
+        ASSERT((rc == ERR_CORRUPT || rc == ERR_UNAVAILABLE) && e.text[0]);
         return;
     }
     ASSERT(s.exists == (bytes.n > 0 && !s.forgotten_ms));

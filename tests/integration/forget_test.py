@@ -260,6 +260,35 @@ check("an old table brings nobody back", out.returncode == 1 and "3" in out.stde
       e.client.Get(customers.GetRequest(customer_id="ava")).profile["name"].string_value == "Ava" and not named(e.client),
       out.stdout + out.stderr)
 check("a consent that is given now does", load("--consent", "email:promotional").returncode == 0 and named(e.client))
+
+# ---- a history straight into the store takes nothing of the person either, but what comes with a new consent ----
+def line(who, event):
+    return {"signal": {"customer_id": who, "signals": [{"event_id": event, "name": "note"}]}}
+
+
+def history(policy, *lines):
+    name = os.path.join(folder("history"), "history.jsonl")
+    with open(name, "w") as f:
+        f.writelines(json.dumps(x) + "\n" for x in lines)
+    return subprocess.run([TACT, "import", "--store", redis.url, "--policy", policy, name], capture_output=True, text=True)
+
+
+check("she is forgotten again", not e.client.Forget(customers.ForgetRequest(customer_id="roya")).repeated_before)
+tombstone = wire("GET", "tact:{roya}:s")
+given = {"channel": "email", "purpose": "promotional", "granted": True, "time_ms": int(time.time() * 1000) - DAY}
+out = history(FORGET, line("roya", "h1"), {"upsert": {"customer_id": "roya", "consents": [given]}}, line("ava", "h1"))
+check("lines of the forgotten are rejected, others taken", out.returncode == 1 and "forgotten at 20" in out.stderr and
+      "1 customer written" in out.stdout and "2 rejected" in out.stdout, out.stdout + out.stderr)
+check("the tombstone stands", wire("GET", "tact:{roya}:s") == tombstone)
+time.sleep(0.002)  # the consent is of a later millisecond than the forgetting
+now = int(time.time() * 1000)
+given["time_ms"] = now
+out = history(FORGET, line("roya", "h1"), {"upsert": {"customer_id": "roya", "as_of_ms": now, "consents": [given]}},
+              {"signal": {"customer_id": "roya", "as_of_ms": now + 1, "signals": [{"event_id": "h2", "name": "note"}]}})
+x = json.loads(e.client.Export(customers.ExportRequest(customer_id="roya")).json)
+check("a consent in it begins anew", out.returncode == 1 and "1 rejected" in out.stdout and len(x["consents"]) == 1 and
+      len(x["imports"]) == 1 and [sum(b["value"] for b in a["buckets"]) for a in x["aggregates"] if a["kind"] == "count"] == [1],
+      out.stdout + out.stderr + json.dumps(x))
 for client in callers:
     client.close()
 check("both stop in order", d.stop() == 0 and e.stop() == 0)
@@ -279,6 +308,8 @@ signal(d.client, "omid", "visit", "e2")
 check("each write says anew", wire("PTTL", "tact:{omid}:s") > 30 * DAY - 60000)
 d.client.Forget(customers.ForgetRequest(customer_id="omid"))
 check("a tombstone stays 400 days", 400 * DAY - 60000 < wire("PTTL", "tact:{omid}:s") <= 400 * DAY)
+out = history(BRIEF, {"signal": {"customer_id": "noura", "signals": [{"event_id": "h1", "name": "visit"}]}})
+check("so it is with an import", 30 * DAY - 60000 < wire("PTTL", "tact:{noura}:s") <= 30 * DAY, out.stdout + out.stderr)
 signal(d.client, "ali", "visit", "e1")
 check("ali is known", d.client.Get(customers.GetRequest(customer_id="ali")).found)
 

@@ -128,7 +128,10 @@ static void test_retention(void **state)
         const struct policy_text file = {"p.yaml", str_from(text)};
         struct policy *p = load(&file, 1, 0);
         assert_true(p->retention_ms == cases[i].days * 86400000);
-        assert_true(policy_tombstone_ms(p) == cases[i].tombstone_days * 86400000);
+        struct state s = {.forgotten_ms = 0};
+        assert_true(policy_keeps_ms(p, &s) == cases[i].days * 86400000);
+        s.forgotten_ms = 1;
+        assert_true(policy_keeps_ms(p, &s) == cases[i].tombstone_days * 86400000);
         policy_free(&p);
     }
 }

@@ -639,18 +639,27 @@ static inline void contract_watch(struct contract *c)
     commit.blob = blob_of(5, "once more");
     assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
     until(c, &told.changes, 4);
+    commit.customer = STR("a new one of our own");
+    commit.expected = 0;
+    commit.blob = blob_of(1, "new");
+    assert_int_equal(do_commit(c, c->a, commit, &g), STORE_OK);
+    commit.expected = 1;
+    commit.blob = blob_of(2, "another's after it");
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+    until(c, &told.changes, 5);
+    assert_string_equal(told.last, "a new one of our own");
     /* One whose time is over is told too, at the latest when somebody looks. */
     commit = (struct store_commit){.customer = STR("goes by itself"), .blob = blob_of(6, "brief"), .blob_ttl_ms = 50};
     assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
     assert_int_equal(do_read(c, c->a, commit.customer, NULL, &g), STORE_OK);
     assert_int_equal(store_version((struct str){g.blob, g.blob_n}), 6);
-    for (int64_t limit = c->now(c->user) + 20 * CONTRACT_SECOND_US; told.changes < 5;) {
+    for (int64_t limit = c->now(c->user) + 20 * CONTRACT_SECOND_US; told.changes < 6;) {
         assert_true(c->now(c->user) < limit);
         assert_int_equal(do_read(c, c->b, commit.customer, NULL, &g), STORE_OK);
     }
     assert_string_equal(told.last, "goes by itself");
     assert_int_equal(told.off + told.all, 0);
-    assert_int_equal(told.changes, 5);
+    assert_int_equal(told.changes, 6);
     got_free(&g);
 }
 

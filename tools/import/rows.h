@@ -12,13 +12,9 @@
 #include "policy/policy.h"
 #include "tact/v1/customers.pb-c.h"
 #include "base/csv.h"
+#include "tools/import/event.h"
 #include "tools/options.h"
 #include "tools/value_text.h"
-
-/* What a file of rejected rows has before the original columns; such columns are left out when it is
- * imported. */
-#define IMPORT_REJECTED_LINE "rejected_line"
-#define IMPORT_REJECTED_BECAUSE "rejected_because"
 
 struct import_options {
     const char *customer_column; /* NULL: rows are customers without a name, "row-<line>" */

@@ -1,5 +1,5 @@
-/* Rows as upserts; see import_rows.h. SPDX-License-Identifier: Apache-2.0 */
-#include "tools/import_rows.h"
+/* Rows as upserts; see rows.h. SPDX-License-Identifier: Apache-2.0 */
+#include "tools/import/rows.h"
 #include "decide/request_wire.h"
 #include "models/offline/frame_time.h"
 

@@ -1,0 +1,134 @@
+/* Marks of bulk imports: they come back from a blob, the first goes where there is no room, two customers that become one keep
+ * both's, and a mark is of one customer alone.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "fixture.h"
+#include "state/imports.h"
+#include "state/merge.h"
+
+struct context {
+    struct arena arena;
+    struct names *names;
+    struct schema schema;
+};
+
+static int setup(void **state)
+{
+    struct context *t = calloc(1, sizeof *t);
+    arena_init(&t->arena, 64 << 20);
+    t->names = names_new();
+    make_schema(&t->schema, &t->arena, EVERY_ATTRIBUTE, EVERY_AGGREGATE, 0);
+    bind_schema(&t->schema, t->names);
+    *state = t;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct context *t = *state;
+    arena_free(&t->arena);
+    names_free(&t->names);
+    free(t);
+    return 0;
+}
+
+static struct str encoded(const struct state *s, struct context *t)
+{
+    struct buf b;
+    struct error e;
+    buf_init(&b, STATE_BLOB_MAX);
+    assert_int_equal(state_encode(s, 1, &b, &e), 0);
+    struct str out = arena_str(&t->arena, (struct str){(const char *)b.p, b.n});
+    buf_free(&b);
+    return out;
+}
+
+static void marks_come_back(void **state)
+{
+    struct context *t = *state;
+    struct state s, again;
+    struct error e;
+    empty_state(&s, &t->schema, &t->arena);
+    assert_false(imports_have(&s, 7));
+    assert_int_equal(imports_add(&s, 7, NOW), 1);
+    assert_int_equal(imports_add(&s, 7, NOW + DAY), 0);
+    assert_int_equal(imports_add(&s, 0, -DAY), 1); /* a history from before 1970 */
+    assert_int_equal(imports_add(&s, UINT64_MAX, NOW), 1);
+    struct str blob = encoded(&s, t);
+    assert_int_equal(state_decode(&again, &t->schema, blob, &t->arena, &e), 0);
+    assert_int_equal(again.import_count, 3);
+    assert_true(imports_have(&again, 7) && imports_have(&again, 0) && imports_have(&again, UINT64_MAX));
+    assert_false(imports_have(&again, 8));
+    assert_int_equal(again.imports[0].day, NOW / DAY);
+    assert_int_equal(again.imports[1].day, 0);
+    struct str twice = encoded(&again, t);
+    assert_int_equal(blob.n, twice.n);
+    assert_memory_equal(blob.p, twice.p, blob.n);
+}
+
+static void the_first_goes(void **state)
+{
+    struct context *t = *state;
+    struct state s;
+    empty_state(&s, &t->schema, &t->arena);
+    for (uint64_t i = 1; i <= STATE_IMPORTS_MAX + 2; i++)
+        assert_int_equal(imports_add(&s, i, NOW - (int64_t)i * DAY), 1); /* however old its history */
+    assert_int_equal(s.import_count, STATE_IMPORTS_MAX);
+    assert_false(imports_have(&s, 1) || imports_have(&s, 2));
+    for (uint64_t i = 3; i <= STATE_IMPORTS_MAX + 2; i++)
+        assert_true(imports_have(&s, i));
+}
+
+static void merged_customers_keep_both(void **state)
+{
+    struct context *t = *state;
+    struct state a, b;
+    uint64_t of_a = import_mark(99, STR("a")), of_b = import_mark(99, STR("b"));
+    assert_true(of_a != of_b && of_a != import_mark(98, STR("a")));
+    empty_state(&a, &t->schema, &t->arena);
+    empty_state(&b, &t->schema, &t->arena);
+    assert_int_equal(imports_add(&a, of_a, NOW), 1);
+    assert_int_equal(imports_add(&b, of_b, NOW), 1);
+    assert_int_equal(imports_add(&b, of_a, NOW), 1);
+    assert_int_equal(state_merge(&b, &a, NOW), 0);
+    assert_int_equal(b.import_count, 2);
+    empty_state(&b, &t->schema, &t->arena);
+    assert_int_equal(imports_add(&b, of_b, NOW), 1);
+    assert_int_equal(state_merge(&b, &a, NOW), 0);
+    assert_true(imports_have(&b, of_a) && imports_have(&b, of_b));
+}
+
+/* A payload that no writer of ours makes. */
+static void damaged_marks_are_refused(void **state)
+{
+    struct context *t = *state;
+    static const uint8_t twice[] = {1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 7, 0, 0, 0, 0, 0, 0, 0};
+    uint8_t many[(STATE_IMPORTS_MAX + 1) * 9] = {0};
+    const struct {
+        const void *p;
+        size_t n;
+    } bad[] = {{twice, sizeof twice}, {twice, 8}, {twice, 0}, {many, sizeof many}};
+    for (size_t i = 0; i < sizeof many / 9; i++)
+        many[i * 9 + 1] = (uint8_t)i;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct state s;
+        empty_state(&s, &t->schema, &t->arena);
+        struct cursor c = cursor_of(bad[i].p, bad[i].n);
+        assert_int_equal(imports_get(&c, &s), ERR_CORRUPT);
+    }
+    struct state s;
+    empty_state(&s, &t->schema, &t->arena);
+    struct cursor c = cursor_of(many, STATE_IMPORTS_MAX * 9);
+    assert_int_equal(imports_get(&c, &s), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(marks_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_first_goes, setup, teardown),
+        cmocka_unit_test_setup_teardown(merged_customers_keep_both, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_marks_are_refused, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
