@@ -262,8 +262,8 @@ check("an old table brings nobody back", out.returncode == 1 and "3" in out.stde
 check("a consent that is given now does", load("--consent", "email:promotional").returncode == 0 and named(e.client))
 
 # ---- a history straight into the store takes nothing of the person either, but what comes with a new consent ----
-def line(who, event):
-    return {"signal": {"customer_id": who, "signals": [{"event_id": event, "name": "note"}]}}
+def line(who, event, at=0):
+    return {"signal": {"customer_id": who, "as_of_ms": at, "signals": [{"event_id": event, "name": "note"}]}}
 
 
 def history(policy, *lines):
@@ -283,8 +283,8 @@ check("the tombstone stands", wire("GET", "tact:{roya}:s") == tombstone)
 time.sleep(0.002)  # the consent is of a later millisecond than the forgetting
 now = int(time.time() * 1000)
 given["time_ms"] = now
-out = history(FORGET, line("roya", "h1"), {"upsert": {"customer_id": "roya", "as_of_ms": now, "consents": [given]}},
-              {"signal": {"customer_id": "roya", "as_of_ms": now + 1, "signals": [{"event_id": "h2", "name": "note"}]}})
+out = history(FORGET, line("roya", "h1", now - DAY), {"upsert": {"customer_id": "roya", "as_of_ms": now, "consents": [given]}},
+              line("roya", "h2", now + 1))
 x = json.loads(e.client.Export(customers.ExportRequest(customer_id="roya")).json)
 check("a consent in it begins anew", out.returncode == 1 and "1 rejected" in out.stdout and len(x["consents"]) == 1 and
       len(x["imports"]) == 1 and [sum(b["value"] for b in a["buckets"]) for a in x["aggregates"] if a["kind"] == "count"] == [1],
