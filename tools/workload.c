@@ -87,16 +87,22 @@ static int read_line(struct workload_call *out, struct str line, bool history, s
     if (!m)
         return e->code ? e->code : ERR_INVALID;
     const char *customer;
+    const Tact__V1__Alias *alias;
     if (out->kind == WORKLOAD_DECIDE) {
+        alias = ((const Tact__V1__DecideRequest *)m)->alias;
         customer = ((const Tact__V1__DecideRequest *)m)->customer_id;
         out->as_of_ms = ((const Tact__V1__DecideRequest *)m)->as_of_ms;
     } else if (out->kind == WORKLOAD_UPSERT) {
+        alias = ((const Tact__V1__UpsertRequest *)m)->alias;
         customer = ((const Tact__V1__UpsertRequest *)m)->customer_id;
         out->as_of_ms = ((const Tact__V1__UpsertRequest *)m)->as_of_ms;
     } else {
+        alias = ((const Tact__V1__SignalRequest *)m)->alias;
         customer = ((const Tact__V1__SignalRequest *)m)->customer_id;
         out->as_of_ms = ((const Tact__V1__SignalRequest *)m)->as_of_ms;
     }
+    if (alias)
+        return error_set(e, ERR_INVALID, "alias: lines name customers by customer_id, which of an alias is \"type:value\"");
     uint8_t *bytes = arena_alloc(arena, protobuf_c_message_get_packed_size(m));
     out->customer = arena_str(arena, str_from(customer));
     if (!bytes || !out->customer.p)

@@ -16,6 +16,49 @@ int request_id(const char *field, const char *text, size_t most, struct str *out
     return 0;
 }
 
+const char *const request_customer_fields[2] = {"customer_id", "alias"};
+
+int request_customer(const char *const fields[2], const char *id, const Tact__V1__Alias *alias, const struct policy *p,
+                     struct arena *arena, struct str *out, struct error *e)
+{
+    char path[64];
+    if (!alias && !id[0])
+        return error_set(e, ERR_INVALID, "%s is empty; 1 to %d bytes are allowed, or %s instead of it", fields[0],
+                         DECIDE_CUSTOMER_MAX, fields[1]);
+    if (!alias)
+        return request_id(fields[0], id, DECIDE_CUSTOMER_MAX, out, e);
+    if (id[0])
+        return error_set(e, ERR_INVALID, "%s and %s are both given; one of them is allowed", fields[0], fields[1]);
+    struct str type = str_from(alias->type), value = str_from(alias->value);
+    size_t known = 0;
+    while (known < p->alias_count && !str_eq(p->aliases[known], type))
+        known++;
+    snprintf(path, sizeof path, "%s.type", fields[1]);
+    if (known == p->alias_count)
+        return request_unknown(e, path, type, p->aliases, sizeof *p->aliases, p->alias_count);
+    snprintf(path, sizeof path, "%s.value", fields[1]);
+    if (request_id(path, alias->value, DECIDE_CUSTOMER_MAX - type.n - 1, out, e))
+        return ERR_INVALID;
+    char *text = arena_alloc(arena, type.n + 1 + value.n + 1);
+    if (!text)
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    memcpy(text, type.p, type.n);
+    text[type.n] = ':';
+    memcpy(text + type.n + 1, value.p, value.n + 1); /* with its NUL */
+    *out = (struct str){text, type.n + 1 + value.n};
+    return 0;
+}
+
+bool request_is_alias(const struct policy *p, struct str customer)
+{
+    for (size_t i = 0; i < p->alias_count; i++) {
+        struct str type = p->aliases[i];
+        if (customer.n > type.n && customer.p[type.n] == ':' && memcmp(customer.p, type.p, type.n) == 0)
+            return true;
+    }
+    return false;
+}
+
 int request_unknown(struct error *e, const char *where, struct str got, const struct str *names,
                         size_t stride, size_t count)
 {

@@ -8,6 +8,12 @@
 
 /* "customer_id is empty; 1 to 256 bytes are allowed". */
 int request_id(const char *field, const char *text, size_t most, struct str *out, struct error *e) MUST_CHECK;
+/* Who a request is about: by id, or by an alias, whose id is "type:value" (with a NUL). fields: their names in the message. */
+int request_customer(const char *const fields[2], const char *id, const Tact__V1__Alias *alias, const struct policy *p,
+                     struct arena *arena, struct str *out, struct error *e) MUST_CHECK;
+extern const char *const request_customer_fields[2]; /* customer_id, alias */
+/* Whether that is a name that an alias gave: of somebody whom nobody knows otherwise. */
+bool request_is_alias(const struct policy *p, struct str customer);
 /* "channel: unknown 'emial'; did you mean email?; allowed: email, web". names: the first of `count`, stride bytes apart. */
 int request_unknown(struct error *e, const char *where, struct str got, const struct str *names, size_t stride,
                     size_t count);

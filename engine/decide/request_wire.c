@@ -207,7 +207,7 @@ int request_decide(const Tact__V1__DecideRequest *m, const struct policy *p, int
 {
     *out = (struct decide_request){
         .explain = m->explain, .as_of_ms = m->as_of_ms, .request_id = str_from(m->request_id)};
-    int rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &out->customer, e);
+    int rc = request_customer(request_customer_fields, m->customer_id, m->alias, p, arena, &out->customer, e);
     if (rc)
         return rc;
     if (out->request_id.n > DECIDE_ID_MAX)

@@ -19,7 +19,7 @@
 
 static const char *const sections[] = {"brand",          "profile",  "context", "signals",
                                        "features",       "channels", "actions", "suppressions",
-                                       "contact_policy", "journey",  "places",  "tests", NULL};
+                                       "contact_policy", "journey",  "places",  "aliases", "tests", NULL};
 
 /* ---- memory ---- */
 

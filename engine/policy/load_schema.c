@@ -19,6 +19,8 @@
  *                    brand's),
  *                    consent: [purposes], consent_unknown: block | allow, placements: […],
  *                    content: […]: the fields of a treatment; none: any}
+ *   aliases:  [phone, card, device]: types of other names of customers, as requests give them; such a customer's id is
+ *             "phone:+98…"
  *   places:   name: [{name, lat, lon}]                 for nearest_m(lat, lon, places.name)
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_schema.h"
@@ -26,7 +28,7 @@
 #include "state/state.h"
 #include <math.h>
 
-enum { PLACES_MAX = 2000, RETENTION_MIN_DAYS = 1, RETENTION_MAX_DAYS = 4000 };
+enum { PLACES_MAX = 2000, ALIASES_MAX = 16, RETENTION_MIN_DAYS = 1, RETENTION_MAX_DAYS = 4000 };
 #define DAY_MS INT64_C(86400000)
 
 /* ---- brand ---- */
@@ -474,7 +476,26 @@ static void load_consent_effect(struct loader *l, uint32_t signal, const struct 
     l->policy->effects[signal] = e;
 }
 
-/* ---- all ---- */
+/* ---- aliases ---- */
+
+static void visit_alias(struct loader *l, const struct yaml_node *key, const struct yaml_node *value, size_t index)
+{
+    (void)key;
+    struct policy *p = l->policy;
+    struct str name;
+    if (!loader_name(l, value, false, "type of alias", &name))
+        return;
+    if (index >= ALIASES_MAX) {
+        yaml_diag(l->diags, DIAG_ERROR, value, "more than %d types of aliases", ALIASES_MAX);
+        return;
+    }
+    for (size_t i = 0; i < p->alias_count; i++)
+        if (str_eq(p->aliases[i], name)) {
+            yaml_diag(l->diags, DIAG_ERROR, value, "alias '%.*s' is declared twice", STR_ARG(name));
+            return;
+        }
+    p->aliases[p->alias_count++] = name;
+}
 
 /* ---- places ---- */
 
@@ -538,16 +559,18 @@ void load_schema(struct loader *l)
     p->context = loader_alloc(l, loader_count(l, "context") * sizeof *p->context);
     s->signals = loader_alloc(l, loader_count(l, "signals") * sizeof *s->signals);
     p->channels = loader_alloc(l, loader_count(l, "channels") * sizeof *p->channels);
+    p->aliases = loader_alloc(l, loader_count(l, "aliases") * sizeof *p->aliases);
     l->negative = loader_alloc(l, loader_count(l, "signals") * sizeof *l->negative);
     l->consent = loader_alloc(l, loader_count(l, "signals") * sizeof *l->consent);
     p->effects = loader_alloc(l, loader_count(l, "signals") * sizeof *p->effects);
-    if (!s->attributes || !p->context || !s->signals || !p->channels || !l->negative || !l->consent || !p->effects)
+    if (!s->attributes || !p->context || !s->signals || !p->channels || !p->aliases || !l->negative || !l->consent || !p->effects)
         return;
     load_brand(l);
     loader_each(l, "profile", YAML_MAPPING, visit_attribute);
     loader_each(l, "context", YAML_MAPPING, visit_context);
     loader_each(l, "signals", YAML_MAPPING, visit_signal);
     loader_each(l, "channels", YAML_MAPPING, visit_channel);
+    loader_each(l, "aliases", YAML_SEQUENCE, visit_alias);
     for (uint32_t i = 0; i < s->signal_count; i++)
         load_negative(l, i, l->negative[i]);
     for (uint32_t i = 0; i < s->signal_count; i++)

@@ -242,6 +242,8 @@ struct policy {
     size_t context_count;
     struct expr_program *program;
     struct policy_consent_effect *effects; /* by signal */
+    struct str *aliases; /* types of other names of customers; such a name is the customer id "type:value" */
+    size_t alias_count;
     struct policy_places *places;
     size_t places_count;
     struct policy_stage *stages;           /* those before others go first */
@@ -282,7 +284,7 @@ void policy_free(struct policy **p);
  * policy keeps anybody, and at least 400 days. */
 int64_t policy_keeps_ms(const struct policy *p, const struct state *s);
 /* It was written longer ago than that, and is as good as not there: true, and the state is that of somebody never seen, but for
- * its version. */
+ * its version. Where an id leads has no end: it is not written again with the customer's state. */
 bool policy_expire(const struct policy *p, struct state *s, int64_t wall_ms);
 
 /* Visits every dictionary name that the policy needs (each once or more). */

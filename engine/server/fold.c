@@ -27,10 +27,10 @@ static bool apply_one(struct op *f, const struct buf *before)
     return rc == 0;
 }
 
-/* Forgetting is a write of its own kind, and goes alone. */
+/* Forgetting is a write of its own kind, and a merge writes to two customers: each goes alone. */
 static bool may_fold(const struct op *op, const struct op *waiting)
 {
-    return waiting && !waiting->record_id && op->kind != OP_FORGET && waiting->kind != OP_FORGET;
+    return waiting && !waiting->record_id && op->kind != OP_FORGET && waiting->kind != OP_FORGET && waiting->kind != OP_MERGE;
 }
 
 void fold_waiting(struct op *op)
@@ -42,6 +42,7 @@ void fold_waiting(struct op *op)
             struct op *waiting = worker_waiting(op);
             if (!may_fold(op, waiting))
                 return;
+            ASSERT(!waiting->folded); /* they would be answered without being written */
             worker_take_waiting(op);
             *link = waiting;
         }

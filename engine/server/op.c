@@ -6,12 +6,14 @@
 #include "base/clock.h"
 #include "base/logging.h"
 #include "net/proto_check.h"
+#include "server/merging.h"
 #include "state/codec.h"
 #include "server/op_customer.h"
 #include "server/op_get.h"
 #include "server/op_decide.h"
 #include "server/op_export.h"
 #include "server/op_forget.h"
+#include "server/op_merge.h"
 #include "server/op_outcome.h"
 #include "tact/v1/log.pb-c.h"
 #include <stdarg.h>
@@ -25,6 +27,7 @@ static const struct op_methods *methods_of(const struct op *op)
         [OP_UPSERT] = &op_upsert_methods,   [OP_GET] = &op_get_methods,
         [OP_CONTACT] = &op_contact_methods, [OP_RECORD] = &op_record_methods,
         [OP_FORGET] = &op_forget_methods,   [OP_EXPORT] = &op_export_methods,
+        [OP_MERGE] = &op_merge_methods,
     };
     return table[op->kind];
 }
@@ -148,6 +151,11 @@ int op_as_of(struct op *op, int64_t as_of_ms, struct error *e)
 
 /* ---- steps ---- */
 
+int op_customer(struct op *op, const char *customer_id, const Tact__V1__Alias *alias, struct error *e)
+{
+    return request_customer(request_customer_fields, customer_id, alias, op->snapshot->policy, &op->arena, &op->customer, e);
+}
+
 static enum step_result op_step_decode(struct op *op)
 {
     static const struct proto_limits limits = {DECODE_DEPTH_MAX, DECODED_MAX};
@@ -157,6 +165,7 @@ static enum step_result op_step_decode(struct op *op)
     op->message = proto_decode(methods_of(op)->request, op->request, &limits, &op->arena, &e);
     if (!op->message || methods_of(op)->check(op, &e))
         return fail_error(op, &e);
+    op->asked = op->customer;
     op->checked = arena_mark(&op->arena);
     op->step = STEP_TURN;
     return STEP_MORE;
@@ -170,7 +179,7 @@ static bool must_log(const struct op *op)
 
 static enum step_result op_step_turn(struct op *op)
 {
-    op->step = STEP_LOAD;
+    op->step = op->kind == OP_MERGE ? STEP_MERGE : STEP_LOAD;
     if (!op->writes)
         return STEP_MORE;
     char why[128];
@@ -188,7 +197,7 @@ static void on_store(void *user, const struct store_reply *r)
     op->store_status = r->status;
     snprintf(op->store_error, sizeof op->store_error, "%s", r->error ? r->error : "");
     bool read = op->step == STEP_APPLY && r->status == STORE_OK;
-    if (read || r->status == STORE_EXISTS) {
+    if ((read && !op->recorded_kept) || r->status == STORE_EXISTS) {
         buf_clear(&op->recorded);
         buf_str(&op->recorded, r->record);
     }
@@ -215,7 +224,7 @@ static int64_t read_deadline(const struct op *op)
     return at < early ? at : early;
 }
 
-static bool time_is_over(const struct op *op)
+bool op_time_is_over(const struct op *op)
 {
     const struct worker_clock *c = &worker_config_of(op->worker)->clock;
     return c->mono_us(c->ctx) >= op->deadline_us;
@@ -237,7 +246,8 @@ static bool take_cached(struct op *op, int64_t max_stale_us)
         return false;
     buf_clear(&op->blob);
     buf_str(&op->blob, c.blob);
-    buf_clear(&op->recorded);
+    if (!op->recorded_kept)
+        buf_clear(&op->recorded);
     op->store_status = STORE_OK;
     op->from_cache = true;
     op->unverified = !c.current;
@@ -262,7 +272,7 @@ static enum step_result op_step_load(struct op *op)
 {
     if (worker_stopped(op->worker))
         return fail_stopped(op);
-    if (time_is_over(op))
+    if (op_time_is_over(op))
         return op_fail(op, GRPC_DEADLINE_EXCEEDED, "out of time before the customer's state was read%s",
                        op->uncertain ? "; an earlier write may have happened: retry with the same ids"
                                        : "");
@@ -305,15 +315,26 @@ int op_apply(struct op *op, struct error *e)
     op->unreadable |= op->stateless;
     if (rc)
         return rc;
+    op->elsewhere = op->state.redirect.target.n > 0;
+    if (op->elsewhere)
+        return 0;
+    op->elsewhere = op->state.redirect.target.n > 0;
+    if (op->elsewhere)
+        return 0;
     if (policy_expire(op->snapshot->policy, &op->state, clock->wall_ms(clock->ctx)))
         buf_clear(&op->blob);
     op->before = op->state.journey;
     return methods_of(op)->apply(op, e);
 }
 
-int op_make_blob(struct op *op, struct error *e)
+uint64_t op_new_version(struct op *op)
 {
     const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
+    return state_version_make(clock->wall_ms(clock->ctx), rng_u64(worker_rng(op->worker)));
+}
+
+int op_make_blob(struct op *op, struct error *e)
+{
     op->new_version = 0;
     if (!op->dirty)
         return 0;
@@ -321,8 +342,53 @@ int op_make_blob(struct op *op, struct error *e)
     if (!op->state.forgotten_ms && journey_step(op->snapshot->policy, &op->state, op->now_ms, &op->arena) < 0)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     state_prune(&op->state, op->now_ms);
-    op->new_version = state_version_make(clock->wall_ms(clock->ctx), rng_u64(worker_rng(op->worker)));
+    op->new_version = op_new_version(op);
     return state_encode(&op->state, op->new_version, &op->fresh, e);
+}
+
+/* ---- ids that lead elsewhere ---- */
+
+static enum step_result move_to(struct op *op, struct str customer)
+{
+    arena_rewind(&op->arena, op->checked);
+    struct str copy = arena_str(&op->arena, customer);
+    if (!copy.p)
+        return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the request's memory is full");
+    op->checked = arena_mark(&op->arena);
+    op->step = STEP_LOAD;
+    if (op->has_turn)
+        return worker_change_turn(op, copy) ? STEP_MORE : STEP_PARK;
+    op->customer = copy;
+    return STEP_MORE;
+}
+
+/* One step on the way needs no more than to go there. Calls that were folded into this one's write go on their own. */
+static enum step_result follow(struct op *op)
+{
+    const struct redirect *to = &op->state.redirect;
+    fold_undo(op);
+    if (++op->moves > WORKER_RERUNS_MAX)
+        return op_fail(op, GRPC_ABORTED, "the customer was merged with others %d times meanwhile; retry with the same ids",
+                       WORKER_RERUNS_MAX);
+    op->recorded_kept = op->recorded_kept || op->recorded.n > 0;
+    if (op->moves == 1 && !to->under_way)
+        return move_to(op, to->target);
+    merging_free(&op->merging);
+    op->merging = merging_new(op->moves == 1 ? op->customer : op->asked, (struct str){0});
+    op->step = STEP_MERGE;
+    return STEP_MORE;
+}
+
+static enum step_result op_step_merge(struct op *op)
+{
+    if (op->kind == OP_MERGE && !op->merging)
+        op->merging = merging_new(op->merge.from, op->merge.to);
+    enum step_result r = merging_run(op);
+    if (r == STEP_MORE && op->kind == OP_MERGE)
+        op->step = STEP_LOG;
+    else if (r == STEP_MORE)
+        return move_to(op, merging_customer(op->merging));
+    return r;
 }
 
 static enum step_result op_step_apply(struct op *op)
@@ -345,7 +411,9 @@ static enum step_result op_step_apply(struct op *op)
         op->step = STEP_LOAD;
         return STEP_MORE;
     }
-    op->step = STEP_COMMIT;
+    if (op->elsewhere)
+        return follow(op);
+    op->step = op->kind == OP_FORGET && op->dirty ? STEP_ERASE : STEP_COMMIT;
     return STEP_MORE;
 }
 
@@ -425,7 +493,7 @@ static enum step_result op_step_settle(struct op *op)
     case STORE_UNCERTAIN:
         stats->uncertain++;
         fold_uncertain(op);
-        if (time_is_over(op))
+        if (op_time_is_over(op))
             return op_fail(op, GRPC_DEADLINE_EXCEEDED,
                            "no answer from the store in time; it may have happened: retry with the same ids");
         op->step = STEP_LOAD;

@@ -8,8 +8,12 @@
  *                                 ^                  |  \______________________________/
  *                                 +---- CONFLICT ----+         (any step may FAIL -> DONE)
  *
- * Export goes from LOAD over GATHER, which reads the dictionary, to APPLY. Of a person who was forgotten APPLY refuses what would
- * be kept (ERR_FORGOTTEN).
+ * Export goes from LOAD over GATHER, which reads what is kept beside the person's other ids and the dictionary, to APPLY. Forget
+ * goes from APPLY over ERASE, for these ids, to COMMIT. Of a person who was forgotten APPLY refuses what would be kept
+ * (ERR_FORGOTTEN).
+ *
+ * Where the id turns out to lead to another customer, APPLY goes there: to LOAD with that customer's turn, by way of MERGE when
+ * more than one step or a merge under way is in between (merging.h). Merge itself goes DECODE, TURN, MERGE, LOG.
  *
  * Calls of one customer that wait behind one that is about to write are folded into its write (fold.h): each is applied to what
  * the one before made of the state, and one compare-and-set takes them all. From LOG on every call goes its own way. The turn is
@@ -31,13 +35,15 @@
     X(STEP_DECODE, op_step_decode)                                                                           \
     X(STEP_TURN, op_step_turn)                                                                               \
     X(STEP_LOAD, op_step_load)                                                                               \
+    X(STEP_MERGE, op_step_merge)                                                                             \
     X(STEP_APPLY, op_step_apply)                                                                             \
     X(STEP_COMMIT, op_step_commit)                                                                           \
     X(STEP_SETTLE, op_step_settle)                                                                           \
     X(STEP_LOG, op_step_log)                                                                                 \
     X(STEP_LOGGED, op_step_logged)                                                                           \
     X(STEP_ANSWER, op_step_answer)                                                                           \
-    X(STEP_GATHER, op_step_gather)
+    X(STEP_GATHER, op_step_gather)                                                                           \
+    X(STEP_ERASE, op_step_erase)
 
 enum { WORKER_FOLD_MAX = 64 }; /* calls in one write */
 
@@ -51,6 +57,7 @@ enum step_result { STEP_MORE, STEP_PARK, STEP_DONE };
 
 struct op;
 struct turn;
+struct merging;
 
 struct op_methods {
     const ProtobufCMessageDescriptor *request;
@@ -75,7 +82,10 @@ struct op {
     struct str request;
     ProtobufCMessage *message;
     int64_t started_us, deadline_us, now_ms;
-    struct str customer;
+    struct str customer; /* whose state it is; another than asked where that id leads there */
+    struct str asked;
+    struct merging *merging;
+    uint32_t moves;
     bool cached_will_do; /* the near cache's state is good enough (a write is checked by the store anyway) */
     bool from_cache;     /* the blob is the near cache's */
     bool degrades;       /* answers as well as it can when the store cannot be asked */
@@ -93,6 +103,8 @@ struct op {
     struct buf blob, recorded; /* copies */
     /* what APPLY made */
     struct state state;
+    bool elsewhere;        /* nothing yet: the customer's id leads to another */
+    bool recorded_kept;    /* `recorded` came from an id before this one */
     bool stateless;        /* the store cannot be asked, and nothing is known */
     bool unverified;       /* it cannot be asked; the blob is what was known a while ago */
     bool unreadable;       /* the blob: torn, foreign or of a later format; `state` is a new one */
@@ -136,14 +148,23 @@ struct op {
             struct str action; /* id, for the log */
             bool repeated;
         } record;
-        struct {
+        struct forget {
             bool repeated;
+            const struct identity *others; /* the person's other ids, of which nothing may be left either */
+            uint32_t count, at;
+            enum { OTHER_NEXT, OTHER_READ, OTHER_WRITTEN } asked; /* of the store, about the one at `at` */
         } forget;
         struct {
             struct export_names names;
             struct store_item *items;
             size_t item_count;
+            const struct identity *others; /* the person's other ids, beside which something may be kept too */
+            uint32_t count, at;
+            bool known; /* they are */
         } export;
+        struct {
+            struct str from, to;
+        } merge;
     };
     worker_done done;
     void *user;
@@ -168,8 +189,12 @@ int op_apply(struct op *op, struct error *e) MUST_CHECK;
 int op_make_blob(struct op *op, struct error *e) MUST_CHECK;
 /* Wraps a record of tact.v1.LogRecord: fills written_ms, server and a change of stage. log_record: Tact__V1__LogRecord. */
 void op_log_head(struct op *op, void *log_record);
-/* Until when the store may take for one try. */
+/* Checks who the request is about. */
+int op_customer(struct op *op, const char *customer_id, const Tact__V1__Alias *alias, struct error *e) MUST_CHECK;
+/* By when one try at the store must be answered; and whether the call's time is over. */
 int64_t op_try_deadline(const struct op *op);
+bool op_time_is_over(const struct op *op);
+uint64_t op_new_version(struct op *op);
 /* The word behind a dictionary id, without its prefix ("channel.email" gives "email"); empty when there is
  * none. For messages; not to be written to. */
 char *op_word(const struct op *op, uint32_t id);
@@ -179,6 +204,8 @@ int op_as_of(struct op *op, int64_t as_of_ms, struct error *e) MUST_CHECK;
 /* Turns (worker.c): true when it is this call's turn now; else it parks and op_run is called when it is. */
 bool worker_take_turn(struct op *op);
 void worker_pass_turn(struct op *op);
+/* Leaves the turn that it has for that of another customer: as worker_take_turn. */
+bool worker_change_turn(struct op *op, struct str customer);
 /* The next call that waits for the turn of this one, which has it; NULL: none. And takes it out, or puts it back as the next. */
 struct op *worker_waiting(const struct op *op);
 void worker_take_waiting(struct op *op);

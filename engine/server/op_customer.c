@@ -11,7 +11,7 @@ static int signal_check(struct op *op, struct error *e)
     const Tact__V1__SignalRequest *m = (const Tact__V1__SignalRequest *)op->message;
     int rc = op_as_of(op, m->as_of_ms, e);
     if (!rc)
-        rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
+        rc = op_customer(op, m->customer_id, m->alias, e);
     if (!rc)
         rc = request_signals(m, op->snapshot->policy, op->now_ms, &op->arena, &op->signal.batch, e);
     op->writes = op->cached_will_do = true;
@@ -96,7 +96,7 @@ static int upsert_check(struct op *op, struct error *e)
     const Tact__V1__UpsertRequest *m = (const Tact__V1__UpsertRequest *)op->message;
     int rc = op_as_of(op, m->as_of_ms, e);
     if (!rc)
-        rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
+        rc = op_customer(op, m->customer_id, m->alias, e);
     if (!rc)
         rc = request_upsert(m, op->snapshot->policy, op->now_ms, &op->arena, &op->upsert.changes, e);
     op->writes = op->cached_will_do = true;
@@ -149,7 +149,7 @@ static int contact_check(struct op *op, struct error *e)
     const Tact__V1__RecordContactRequest *m = (const Tact__V1__RecordContactRequest *)op->message;
     int rc = op_as_of(op, m->as_of_ms, e);
     if (!rc)
-        rc = request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
+        rc = op_customer(op, m->customer_id, m->alias, e);
     if (!rc)
         rc = request_contact(m, op->snapshot->policy, op->now_ms, &op->arena, &op->contact.outside, e);
     op->writes = op->cached_will_do = true;

@@ -108,6 +108,7 @@ static int apply(struct op *op, struct error *e)
     struct decide_request *r = &op->decide.request;
     const struct snapshot *snapshot = op->snapshot;
     op->decide.repeated = false;
+    r->customer = op->customer;
     if (r->signal_count && apply_refuse_forgotten(&op->state, e))
         return ERR_FORGOTTEN;
     if (op->recorded.n && !op->state.forgotten_ms)
@@ -156,6 +157,7 @@ static int record_signals(struct op *op, struct str *out, struct error *e)
     tact__v1__signal_record__init(&m);
     tact__v1__signal_request__init(&request);
     request.customer_id = asked->customer_id;
+    request.alias = asked->alias;
     request.n_signals = asked->n_signals;
     request.signals = asked->signals;
     request.as_of_ms = asked->as_of_ms;
@@ -193,6 +195,8 @@ static int record(struct op *op, struct str *out, struct error *e)
     m.model_id = (char *)(op->snapshot->binding ? op->snapshot->scorer.model_id : "");
     m.world_id = op->snapshot->world_id;
     m.engine_version = (char *)ENGINE_VERSION;
+    if (!str_eq(op->customer, str_from(((const Tact__V1__DecideRequest *)op->message)->customer_id)))
+        m.customer_id = (char *)op->customer.p;
     m.reruns = op->reruns;
     shadows_record(op, &m);
     head.record_case = TACT__V1__LOG_RECORD__RECORD_DECISION;
@@ -227,7 +231,7 @@ static int make_handles(struct op *op, Tact__V1__DecideResponse *m, struct error
                            .channel = channel,
                            .probability = (float)d->choices[i]->action_probability,
                            .server = str_from(config->server),
-                           .customer = op->customer};
+                           .customer = op->asked};
         text[handle_make(&h, config->secret, text)] = 0;
         m->handles[m->n_handles++] = text;
     }
@@ -236,8 +240,8 @@ static int make_handles(struct op *op, Tact__V1__DecideResponse *m, struct error
 
 static const char *stage_name(enum op_step s)
 {
-    static const char *const names[STEP_COUNT] = {"decode", "turn", "load",   "decide", "commit",
-                                                  "settle", "log",  "logged", "answer", "gather"};
+    static const char *const names[STEP_COUNT] = {"decode", "turn", "load",   "merge",  "decide", "commit",
+                                                  "settle", "log",  "logged", "answer", "gather", "erase"};
     return names[s];
 }
 
@@ -287,6 +291,8 @@ static int answer(struct op *op, struct str *out, struct error *e)
     if (rc)
         return rc;
     m.meta = &meta;
+    if (!str_eq(op->customer, str_from(((const Tact__V1__DecideRequest *)op->message)->customer_id)))
+        m.customer_id = (char *)op->customer.p;
     size_t rest = tact__v1__decide_response__get_packed_size(&m);
     uint8_t *bytes = arena_alloc(&op->arena, op->decide.bytes.n + 16 + rest);
     if (!bytes)

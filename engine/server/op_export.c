@@ -2,13 +2,14 @@
  * one step, then the dictionary.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/op_export.h"
+#include "state/codec.h"
 #include "tact/v1/customers.pb-c.h"
 
 static int check(struct op *op, struct error *e)
 {
     const Tact__V1__ExportRequest *m = (const Tact__V1__ExportRequest *)op->message;
     int rc = op_as_of(op, m->as_of_ms, e);
-    return rc ? rc : request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
+    return rc ? rc : op_customer(op, m->customer_id, m->alias, e);
 }
 
 static void keep_status(struct op *op, const struct store_reply *r)
@@ -25,6 +26,26 @@ static bool keep(struct op *op, struct str s, struct str *out)
     return out->p != NULL;
 }
 
+/* Further items of the person. */
+static void add_items(struct op *op, const struct store_reply *r)
+{
+    size_t before = op->export.item_count;
+    struct store_item *all = arena_alloc(&op->arena, (before + r->item_count + 1) * sizeof *all);
+    op->blob.failed |= !all;
+    if (!all)
+        return;
+    if (before)
+        memcpy(all, op->export.items, before * sizeof *all);
+    op->export.items = all;
+    for (size_t i = 0; i < r->item_count; i++) {
+        struct store_item *item = &all[before + i];
+        item->kind = r->items[i].kind;
+        if (!keep(op, r->items[i].name, &item->name) || !keep(op, r->items[i].value, &item->value))
+            break;
+        op->export.item_count++;
+    }
+}
+
 static void on_held(void *user, const struct store_reply *r)
 {
     struct op *op = user;
@@ -32,23 +53,39 @@ static void on_held(void *user, const struct store_reply *r)
     keep_status(op, r);
     buf_clear(&op->blob);
     buf_str(&op->blob, r->blob);
-    op->export.items = arena_alloc(&op->arena, (r->item_count + 1) * sizeof *op->export.items);
-    op->blob.failed |= !op->export.items;
-    for (size_t i = 0; op->export.items && i < r->item_count; i++) {
-        struct store_item *item = &op->export.items[op->export.item_count];
-        item->kind = r->items[i].kind;
-        if (!keep(op, r->items[i].name, &item->name) || !keep(op, r->items[i].value, &item->value))
-            break;
-        op->export.item_count++;
-    }
+    add_items(op, r);
+    op_run(op);
+}
+
+static void on_other_held(void *user, const struct store_reply *r)
+{
+    struct op *op = user;
+    ASSERT(op->magic == OP_MAGIC);
+    keep_status(op, r);
+    add_items(op, r);
     op_run(op);
 }
 
 void op_export_load(struct op *op)
 {
     op->step = STEP_GATHER;
-    op->export.item_count = 0;
+    op->export.item_count = op->export.count = op->export.at = 0;
+    op->export.known = false;
     store_held(worker_config_of(op->worker)->store, op->customer, op_try_deadline(op), on_held, op);
+}
+
+/* The ids that were merged into this one; false: it leads to another itself. */
+static bool find_others(struct op *op)
+{
+    struct state s;
+    struct error e;
+    struct str blob = {(const char *)op->blob.p, op->blob.n};
+    op->export.known = true;
+    if (!buf_ok(&op->blob) || state_decode(&s, &op->snapshot->policy->schema, blob, &op->arena, &e))
+        return true; /* APPLY will say */
+    op->export.others = s.identities;
+    op->export.count = s.identity_count;
+    return s.redirect.target.n == 0;
 }
 
 /* Names that this server has not asked for. */
@@ -79,10 +116,19 @@ static void on_dictionary(void *user, const struct store_reply *r)
 enum step_result op_step_gather(struct op *op)
 {
     op->step = STEP_APPLY; /* which tells of a store that failed */
-    if (op->store_status != STORE_OK)
+    if (op->store_status != STORE_OK || (!op->export.known && !find_others(op)))
         return STEP_MORE;
+    struct store *store = worker_config_of(op->worker)->store;
+    while (op->export.at < op->export.count) {
+        struct str id = op->export.others[op->export.at++].id;
+        if (id.n == 0)
+            continue;
+        op->step = STEP_GATHER;
+        store_held(store, id, op_try_deadline(op), on_other_held, op);
+        return STEP_PARK;
+    }
     op->export.names = (struct export_names){.own = worker_names(op->worker)};
-    store_dictionary(worker_config_of(op->worker)->store, op_try_deadline(op), on_dictionary, op);
+    store_dictionary(store, op_try_deadline(op), on_dictionary, op);
     return STEP_PARK;
 }
 

@@ -5,5 +5,7 @@
 #include "server/op.h"
 
 extern const struct op_methods op_forget_methods;
+/* ERASE: what is kept beside the person's other ids goes. */
+enum step_result op_step_erase(struct op *op);
 
 #endif

@@ -6,12 +6,13 @@
 #include "state/aggregate.h"
 #include "state/preferences.h"
 #include "state/reactions.h"
+#include <stdlib.h>
 
 static int get_check(struct op *op, struct error *e)
 {
     const Tact__V1__GetRequest *m = (const Tact__V1__GetRequest *)op->message;
     int rc = op_as_of(op, m->as_of_ms, e);
-    return rc ? rc : request_id("customer_id", m->customer_id, DECIDE_CUSTOMER_MAX, &op->customer, e);
+    return rc ? rc : op_customer(op, m->customer_id, m->alias, e);
 }
 
 static int get_apply(struct op *op, struct error *e)
@@ -286,6 +287,35 @@ static int get_features(struct op *op, Tact__V1__GetResponse *r, struct error *e
     return rc;
 }
 
+static int by_time(const void *a, const void *b)
+{
+    const Tact__V1__Identity *x = *(Tact__V1__Identity *const *)a, *y = *(Tact__V1__Identity *const *)b;
+    return x->time_ms != y->time_ms ? (x->time_ms > y->time_ms) - (x->time_ms < y->time_ms)
+                                    : strcmp(x->customer_id, y->customer_id);
+}
+
+static int get_identities(struct op *op, Tact__V1__GetResponse *r)
+{
+    const struct state *s = &op->state;
+    Tact__V1__Identity *items = arena_alloc(&op->arena, s->identity_count * sizeof *items);
+    r->identities = arena_alloc(&op->arena, s->identity_count * sizeof *r->identities);
+    if (!items || !r->identities)
+        return ERR_NOSPACE;
+    for (uint32_t i = 0; i < s->identity_count; i++) {
+        if (!s->identities[i].id.n)
+            continue;
+        Tact__V1__Identity *d = &items[r->n_identities];
+        tact__v1__identity__init(d);
+        d->customer_id = (char *)arena_str(&op->arena, s->identities[i].id).p;
+        d->time_ms = s->identities[i].time_ms;
+        if (!d->customer_id)
+            return ERR_NOSPACE;
+        r->identities[r->n_identities++] = d;
+    }
+    qsort(r->identities, r->n_identities, sizeof *r->identities, by_time);
+    return 0;
+}
+
 static int get_answer(struct op *op, struct str *out, struct error *e)
 {
     Tact__V1__GetResponse r;
@@ -298,7 +328,7 @@ static int get_answer(struct op *op, struct str *out, struct error *e)
     r.state_bytes = (uint32_t)op->blob.n;
     r.version = op->state.exists ? op->state.version : 0;
     if (get_profile(op, &r, e) || get_consents(op, &r, e) || get_contacts(op, &r, e) ||
-        get_preferences(op, &r) || get_journey(op, &r, e) || get_reactions(op, &r, e) || get_since(op, &r, e) ||
+        get_preferences(op, &r) || get_journey(op, &r, e) || get_reactions(op, &r, e) || get_since(op, &r, e) || get_identities(op, &r) ||
         get_features(op, &r, e))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     return op_pack(op, &r.base, out, e);

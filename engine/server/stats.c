@@ -60,6 +60,7 @@ static void add_worker(struct worker_stats *into, const struct worker_stats *fro
         {&into->conflicts, from->conflicts},       {&into->uncertain, from->uncertain},
         {&into->unlogged, from->unlogged},         {&into->unverified, from->unverified},
         {&into->fail_safe, from->fail_safe},       {&into->folded, from->folded},
+        {&into->merges, from->merges},
         {&into->unreadable, from->unreadable},     {&into->set_aside, from->set_aside},
         {&into->shadow_uses, from->shadow_uses},   {&into->shadows_uncounted, from->shadows_uncounted},
     };
@@ -131,10 +132,10 @@ void stats_print(const struct stats *all, FILE *out)
         if (s->suppressed[c])
             fprintf(out, " suppressed_%s=%" PRIu64, suppression_cause_name((enum suppression_cause)c),
                     s->suppressed[c]);
-    static const char *const kinds[] = {"decide",  "signal", "upsert", "get",
-                                        "contact", "record", "forget", "export"};
-    for (int k = 0; k < OP_KIND_COUNT; k++)
-        fprintf(out, " %s=%" PRIu64 " %s_failed=%" PRIu64, kinds[k], s->ops[k], kinds[k], s->failed[k]);
+    for (int k = 0; k < OP_KIND_COUNT; k++) {
+        const char *name = op_kind_name((enum op_kind)k);
+        fprintf(out, " %s=%" PRIu64 " %s_failed=%" PRIu64, name, s->ops[k], name, s->failed[k]);
+    }
     for (size_t i = 0; i < WORKER_SHADOWS_MAX && s->shadows[i].id[0]; i++) {
         const struct shadow_stats *c = &s->shadows[i];
         fprintf(out, " shadow_%s_%s=%" PRIu64, c->entry, c->name, c->decisions);
@@ -149,7 +150,7 @@ void stats_print(const struct stats *all, FILE *out)
     fprintf(out, " unverified=%" PRIu64 " fail_safe=%" PRIu64, s->unverified, s->fail_safe);
     if (all->has_cache)
         print_cache(all->cache, out);
-    fprintf(out, " folded=%" PRIu64 " unreadable=%" PRIu64 " set_aside=%" PRIu64 "\n", s->folded, s->unreadable,
-            s->set_aside);
+    fprintf(out, " merges=%" PRIu64 " folded=%" PRIu64 " unreadable=%" PRIu64 " set_aside=%" PRIu64 "\n", s->merges, s->folded,
+            s->unreadable, s->set_aside);
     fflush(out);
 }

@@ -1,6 +1,7 @@
 /* The worker: calls in, answers out; turns of customers; pool of calls. See worker.h and op.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/worker.h"
+#include "server/merging.h"
 #include "server/op.h"
 #include "server/shadows.h"
 #include <stdlib.h>
@@ -30,10 +31,20 @@ struct worker {
 
 enum { POOL_OPS_MAX = 256 };
 
+const char *op_kind_name(enum op_kind k)
+{
+    static const char *const names[] = {
+#define X(kind, name, path) name,
+        OP_KINDS(X)
+#undef X
+    };
+    return (unsigned)k < OP_KIND_COUNT ? names[k] : "?";
+}
+
 const char *op_kind_path(enum op_kind k)
 {
     static const char *const paths[] = {
-#define X(name, path) path,
+#define X(kind, name, path) path,
         OP_KINDS(X)
 #undef X
     };
@@ -63,6 +74,7 @@ static void op_free(struct op *op)
         w->all_ops = op->all_next;
     if (op->all_next)
         op->all_next->all_previous = op->all_previous;
+    merging_free(&op->merging);
     arena_free(&op->arena);
     buf_free(&op->blob);
     buf_free(&op->recorded);
@@ -158,6 +170,7 @@ void worker_op_over(struct op *op)
     struct worker *w = op->worker;
     ASSERT(op->magic == OP_MAGIC);
     op->magic = 0;
+    merging_free(&op->merging);
     snapshot_release(&op->snapshot);
     w->ops--;
     if (w->pooled >= POOL_OPS_MAX) {
@@ -222,13 +235,10 @@ static void run_next(struct worker *w, struct op *op)
     w->running_ready = false;
 }
 
-void worker_pass_turn(struct op *op)
+/* The turn's first goes, and this is next. */
+static void pass_on(struct worker *w, struct turn *t, struct op *next)
 {
-    struct worker *w = op->worker;
-    struct turn *t = op->turn;
-    ASSERT(t->first == op);
-    op->has_turn = false;
-    t->first = op->next;
+    t->first = next;
     if (t->first) {
         run_next(w, t->first);
         return;
@@ -239,6 +249,25 @@ void worker_pass_turn(struct op *op)
     *link = t->next;
     t->next = w->free_turns;
     w->free_turns = t;
+}
+
+void worker_pass_turn(struct op *op)
+{
+    ASSERT(op->turn->first == op);
+    op->has_turn = false;
+    pass_on(op->worker, op->turn, op->next);
+}
+
+/* In the new one's list first, so that calls of one customer stay in their order. */
+bool worker_change_turn(struct op *op, struct str customer)
+{
+    struct turn *old = op->turn;
+    struct op *next = op->next;
+    ASSERT(op->has_turn && old->first == op);
+    op->customer = customer;
+    bool mine = worker_take_turn(op);
+    pass_on(op->worker, old, next);
+    return mine;
 }
 
 struct op *worker_waiting(const struct op *op)

@@ -34,22 +34,24 @@ struct worker_clock {
     int64_t (*mono_us)(void *ctx); /* the store's deadlines count on it */
 };
 
-/* What a call is. */
+/* What a call is: its name in counts, its path. */
 #define OP_KINDS(X)                                                                                          \
-    X(OP_DECIDE, "/tact.v1.Decisions/Decide")                                                                \
-    X(OP_SIGNAL, "/tact.v1.Customers/Signal")                                                                \
-    X(OP_UPSERT, "/tact.v1.Customers/Upsert")                                                                \
-    X(OP_GET, "/tact.v1.Customers/Get")                                                                      \
-    X(OP_CONTACT, "/tact.v1.Customers/RecordContact")                                                        \
-    X(OP_RECORD, "/tact.v1.Outcomes/Record")                                                                 \
-    X(OP_FORGET, "/tact.v1.Customers/Forget")                                                                \
-    X(OP_EXPORT, "/tact.v1.Customers/Export")
+    X(OP_DECIDE, "decide", "/tact.v1.Decisions/Decide")                                                      \
+    X(OP_SIGNAL, "signal", "/tact.v1.Customers/Signal")                                                      \
+    X(OP_UPSERT, "upsert", "/tact.v1.Customers/Upsert")                                                      \
+    X(OP_GET, "get", "/tact.v1.Customers/Get")                                                               \
+    X(OP_CONTACT, "contact", "/tact.v1.Customers/RecordContact")                                             \
+    X(OP_MERGE, "merge", "/tact.v1.Customers/Merge")                                                         \
+    X(OP_RECORD, "record", "/tact.v1.Outcomes/Record")                                                      \
+    X(OP_FORGET, "forget", "/tact.v1.Customers/Forget")                                                      \
+    X(OP_EXPORT, "export", "/tact.v1.Customers/Export")
 enum op_kind {
-#define X(name, path) name,
+#define X(kind, name, path) kind,
     OP_KINDS(X)
 #undef X
         OP_KIND_COUNT
 };
+const char *op_kind_name(enum op_kind k);
 const char *op_kind_path(enum op_kind k);
 
 struct worker_config {
@@ -80,6 +82,7 @@ struct worker_stats {
     uint64_t decisions_ok, chosen, suppressed[16]; /* by enum suppression_cause */
     uint64_t repeated, reruns, conflicts, uncertain, unlogged;
     uint64_t unverified, fail_safe; /* decisions without the store: on a state known before, on none */
+    uint64_t merges; /* states of customers that became part of another's */
     uint64_t folded; /* calls whose write went with another's */
     uint64_t unreadable, set_aside; /* customers' states: times one could not be read; of these, set aside at a write */
     struct shadow_stats shadows[WORKER_SHADOWS_MAX];

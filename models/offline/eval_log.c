@@ -228,8 +228,7 @@ static int on_decision(void *ctx, const Tact__V1__DecisionRecord *m, struct erro
     if (rc)
         return rc;
     x->counts->decisions++;
-    Tact__V1__DecideRequest *request = (Tact__V1__DecideRequest *)log_message(
-        &tact__v1__decide_request__descriptor, m->request.data, m->request.len, work);
+    Tact__V1__DecideRequest *request = log_request(m, work);
     Tact__V1__Decision *d = (Tact__V1__Decision *)log_message(&tact__v1__decision__descriptor,
                                                               m->decision.data, m->decision.len, work);
     if (!request || !d || m->decision_id.len == 0)

@@ -38,6 +38,17 @@ ProtobufCMessage *log_message(const ProtobufCMessageDescriptor *type, const void
     return protobuf_c_message_unpack(type, &allocator, n, p);
 }
 
+Tact__V1__DecideRequest *log_request(const Tact__V1__DecisionRecord *m, struct arena *arena)
+{
+    Tact__V1__DecideRequest *request = (Tact__V1__DecideRequest *)log_message(&tact__v1__decide_request__descriptor,
+                                                                              m->request.data, m->request.len, arena);
+    if (request && m->customer_id[0]) {
+        request->customer_id = m->customer_id;
+        request->alias = NULL;
+    }
+    return request;
+}
+
 /* Which of LogRecord's records it is (the field's number), without decoding it; 0 when the bytes are none. */
 static uint32_t record_kind(struct str bytes)
 {

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "log/log_reader.h"
 #include "state/names.h"
+#include "tact/v1/decisions.pb-c.h"
 #include "tact/v1/log.pb-c.h"
 
 struct log_scan {
@@ -29,5 +30,7 @@ int log_scan(struct log_scan *s, const char *folder, struct error *e) MUST_CHECK
 /* A message of its bytes, in the arena; NULL when they are none. */
 ProtobufCMessage *log_message(const ProtobufCMessageDescriptor *type, const void *p, size_t n,
                               struct arena *arena);
+/* A decision's request, about the customer whose state was decided on, whatever name it came with. */
+Tact__V1__DecideRequest *log_request(const Tact__V1__DecisionRecord *m, struct arena *arena);
 
 #endif

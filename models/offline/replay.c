@@ -140,8 +140,7 @@ static int on_decision(void *ctx, const Tact__V1__DecisionRecord *m, struct erro
         r->counts->skipped++;
         return 0;
     }
-    Tact__V1__DecideRequest *request = (Tact__V1__DecideRequest *)log_message(
-        &tact__v1__decide_request__descriptor, m->request.data, m->request.len, r->scan.work);
+    Tact__V1__DecideRequest *request = log_request(m, r->scan.work);
     if (request && m->decision_id.len == sizeof(struct id128)) {
         struct id128 raw;
         memcpy(raw.bytes, m->decision_id.data, sizeof raw.bytes);

@@ -5,12 +5,7 @@
  * TACT_SIM_SEEDS sets the number of seeds (2,000); a failure prints its seed, TACT_SIM_SEED runs that one alone.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "sim/world.h"
-#include "decide/apply.h"
-#include "state/aggregate.h"
-#include "state/codec.h"
-#include "tact/v1/customers.pb-c.h"
-#include <math.h>
+#include "sim/events.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,15 +15,6 @@
 enum { SERVERS = 2, CUSTOMERS = 4, BATCHES = 30, BATCH_MAX = 4, COPIES = 2, TRIES_MAX = 400 };
 #define SECOND INT64_C(1000000)
 #define HOUR (3600 * SECOND)
-#define DAY_MS INT64_C(86400000)
-
-struct event {
-    int kind; /* index of signals in the policy */
-    char id[32];
-    int64_t time_ms;
-    double price, mood;
-    const char *text; /* what, or the case */
-};
 
 /* A SignalRequest, sent COPIES times, each until it is acknowledged. */
 struct batch {
@@ -70,54 +56,6 @@ struct try_context {
 
 /* ---- the events ---- */
 
-static const char *const names[] = {"buy", "case_opened", "case_closed"};
-
-static void draw_event(struct run *run, struct event *ev, int n)
-{
-    static const char *const things[] = {"shoes", "shirt", "hat", "bag"};
-    static const char *const cases[] = {"c1", "c2", "c3"};
-    struct sim *sim = run->world.sim;
-    ev->kind = sim_random(sim, 3) ? 0 : 1 + (int)sim_random(sim, 2);
-    snprintf(ev->id, sizeof ev->id, "event-%d", n);
-    ev->time_ms = SIM_EPOCH_MS - (int64_t)sim_random(sim, 40) * DAY_MS / 4 - (int64_t)sim_random(sim, 86400000);
-    ev->price = (double)sim_random(sim, 10000) / 100;
-    ev->mood = (double)sim_random(sim, 21) / 10 - 1;
-    ev->text = ev->kind == 0 ? things[sim_random(sim, 4)] : cases[sim_random(sim, 3)];
-}
-
-static Tact__V1__Signal__PropertiesEntry *entry(struct arena *a, const char *key, int kind, const char *text, double number)
-{
-    Tact__V1__Signal__PropertiesEntry *e = arena_alloc(a, sizeof *e);
-    Tact__V1__Value *v = arena_alloc(a, sizeof *v);
-    tact__v1__signal__properties_entry__init(e);
-    tact__v1__value__init(v);
-    e->key = (char *)key;
-    e->value = v;
-    v->kind_case = (Tact__V1__Value__KindCase)kind;
-    if (kind == TACT__V1__VALUE__KIND_STRING_VALUE)
-        v->string_value = (char *)text;
-    else
-        v->number_value = number;
-    return e;
-}
-
-static Tact__V1__Signal *message_of(const struct event *ev, struct arena *a)
-{
-    Tact__V1__Signal *m = arena_alloc(a, sizeof *m);
-    tact__v1__signal__init(m);
-    m->event_id = (char *)ev->id;
-    m->name = (char *)names[ev->kind];
-    m->time_ms = ev->time_ms;
-    m->properties = arena_alloc(a, 3 * sizeof *m->properties);
-    if (ev->kind == 0) {
-        m->properties[m->n_properties++] = entry(a, "price", TACT__V1__VALUE__KIND_NUMBER_VALUE, NULL, ev->price);
-        m->properties[m->n_properties++] = entry(a, "mood", TACT__V1__VALUE__KIND_NUMBER_VALUE, NULL, ev->mood);
-    }
-    m->properties[m->n_properties++] =
-        entry(a, ev->kind ? "case" : "what", TACT__V1__VALUE__KIND_STRING_VALUE, ev->text, 0);
-    return m;
-}
-
 static void customer_id(int customer, char id[16])
 {
     snprintf(id, 16, "c%d", customer);
@@ -134,8 +72,8 @@ static void make_batch(struct run *run, int which, int *events)
     b->customer = (int)sim_random(run->world.sim, CUSTOMERS);
     b->count = 1 + (int)sim_random(run->world.sim, BATCH_MAX);
     for (int i = 0; i < b->count; i++) {
-        draw_event(run, &b->events[i], (*events)++);
-        list[i] = message_of(&b->events[i], &a);
+        draw_event(run->world.sim, &b->events[i], (*events)++);
+        list[i] = event_message(&b->events[i], &a);
     }
     tact__v1__signal_request__init(&m);
     customer_id(b->customer, id);
@@ -237,47 +175,14 @@ static void start(struct run *run, bool faults)
 
 /* ---- what must have come of it ---- */
 
-static int by_time(const void *a, const void *b)
-{
-    const struct event *x = *(const struct event *const *)a, *y = *(const struct event *const *)b;
-    return (x->time_ms > y->time_ms) - (x->time_ms < y->time_ms);
-}
-
 static int events_of(struct run *run, int customer, const struct event **out)
 {
     int n = 0;
     for (int i = 0; i < BATCHES; i++)
         for (int k = 0; run->batches[i].customer == customer && k < run->batches[i].count; k++)
             out[n++] = &run->batches[i].events[k];
-    qsort(out, (size_t)n, sizeof *out, by_time);
+    qsort(out, (size_t)n, sizeof *out, event_by_time);
     return n;
-}
-
-static void apply_all(struct run *run, const struct policy *p, const struct event *const *events, int n, int64_t now_ms,
-                      struct state *s)
-{
-    for (int i = 0; i < n; i++) {
-        struct value v[3] = {value_string(str_from(events[i]->text))};
-        if (events[i]->kind == 0) {
-            v[0] = value_double(events[i]->price);
-            v[1] = value_string(str_from(events[i]->text));
-            v[2] = value_double(events[i]->mood);
-        }
-        struct signal g = {.index = (uint32_t)schema_signal_find(&p->schema, str_from(names[events[i]->kind])),
-                           .event = hash64(events[i]->id, strlen(events[i]->id)),
-                           .time_ms = events[i]->time_ms,
-                           .properties = v};
-        CHECK(run, apply_signal(p, s, &g, now_ms) == 1);
-    }
-}
-
-static bool alike(struct value a, struct value b)
-{
-    if (a.type != b.type)
-        return false;
-    if (a.type == VALUE_DOUBLE)
-        return fabs(a.number - b.number) <= 1e-9 * (1 + fabs(a.number));
-    return a.type == VALUE_STRING ? str_eq(value_str(a), value_str(b)) : a.integer == b.integer;
 }
 
 static void check_by_hand(struct run *run, const struct policy *p, const struct state *s, const struct event *const *events,
@@ -315,12 +220,10 @@ static void check_customer(struct run *run, int customer)
     snprintf(key, sizeof key, "tact:{c%d}:s", customer);
     CHECK(run, state_decode(&got, &p->schema, sim_get(run->world.sim, key), &a, &e) == 0);
     CHECK(run, state_empty(&want, &p->schema, &a) == 0);
-    apply_all(run, p, events, n, now_ms, &want);
-    for (size_t k = 0; k < p->schema.aggregate_count; k++)
-        for (int64_t ahead = 0; ahead < 3; ahead++)
-            if (!alike(state_aggregate(&want, k, now_ms + ahead * DAY_MS), state_aggregate(&got, k, now_ms + ahead * DAY_MS)))
-                fail_msg("seed %llu: customer %d: %.*s differs", (unsigned long long)run->seed, customer,
-                         STR_ARG(p->schema.aggregates[k].name));
+    CHECK(run, events_apply(p, events, n, now_ms, &want));
+    const struct schema_aggregate *differs = events_differ(&want, &got, now_ms);
+    if (differs)
+        fail_msg("seed %llu: customer %d: %.*s differs", (unsigned long long)run->seed, customer, STR_ARG(differs->name));
     check_by_hand(run, p, &got, events, n, now_ms);
     arena_free(&a);
 }
@@ -341,7 +244,7 @@ static uint64_t each_seed(uint64_t count, bool faults)
         }
         struct run *run = calloc(1, sizeof *run);
         run->seed = seed;
-        sim_world_start(&run->world, seed, &o, zones, SOURCE_DIR "/tests/cases/policies/signals", SERVERS);
+        sim_world_start(&run->world, seed, &o, zones, SIM_EVENTS_POLICY, SERVERS);
         start(run, faults);
         for (size_t steps = 0; run->done < BATCHES * COPIES && sim_step(run->world.sim); steps++)
             CHECK(run, steps < 2000000);

@@ -21,6 +21,7 @@ struct sim_server {
     struct store *conn;
     struct store *store; /* a near cache before it */
     struct worker *worker;
+    unsigned life; /* of the worker: which one it is */
 };
 
 struct sim_world {
@@ -48,7 +49,7 @@ static inline int64_t sim_mono_us(void *ctx)
 
 struct sim_append {
     struct sim_server *server;
-    struct worker *worker; /* the one that appended: a killed one gets no report */
+    unsigned life; /* the one that appended: a killed one gets no report */
     log_cb cb;
     void *user;
     int status;
@@ -57,7 +58,7 @@ struct sim_append {
 static inline void sim_appended(void *user)
 {
     struct sim_append *a = user;
-    if (a->server->worker == a->worker)
+    if (a->server->worker && a->server->life == a->life)
         a->cb(a->user, a->status);
 }
 
@@ -70,7 +71,7 @@ static inline int sim_append(void *ctx, struct str record, log_cb cb, void *user
     if (cb) {
         struct sim_append *a = arena_alloc(&s->world->memory, sizeof *a);
         ASSERT(a != NULL);
-        *a = (struct sim_append){s, s->worker, cb, user, s->world->log_status};
+        *a = (struct sim_append){s, s->life, cb, user, s->world->log_status};
         sim_at(s->world->sim, sim_now(s->world->sim) + 50 + (int64_t)sim_random(s->world->sim, 500),
                sim_appended, a);
     }
@@ -98,7 +99,7 @@ static inline void sim_server_start(struct sim_world *w, int i)
     arena_free(&arena);
     struct error e;
     ASSERT(policy_bind_interning(snapshot->policy, w->names, &e) == 0);
-    *s = (struct sim_server){.world = w, .conn = sim_connect(w->sim)};
+    *s = (struct sim_server){.world = w, .conn = sim_connect(w->sim), .life = s->life + 1};
     struct near_cache_options cache = {.bytes_max = 1 << 20, .now_us = sim_mono_us, .ctx = w};
     s->store = near_cache_new(s->conn, &cache);
     struct worker_config config = {.store = s->store,

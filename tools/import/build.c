@@ -135,6 +135,15 @@ enum import_built import_build(struct import_builder *b, struct import_customer 
         int rc = state_decode(&s, &b->policy->schema, blob, &b->arena, e);
         if (rc)
             return refuse_all(rc, e);
+        if (s.redirect.under_way)
+            return refuse_all(error_set(e, ERR_CONFLICT,
+                                        "this customer is being merged with another, and no server has ended it yet: ask one for "
+                                        "the customer, then import again"),
+                              e);
+        if (s.redirect.target.n) {
+            buf_str(out, s.redirect.target);
+            return IMPORT_ELSEWHERE;
+        }
         (void)policy_expire(b->policy, &s, state_version_ms(version));
         if (imports_have(&s, mark))
             return IMPORT_BEFORE;

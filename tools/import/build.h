@@ -40,6 +40,7 @@ void import_builder_free(struct import_builder *b);
 enum import_built {
     IMPORT_BUILT,   /* out has the blob, expected the version that it goes in place of (0: none) */
     IMPORT_BEFORE,  /* this import is in the blob already */
+    IMPORT_ELSEWHERE, /* the id leads to another customer's, in whose blob it is to be built: out has that id */
     IMPORT_REFUSED  /* all of the customer's events are: e says why; what is there stays */
 };
 /* Appends the blob to out. refused(ctx, event, why): once for an event that cannot be applied. */

@@ -148,8 +148,10 @@ static int check_time(int64_t time_ms, const struct import_clock *clock, struct 
     return 0;
 }
 
-static int check_customer(const char *id, struct str *out, struct error *e)
+static int check_customer(const char *id, const Tact__V1__Alias *alias, struct str *out, struct error *e)
 {
+    if (alias)
+        return error_set(e, ERR_INVALID, "alias: lines name customers by customer_id, which of an alias is \"type:value\"");
     return request_id("customer_id", id, DECIDE_CUSTOMER_MAX, out, e);
 }
 
@@ -159,7 +161,7 @@ int import_upsert(const Tact__V1__UpsertRequest *m, int64_t time_ms, const struc
     struct upsert u;
     struct str customer;
     int64_t at_ms = m->as_of_ms ? m->as_of_ms : time_ms ? time_ms : clock->default_ms;
-    int rc = check_customer(m->customer_id, &customer, e);
+    int rc = check_customer(m->customer_id, m->alias, &customer, e);
     if (!rc)
         rc = check_time(at_ms, clock, e);
     if (!rc)
@@ -200,7 +202,7 @@ static int line_signal(const Tact__V1__SignalRequest *m, const struct policy *p,
     for (size_t i = 0; i < m->n_signals; i++)
         latest_ms = m->signals[i]->time_ms > latest_ms ? m->signals[i]->time_ms : latest_ms;
     int64_t at_ms = arrival(m->as_of_ms, latest_ms, clock);
-    int rc = check_customer(m->customer_id, &customer, e);
+    int rc = check_customer(m->customer_id, m->alias, &customer, e);
     if (!rc)
         rc = check_time(at_ms, clock, e);
     if (!rc)
@@ -229,7 +231,7 @@ static int line_contact(const Tact__V1__RecordContactRequest *m, const struct po
     struct outside_contact c;
     struct str customer;
     int64_t at_ms = arrival(m->as_of_ms, m->time_ms, clock);
-    int rc = check_customer(m->customer_id, &customer, e);
+    int rc = check_customer(m->customer_id, m->alias, &customer, e);
     if (!rc)
         rc = check_time(at_ms, clock, e);
     if (!rc)
@@ -285,7 +287,7 @@ static int line_record(const Tact__V1__RecordRequest *m, const struct policy *p,
     struct outcome o = {0};
     struct str customer, decision;
     int64_t at_ms = arrival(m->as_of_ms, m->time_ms, clock);
-    int rc = check_customer(m->customer_id, &customer, e);
+    int rc = check_customer(m->customer_id, NULL, &customer, e);
     if (!rc)
         rc = check_time(at_ms, clock, e);
     if (!rc)

@@ -139,6 +139,7 @@ struct refusal {
 struct flight {
     struct batch *batch;
     struct import_customer *customer;
+    struct str id; /* where it is written: another when the customer was merged into that */
     bool todo; /* to be built, then written */
     bool read_first;
     struct buf blob; /* as it is in the store, as far as known */
@@ -146,6 +147,7 @@ struct flight {
     size_t at, n; /* of the new blob in the batch's buffer */
     uint64_t expected;
     unsigned conflicts;
+    unsigned moves;
 };
 
 /* Is in the list of free ones, in the store's hands (pending > 0), or in a builder's. */
@@ -332,12 +334,25 @@ static void on_commit(void *user, const struct store_reply *r)
 static void commit_one(struct flight *f)
 {
     struct batch *b = f->batch;
-    const struct store_commit c = {.customer = f->customer->id,
+    const struct store_commit c = {.customer = f->id,
                                    .expected = f->expected,
                                    .blob = {(const char *)b->out.p + f->at, f->n},
                                    .blob_ttl_ms = b->w->what.policy->retention_ms};
     b->pending++;
     store_commit(b->w->s->store, &c, command_deadline(), on_commit, f);
+}
+
+/* The customer was merged into another. */
+static void follow_one(struct flight *f)
+{
+    struct batch *b = f->batch;
+    f->id = arena_str(&b->reasons, (struct str){(const char *)b->out.p + f->at, f->n});
+    if (!f->id.p || ++f->moves > IMPORT_MOVES_MAX) {
+        stop(b->w, ERR_NOSPACE, "a customer was merged into another, and that into another, too many times");
+        return;
+    }
+    b->pending++;
+    store_read(b->w->s->store, f->id, NULL, command_deadline(), on_read, f);
 }
 
 /* After it was built. */
@@ -350,7 +365,7 @@ static void commit_batch(struct batch *b)
         struct flight *f = &b->flights[i];
         if (!f->todo)
             continue;
-        f->todo = f->built == IMPORT_BUILT;
+        f->todo = f->built == IMPORT_BUILT || f->built == IMPORT_ELSEWHERE;
         if (f->built == IMPORT_BEFORE) {
             w->counts.before++;
             w->counts.events_before += f->customer->count;
@@ -362,7 +377,9 @@ static void commit_batch(struct batch *b)
     }
     b->pending = 1; /* so that no reply ends it before the last is asked */
     for (size_t i = 0; i < b->count; i++)
-        if (b->flights[i].todo)
+        if (b->flights[i].todo && b->flights[i].built == IMPORT_ELSEWHERE)
+            follow_one(&b->flights[i]);
+        else if (b->flights[i].todo)
             commit_one(&b->flights[i]);
     if (--b->pending == 0)
         settle(b);
@@ -380,7 +397,8 @@ static void begin_batch(struct import_writer *w, const struct spread_group *g, s
         f->customer = &g->customers[(*next)++];
         f->todo = true;
         f->read_first = read;
-        f->conflicts = 0;
+        f->conflicts = f->moves = 0;
+        f->id = f->customer->id;
         buf_clear(&f->blob);
     }
     if (!read) {

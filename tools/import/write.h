@@ -20,7 +20,7 @@
 
 struct import_store;
 
-enum { IMPORT_CONNECT_MS = 30000, IMPORT_CONFLICTS_MAX = 100 };
+enum { IMPORT_CONNECT_MS = 30000, IMPORT_CONFLICTS_MAX = 100, IMPORT_MOVES_MAX = 256 };
 
 /* Waits until the store serves. ERR_UNAVAILABLE says why it does not: not reachable, or one that a server refuses too. */
 int import_store_open(struct import_store **out, const char *url, struct error *e) MUST_CHECK;

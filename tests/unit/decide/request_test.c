@@ -7,6 +7,7 @@
 
 static const char yaml[] =
     "brand: {name: T, time_zone: UTC, locales: [en]}\n"
+    "aliases: [phone, device]\n"
     "profile: {tier: {type: string, values: [basic, gold]}, spend: number, orders: int, vip: bool, since: "
     "timestamp, zone: time_zone}\n"
     "context: {device: {type: string, values: [phone, tablet]}, page: int}\n"
@@ -93,6 +94,41 @@ static void decide_defaults(void **state)
     assert_int_equal(out.context[0].type, VALUE_UNKNOWN);
 }
 
+static void aliases(void **state)
+{
+    struct fixture *f = *state;
+    struct decide_request out;
+    struct error e = {0};
+    char long_text[400];
+    memset(long_text, 'x', sizeof long_text - 1);
+    long_text[sizeof long_text - 1] = 0;
+    Tact__V1__Alias alias = TACT__V1__ALIAS__INIT;
+    Tact__V1__DecideRequest m = good_decide();
+    m.alias = &alias;
+    alias.type = (char *)"phone";
+    alias.value = (char *)"+98:1";
+    decide_refused(f, &m, "customer_id and alias are both given; one of them is allowed");
+    m.customer_id = (char *)"";
+    assert_int_equal(request_decide(&m, f->policy, NOW, &f->arena, &out, &e), 0);
+    assert_true(str_is(out.customer, "phone:+98:1") && out.customer.p[out.customer.n] == 0);
+    assert_true(request_is_alias(f->policy, out.customer));
+    assert_true(request_is_alias(f->policy, STR("device:")));
+    assert_false(request_is_alias(f->policy, STR("phone")) || request_is_alias(f->policy, STR("phones:1")) ||
+                 request_is_alias(f->policy, STR("card:1")));
+    alias.type = (char *)"phon";
+    decide_refused(f, &m, "alias.type: unknown 'phon'; did you mean phone?; allowed: phone, device");
+    alias.type = (char *)"";
+    decide_refused(f, &m, "alias.type: unknown ''; allowed: phone, device");
+    alias.type = (char *)"device";
+    alias.value = (char *)"";
+    decide_refused(f, &m, "alias.value is empty; 1 to 249 bytes are allowed");
+    alias.value = long_text;
+    decide_refused(f, &m, "alias.value has 399 bytes; 1 to 249 are allowed");
+    long_text[249] = 0;
+    assert_int_equal(request_decide(&m, f->policy, NOW, &f->arena, &out, &e), 0);
+    assert_int_equal(out.customer.n, DECIDE_CUSTOMER_MAX);
+}
+
 static void decide_refusals(void **state)
 {
     struct fixture *f = *state;
@@ -101,7 +137,7 @@ static void decide_refusals(void **state)
     long_text[sizeof long_text - 1] = 0;
     Tact__V1__DecideRequest m = good_decide();
     m.customer_id = (char *)"";
-    decide_refused(f, &m, "customer_id is empty; 1 to 256 bytes are allowed");
+    decide_refused(f, &m, "customer_id is empty; 1 to 256 bytes are allowed, or alias instead of it");
     m.customer_id = long_text;
     decide_refused(f, &m, "customer_id has 399 bytes; 1 to 256 are allowed");
     m = good_decide();
@@ -609,6 +645,7 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
+        TEST(decide_defaults), TEST(aliases),   TEST(placements),      TEST(context_fields),
         TEST(decide_defaults), TEST(decide_refusals),   TEST(placements),      TEST(context_fields),
         TEST(signal_refusals),
         TEST(a_batch_is_checked_one_by_one), TEST(signal_properties), TEST(attributes),      TEST(consents),
