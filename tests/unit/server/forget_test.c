@@ -36,16 +36,21 @@ static struct reply call_on(int server, enum op_kind kind, const void *m)
     return r;
 }
 
-static struct reply note(int server, const char *event_id)
+static struct reply note_of(int server, const char *customer, const char *event_id)
 {
     Tact__V1__Signal s = TACT__V1__SIGNAL__INIT, *list = &s;
     Tact__V1__SignalRequest m = TACT__V1__SIGNAL_REQUEST__INIT;
     s.event_id = (char *)event_id;
     s.name = (char *)"note";
-    m.customer_id = (char *)"mina";
+    m.customer_id = (char *)customer;
     m.signals = &list;
     m.n_signals = 1;
     return call_on(server, OP_SIGNAL, &m);
+}
+
+static struct reply note(int server, const char *event_id)
+{
+    return note_of(server, "mina", event_id);
 }
 
 static struct reply upsert(int server, const char *name, bool granted, int64_t time_ms)
@@ -292,6 +297,112 @@ static void records_beside_what_cannot_be_read(void **state)
     }
 }
 
+static struct reply merge(int server, const char *from, const char *to)
+{
+    Tact__V1__MergeRequest m = TACT__V1__MERGE_REQUEST__INIT;
+    m.from = (char *)from;
+    m.to = (char *)to;
+    return call_on(server, OP_MERGE, &m);
+}
+
+/* Two ids with a kept decision and bytes set aside each, which become mina; the other two keys are where they lead. */
+static void make_merged(void)
+{
+    static const char *const ids[] = {"phone-1", "laptop"};
+    for (int i = 0; i < 2; i++) {
+        char key[32];
+        Tact__V1__DecideRequest d = decide_request("r1", "web", TACT__V1__MODE__PEEK);
+        snprintf(key, sizeof key, "tact:{%s}:s", ids[i]);
+        d.customer_id = (char *)ids[i];
+        sim_put(world.sim, key, STR("\2 torn"));
+        assert_int_equal(note_of(0, ids[i], "e1").status, GRPC_OK);
+        assert_int_equal(call_on(0, OP_DECIDE, &d).status, GRPC_OK);
+    }
+    assert_int_equal(note(0, "e2").status, GRPC_OK);
+    assert_int_equal(merge(0, "phone-1", "laptop").status, GRPC_OK);
+    assert_int_equal(merge(0, "laptop", "mina").status, GRPC_OK);
+    assert_int_equal(sim_key_count(world.sim), 7);
+}
+
+static void check_merged_gone(void)
+{
+    assert_int_equal(sim_key_count(world.sim), 3);
+    assert_int_equal(sim_get(world.sim, "tact:{mina}:s").n, TOMBSTONE);
+    assert_true(sim_get(world.sim, "tact:{phone-1}:s").n < 40 && sim_get(world.sim, "tact:{laptop}:s").n < 40);
+}
+
+/* Whichever id they are forgotten by, nothing is left under any of them but where it leads; all are refused, and begin anew. */
+static void all_ids_are_forgotten(void **state)
+{
+    (void)state;
+    make_merged();
+    Tact__V1__ExportRequest x = TACT__V1__EXPORT_REQUEST__INIT;
+    x.customer_id = (char *)"phone-1";
+    struct reply r = call_on(1, OP_EXPORT, &x);
+    assert_int_equal(r.status, GRPC_OK);
+    Tact__V1__ExportResponse *e = tact__v1__export_response__unpack(NULL, r.n, r.bytes);
+    assert_non_null(e);
+    assert_non_null(strstr(e->json, "{\"customer_id\":\"mina\""));
+    assert_non_null(strstr(e->json, "\"id\":\"phone-1\""));
+    assert_non_null(strstr(e->json, "\"id\":\"laptop\""));
+    int decisions = 0, aside = 0;
+    for (const char *at = e->json; (at = strstr(at, "\"mode\":\"PEEK\"")); at++)
+        decisions++;
+    for (const char *at = e->json; (at = strstr(at, "\"sha1\":")); at++)
+        aside++;
+    assert_true(decisions == 2 && aside == 2);
+    tact__v1__export_response__free_unpacked(e, NULL);
+
+    Tact__V1__ForgetRequest f = TACT__V1__FORGET_REQUEST__INIT;
+    f.customer_id = (char *)"phone-1";
+    assert_int_equal(call_on(1, OP_FORGET, &f).status, GRPC_OK);
+    check_merged_gone();
+    check_refused(note_of(0, "phone-1", "e3"));
+    check_refused(note_of(0, "laptop", "e3"));
+    check_refused(note_of(0, "mina", "e3"));
+    assert_int_equal(note_of(0, "other", "e1").status, GRPC_OK);
+    r = merge(0, "other", "laptop");
+    assert_int_equal(r.status, GRPC_FAILED_PRECONDITION);
+    assert_non_null(strstr(r.text, "to: the customer was forgotten at 2025-01-15T"));
+    r = merge(0, "laptop", "other");
+    assert_int_equal(r.status, GRPC_FAILED_PRECONDITION);
+    assert_non_null(strstr(r.text, "from: the customer was forgotten at"));
+    assert_int_equal(merge(0, "laptop", "phone-1").status, GRPC_OK); /* they are one, and stay so */
+    sim_run_until(world.sim, sim_now(world.sim) + 1000000);
+    assert_int_equal(upsert(0, NULL, true, sim_wall_ms(&world)).status, GRPC_OK);
+    assert_int_equal(note_of(1, "phone-1", "e3").status, GRPC_OK);
+    assert_int_equal(merge(0, "other", "laptop").status, GRPC_OK);
+}
+
+/* The server may be killed after any step: who asks again finds all that is left. */
+static void forgetting_is_taken_up_again(void **state)
+{
+    (void)state;
+    int unfinished = 0;
+    for (int steps = 0; steps < 60; steps++) {
+        if (steps) {
+            sim_world_stop(&world);
+            sim_world_start(&world, (uint64_t)steps, &network, zones, SOURCE_DIR "/tests/cases/policies/forget", 2);
+        }
+        make_merged();
+        struct reply never;
+        Tact__V1__ForgetRequest f = TACT__V1__FORGET_REQUEST__INIT;
+        f.customer_id = (char *)"laptop";
+        submit(1, OP_FORGET, &f.base, &never);
+        for (int i = 0; i < steps && !never.done; i++)
+            sim_step(world.sim);
+        if (never.done)
+            break;
+        sim_server_kill(&world, 1);
+        sim_run_until(world.sim, sim_now(world.sim) + 1000000);
+        size_t keys = sim_key_count(world.sim);
+        unfinished += keys > 3 && keys < 7;
+        assert_int_equal(call_on(0, OP_FORGET, &f).status, GRPC_OK);
+        check_merged_gone();
+    }
+    assert_true(unfinished > 2);
+}
+
 /* Server 1 with a policy that keeps nobody longer than 30 days. */
 static void make_brief(void)
 {
@@ -333,6 +444,27 @@ static void an_old_state_is_absent(void **state)
     assert_int_equal(sim_key_count(world.sim), 0); /* the store let it go */
 }
 
+/* An id that was merged leads on however long only the other was written. */
+static void where_ids_lead_has_no_end(void **state)
+{
+    (void)state;
+    make_brief();
+    assert_int_equal(note_of(1, "phone-1", "e1").status, GRPC_OK);
+    assert_int_equal(note(1, "e1").status, GRPC_OK);
+    assert_int_equal(merge(1, "phone-1", "mina").status, GRPC_OK);
+    for (int days = 0; days < 60; days += 20) {
+        char id[16];
+        sim_run_until(world.sim, sim_now(world.sim) + 20 * DAY_US);
+        snprintf(id, sizeof id, "later-%d", days);
+        assert_int_equal(note(1, id).status, GRPC_OK);
+    }
+    assert_int_equal(note_of(1, "phone-1", "e2").status, GRPC_OK);
+    assert_int_equal(sim_key_count(world.sim), 2);
+    sim_run_until(world.sim, sim_now(world.sim) + 31 * DAY_US);
+    assert_int_equal(sim_key_count(world.sim), 1);
+    assert_false(found(1));
+}
+
 /* That somebody was forgotten is remembered longer than anything else. */
 static void tombstones_stay_longer(void **state)
 {
@@ -367,7 +499,10 @@ int main(void)
         EACH(forgetting_needs_the_log),
         EACH(what_cannot_be_read_is_forgotten),
         EACH(records_beside_what_cannot_be_read),
+        EACH(all_ids_are_forgotten),
+        EACH(forgetting_is_taken_up_again),
         EACH(an_old_state_is_absent),
+        EACH(where_ids_lead_has_no_end),
         EACH(tombstones_stay_longer),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
