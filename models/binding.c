@@ -142,7 +142,7 @@ static void warn_words(const struct binding *b, const struct bundle_feature *f, 
 static void bind_feature(struct binding *b, const struct bundle_feature *f, size_t column, struct diags *d)
 {
     const struct policy *p = b->policy;
-    long at = policy_feature_find(p, f->name);
+    long at = policy_feature_told(p, f->name);
     if (at < 0) {
         complain_unknown(b, f, d);
         return;

@@ -74,13 +74,18 @@ static void enum_text(const ProtobufCEnumDescriptor *d, int value, FILE *out)
         fputc(*c == '_' ? ' ' : tolower((unsigned char)*c), out);
 }
 
-static void evidence(size_t count, Tact__V1__Evidence *const *items, FILE *out)
+static void evidence(size_t count, Tact__V1__Evidence *const *items, int32_t offset_s, FILE *out)
 {
     for (size_t i = 0; i < count && i < EVIDENCE_SHOWN; i++) {
         fputs(i ? ", " : "", out);
         word(items[i]->name, out);
         fputs(" = ", out);
         answer_text(items[i]->value, 80, out);
+        if (items[i]->counts_since_ms) {
+            fputs(" (counted since ", out);
+            time_text(items[i]->counts_since_ms, offset_s, out);
+            fputc(')', out);
+        }
     }
     if (count > EVIDENCE_SHOWN)
         fprintf(out, ", and %zu more", count - EVIDENCE_SHOWN);
@@ -208,7 +213,7 @@ static void suppression(const Tact__V1__Suppression *s, int32_t offset_s, FILE *
     answer_text(s->text, 2 * ANSWER_TEXT_MAX, out);
     if (s->n_evidence) {
         fputs("\n  because ", out);
-        evidence(s->n_evidence, s->evidence, out);
+        evidence(s->n_evidence, s->evidence, offset_s, out);
     }
     when(s, offset_s, out);
     fputc('\n', out);
@@ -236,7 +241,7 @@ static void models(const Tact__V1__Decision *d, FILE *out)
     fputc('\n', out);
 }
 
-static void candidate(const Tact__V1__Candidate *c, FILE *out)
+static void candidate(const Tact__V1__Candidate *c, int32_t offset_s, FILE *out)
 {
     fputs("    ", out);
     word(c->action_id, out);
@@ -248,7 +253,7 @@ static void candidate(const Tact__V1__Candidate *c, FILE *out)
     }
     if (c->n_evidence) {
         fputs(" (", out);
-        evidence(c->n_evidence, c->evidence, out);
+        evidence(c->n_evidence, c->evidence, offset_s, out);
         fputc(')', out);
     }
     fputc('\n', out);
@@ -278,7 +283,7 @@ void answer_print(const Tact__V1__DecideResponse *m, int32_t offset_s, FILE *out
     fputs(m->meta && m->meta->recorded ? ", recorded before under this request id\n" : "\n", out);
     models(d, out);
     for (size_t i = 0; i < d->n_candidates; i++)
-        candidate(d->candidates[i], out);
+        candidate(d->candidates[i], offset_s, out);
 }
 
 const char *answer_number(uint64_t n, char text[ANSWER_NUMBER])

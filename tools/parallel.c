@@ -118,4 +118,3 @@ void *parallel_take(struct parallel *p, bool wait)
     p->first += job != NULL;
     return job;
 }
-

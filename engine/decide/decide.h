@@ -146,6 +146,7 @@ struct blocker {
 
 struct evidence {
     struct str name, value;
+    int64_t counts_since_ms; /* what it is made of missed some of the customer's events and counts from then on; 0: none */
 };
 
 struct candidate {

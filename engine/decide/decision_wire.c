@@ -68,6 +68,7 @@ static void evidence_messages(struct packer *p, const struct evidence *items, si
         tact__v1__evidence__init((*out)[i]);
         (*out)[i]->name = text(p, items[i].name);
         (*out)[i]->value = text(p, items[i].value);
+        (*out)[i]->counts_since_ms = items[i].counts_since_ms;
         (*n)++;
     }
 }

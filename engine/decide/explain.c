@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/explain.h"
 #include "base/arena_buf.h"
+#include "state/aggregate.h"
 
 enum { EVIDENCE_MAX = 32, TEXT_ROOM = 16 * 1024, CUT_MARK = 8 };
 
@@ -59,24 +60,54 @@ void explain_value(struct value v, struct buf *out)
 }
 
 struct gather {
+    const struct decide_input *input;
     struct expr_eval *ev;
     struct arena *arena;
     struct evidence *items;
     size_t count;
 };
 
+struct since {
+    const struct decide_input *input;
+    int64_t latest_ms;
+};
+
+static void see_since(void *ctx, uint32_t slot)
+{
+    struct since *w = ctx;
+    const struct policy_slot *s = &w->input->policy->slots[slot];
+    if (s->kind < SLOT_AGGREGATE || s->kind == SLOT_SINCE)
+        return;
+    int64_t ms = state_since(w->input->state, s->index, w->input->now_ms);
+    w->latest_ms = ms > w->latest_ms ? ms : w->latest_ms;
+    if (s->kind == SLOT_RATIO) {
+        ms = state_since(w->input->state, s->second, w->input->now_ms);
+        w->latest_ms = ms > w->latest_ms ? ms : w->latest_ms;
+    }
+}
+
+/* From when on all counts that are below a node; 0: none of them missed anything. */
+static int64_t counts_since(const struct gather *g, expr_id node)
+{
+    const struct view *v = (const struct view *)g->ev->source->ctx;
+    struct since w = {.input = g->input};
+    if (!v->unreadable)
+        expr_slots(g->ev->program, node, see_since, &w);
+    return w.latest_ms;
+}
+
 static void gather_leaf(void *ctx, expr_id leaf, struct str name)
 {
     struct gather *g = ctx;
     if (g->count < EVIDENCE_MAX)
-        g->items[g->count++] = (struct evidence){name, value_text(expr_eval(g->ev, leaf), g->arena)};
+        g->items[g->count++] = (struct evidence){name, value_text(expr_eval(g->ev, leaf), g->arena), counts_since(g, leaf)};
     else
-        g->items[EVIDENCE_MAX - 1] = (struct evidence){STR("…"), STR("and more")};
+        g->items[EVIDENCE_MAX - 1] = (struct evidence){.name = STR("…"), .value = STR("and more")};
 }
 
 static void add_evidence(struct gather *g, const char *name, struct value v)
 {
-    g->items[g->count++] = (struct evidence){str_from(name), value_text(v, g->arena)};
+    g->items[g->count++] = (struct evidence){.name = str_from(name), .value = value_text(v, g->arena)};
 }
 
 static void quiet_evidence(const struct decision *d, struct gather *g, struct quiet_hours q)
@@ -84,13 +115,13 @@ static void quiet_evidence(const struct decision *d, struct gather *g, struct qu
     char text[32];
     snprintf(text, sizeof text, "%02d:%02d-%02d:%02d", q.from_minute / 60, q.from_minute % 60, q.to_minute / 60,
              q.to_minute % 60);
-    g->items[g->count++] = (struct evidence){STR("quiet_hours"), arena_str(g->arena, str_from(text))};
+    g->items[g->count++] = (struct evidence){.name = STR("quiet_hours"), .value = arena_str(g->arena, str_from(text))};
     const struct view *v = (const struct view *)d->ev->source->ctx;
     struct civil local;
     tz_local(view_zone(v), d->input->now_ms, &local);
     snprintf(text, sizeof text, "%02d:%02d", local.hour, local.minute);
-    g->items[g->count++] = (struct evidence){STR("local_time"), arena_str(g->arena, str_from(text))};
-    g->items[g->count++] = (struct evidence){STR("time_zone"), tz_name(view_zone(v))};
+    g->items[g->count++] = (struct evidence){.name = STR("local_time"), .value = arena_str(g->arena, str_from(text))};
+    g->items[g->count++] = (struct evidence){.name = STR("time_zone"), .value = tz_name(view_zone(v))};
 }
 
 static void preference_evidence(const struct decision *d, struct gather *g, enum preference_block which)
@@ -114,7 +145,7 @@ size_t explain_evidence(const struct decision *d, uint32_t action, const struct 
                         struct evidence **out, struct arena *arena)
 {
     const struct policy *p = d->input->policy;
-    struct gather g = {.ev = d->ev, .arena = arena};
+    struct gather g = {.input = d->input, .ev = d->ev, .arena = arena};
     g.items = arena_alloc(arena, EVIDENCE_MAX * sizeof *g.items);
     *out = g.items;
     if (!g.items)
@@ -147,7 +178,7 @@ size_t explain_evidence(const struct decision *d, uint32_t action, const struct 
     case BLOCK_CONSENT: {
         const struct view *v = (const struct view *)d->ev->source->ctx;
         int given = v->unreadable ? -1 : state_consent(v->state, c->word.id, p->purposes[b->index].id);
-        g.items[g.count++] = (struct evidence){STR("consent"), given < 0 ? STR("unknown") : STR("withdrawn")};
+        g.items[g.count++] = (struct evidence){.name = STR("consent"), .value = given < 0 ? STR("unknown") : STR("withdrawn")};
         break;
     }
     default:
@@ -207,7 +238,7 @@ static void wait_slot(void *ctx, uint32_t slot)
     for (size_t i = 0; i < p->schema.signal_count; i++)
         for (size_t k = 0; k < p->schema.signals[i].feed_count; k++) {
             uint32_t fed = p->schema.signals[i].feeds[k].aggregate;
-            if (fed == s->index || (s->kind == SLOT_RATIO && fed == s->second))
+            if (fed == s->index || ((s->kind == SLOT_RATIO || s->kind == SLOT_SINCE) && fed == s->second))
                 wait_add(w, p->schema.signals[i].name);
         }
 }

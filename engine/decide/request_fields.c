@@ -184,11 +184,7 @@ int request_value(const char *where, const struct schema_field *f, const Tact__V
 
 long request_field(const struct schema_field *fields, size_t count, const char *name)
 {
-    struct str wanted = str_from(name);
-    for (size_t i = 0; i < count; i++)
-        if (str_eq(fields[i].name, wanted))
-            return (long)i;
-    return -1;
+    return schema_field_told(fields, count, str_from(name));
 }
 
 int request_time(const char *where, int64_t time_ms, int64_t now_ms, int64_t *out, struct error *e)

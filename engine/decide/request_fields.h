@@ -20,7 +20,7 @@ int request_unknown(struct error *e, const char *where, struct str got, const st
 /* A wire value as a declared field's. */
 int request_value(const char *where, const struct schema_field *f, const Tact__V1__Value *v, struct value *out,
                   struct error *e) MUST_CHECK;
-/* The index of the field of that name, or -1. */
+/* The index of the field that has that name or had it, or -1. */
 long request_field(const struct schema_field *fields, size_t count, const char *name);
 /* When an event happened: now where it is not given. where: of the message, empty for the request itself. */
 int request_time(const char *where, int64_t time_ms, int64_t now_ms, int64_t *out, struct error *e) MUST_CHECK;

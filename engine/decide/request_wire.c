@@ -37,7 +37,7 @@ static int signal_at(const char *where, const Tact__V1__Signal *m, const struct 
     int rc = request_id(path_of(path, where, "event_id"), m->event_id, DECIDE_ID_MAX, &id, e);
     if (rc)
         return rc;
-    long at = schema_signal_find(schema, str_from(m->name));
+    long at = schema_signal_told(schema, str_from(m->name));
     if (at < 0)
         return request_unknown(e, path_of(path, where, "name"), str_from(m->name), &schema->signals->name, sizeof *schema->signals,
                             schema->signal_count);
@@ -66,6 +66,9 @@ static int signal_at(const char *where, const Tact__V1__Signal *m, const struct 
         path_of(path, where, "properties[%.64s]", entry->key);
         if (!entry->value)
             return error_set(e, ERR_INVALID, "%s: has no value; leave the property out instead", path);
+        if (g->properties[k].was.count && properties[k].type != VALUE_UNKNOWN)
+            return error_set(e, ERR_INVALID, "%s: %.*s is here by an earlier name too; give it once", path,
+                             STR_ARG(g->properties[k].name));
         rc = request_value(path, &g->properties[k], entry->value, &properties[k], e);
         if (rc)
             return rc;
@@ -380,6 +383,10 @@ int request_upsert(const Tact__V1__UpsertRequest *m, const struct policy *p, int
         if (at < 0)
             return request_unknown(e, "profile", str_from(entry->key), &schema->attributes->name,
                                 sizeof *schema->attributes, schema->attribute_count);
+        for (size_t k = 0; schema->attributes[at].was.count && k < i; k++)
+            if (out->changes[k].attribute == (size_t)at)
+                return error_set(e, ERR_INVALID, "profile[%.64s]: %.*s is here by an earlier name too; give it once", entry->key,
+                                 STR_ARG(schema->attributes[at].name));
         out->changes[i].attribute = (size_t)at;
         if (!entry->value || entry->value->kind_case == TACT__V1__VALUE__KIND__NOT_SET)
             continue; /* it is removed */

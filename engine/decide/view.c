@@ -130,6 +130,19 @@ static struct value load_journey(struct view *v, const struct policy_slot *s)
     }
 }
 
+static struct value since(const struct state *s, const struct policy_slot *slot)
+{
+    const uint32_t of[] = {slot->index, slot->second};
+    int64_t since_ms = TIMESTAMP_MIN_MS;
+    for (size_t i = 0; i < 2 && of[i] != UINT32_MAX; i++) {
+        int64_t ms = state_since(s, of[i], INT64_MAX);
+        if (ms == INT64_MAX)
+            return value_unknown(UNKNOWN_ABSENT); /* it does not count at the moment */
+        since_ms = ms && ms > since_ms ? ms : since_ms;
+    }
+    return value_timestamp(since_ms);
+}
+
 static struct value load_aggregate(const struct view *v, const struct policy_slot *s, int64_t now_ms)
 {
     switch (s->kind) {
@@ -141,6 +154,8 @@ static struct value load_aggregate(const struct view *v, const struct policy_slo
         return state_repeats(v->state, s->index, now_ms);
     case SLOT_AFFINITY:
         return affinity(v, s, now_ms);
+    case SLOT_SINCE:
+        return since(v->state, s);
     case SLOT_HOUR:
         return state_hour_affinity(v->state, s->index, apply_week_hour(v->policy, v->state, now_ms), now_ms);
     default:

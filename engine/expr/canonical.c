@@ -52,9 +52,43 @@ static void put_token(struct buf *out, const struct token *t)
     }
 }
 
+/* What is before the dot of a path that is being written, and what stands for a word of it. */
+struct renaming {
+    struct str (*word)(void *ctx, struct str head, struct str word);
+    void *ctx;
+    struct str head;
+};
+
+static void rename_token(struct renaming *r, struct lexer ahead, const struct token *last, struct token *t)
+{
+    if (is_punct(t, "."))
+        return;
+    struct str head = r->head;
+    r->head = (struct str){0};
+    if (t->kind != TOK_IDENT)
+        return;
+    if (last->kind != TOK_END && is_punct(last, ".")) {
+        if (head.n)
+            t->text = r->word(r->ctx, head, t->text);
+        return;
+    }
+    struct token next = lex_next(&ahead);
+    if (!is_punct(&next, "."))
+        return;
+    r->head = t->text;
+    t->text = r->word(r->ctx, (struct str){0}, t->text);
+}
+
 struct str expr_canonical(struct str source, struct arena *arena)
 {
+    return expr_canonical_as(source, NULL, NULL, arena);
+}
+
+struct str expr_canonical_as(struct str source, struct str (*word)(void *ctx, struct str head, struct str word), void *ctx,
+                             struct arena *arena)
+{
     struct lexer lexer = {.source = source, .arena = arena};
+    struct renaming renaming = {.word = word, .ctx = ctx};
     struct token before = {.kind = TOK_END}, last = {.kind = TOK_END};
     struct buf out;
     buf_init(&out, 2 * EXPR_TEXT_MAX);
@@ -65,6 +99,8 @@ struct str expr_canonical(struct str source, struct arena *arena)
                 buf_clear(&out);
             break;
         }
+        if (word)
+            rename_token(&renaming, lexer, &last, &t);
         if (last.kind != TOK_END && space_between(&before, &last, &t))
             buf_byte(&out, ' ');
         put_token(&out, &t);

@@ -141,6 +141,10 @@ int expr_compile(struct expr_program *p, const struct expr_scope *scope, struct 
 /* The expression in its one spelling, in arena: one space between tokens where people write one, strings in single
  * quotes, numbers and durations as value_format writes them. Empty when it is no expression, or the arena is full. */
 struct str expr_canonical(struct str source, struct arena *arena);
+/* The same with other names: word stands for each name before a dot (head empty), and for the one after it (head: the name
+ * before, as written). */
+struct str expr_canonical_as(struct str source, struct str (*word)(void *ctx, struct str head, struct str word), void *ctx,
+                             struct arena *arena);
 
 struct expr_type expr_type_of(const struct expr_program *p, expr_id id);
 /* The constant that a node is, or NULL. */

@@ -1,6 +1,7 @@
 /* What calls over signals look at; see aggregate_sources.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/aggregate_sources.h"
+#include "policy/load_was.h"
 #include "policy/signal_filter.h"
 
 static struct str list_of(struct loader *l, const struct str *words, size_t stride, size_t n)
@@ -26,6 +27,11 @@ static bool find_signal(struct loader *l, struct str name, size_t offset, const 
         *out = (uint32_t)at;
         return true;
     }
+    const char *was = was_advice(l->policy, name, l->arena);
+    if (was) {
+        aggregate_complain(report, offset, "unknown signal '%.*s'; %s", STR_ARG(name), was);
+        return false;
+    }
     struct suggest s;
     suggest_init(&s, name);
     for (size_t i = 0; i < schema->signal_count; i++)
@@ -45,6 +51,12 @@ static bool find_property(struct loader *l, uint32_t signal, struct str name, si
     if (at >= 0) {
         *property = (uint32_t)at;
         return true;
+    }
+    long now = schema_field_told(g->properties, g->property_count, name);
+    if (now >= 0) {
+        aggregate_complain(report, offset, "signal %.*s has no property '%.*s'; it is called %.*s now", STR_ARG(g->name),
+                           STR_ARG(name), STR_ARG(g->properties[now].path));
+        return false;
     }
     struct suggest s;
     suggest_init(&s, name);

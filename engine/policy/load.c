@@ -10,6 +10,7 @@
 #include "policy/load_features.h"
 #include "policy/load_journey.h"
 #include "policy/load_schema.h"
+#include "policy/load_was.h"
 #include "policy/policy_test.h"
 #include "policy/symbols.h"
 #include <dirent.h>
@@ -357,6 +358,7 @@ static struct policy *loader_finish(struct loader *l, struct hasher **h, size_t 
         load_places(l);
         load_stage_names(l);
         load_features(l);
+        load_was_check(l);
         load_stage_rules(l);
         load_actions(l);
         action_fields_finish(l);

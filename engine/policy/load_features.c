@@ -3,7 +3,8 @@
  *   features: name: "expression" | {expr: "expression"} |
  *                   {<call>: signal, signal.property or a list of them, window: 30d | half_life: 7d, where: "filter"} |
  *                   {open: [signal.property that opens, signal.property that closes], window} (either may be a list) |
- *                   {mood: half-life} | {negative_moments: window}
+ *                   {mood: half-life} | {negative_moments: window}; each of the mappings may have was: an earlier name
+ *                   or a list of them (load_was.h)
  *
  * The calls stand in aggregate_calls.h; `where` is their filter: {sum: item_returned.amount, window: 30d,
  * where: "item_returned.reason == 'size'"}.
@@ -21,6 +22,7 @@
 #include "policy/load_features.h"
 #include "policy/aggregate_calls.h"
 #include "policy/load_journey.h"
+#include "policy/load_was.h"
 
 static bool take_path(struct loader *l, const struct yaml_node *n, struct aggregate_call *call, bool closes)
 {
@@ -136,8 +138,8 @@ static void feature_kinds(const char *kinds[FEATURE_KINDS_MAX])
 /* False after a finding. */
 static bool check_keys(struct loader *l, const struct yaml_node *value)
 {
-    static const char *const modifiers[] = {"window", "half_life", "where", NULL};
-    const char *keys[FEATURE_KINDS_MAX + 3];
+    static const char *const modifiers[] = {"window", "half_life", "where", "was", NULL};
+    const char *keys[FEATURE_KINDS_MAX + 4];
     size_t errors = l->diags->errors, n = 0;
     feature_kinds(keys);
     while (keys[n])
@@ -192,6 +194,7 @@ static void visit_feature_name(struct loader *l, const struct yaml_node *key, co
     l->features[index] = (struct loader_feature){.key = key, .value = value, .missed = -1, .odd = !check_keys(l, value)};
     if (!loader_name(l, key, false, "feature name", &name))
         return;
+    loader_was(l, value, NULL, &p->features[index].was);
     loader_free_name(l, key, "a feature");
     for (const char *const *n = journey_names(l); *n; n++)
         if (str_is(name, *n))

@@ -3,11 +3,11 @@
  *   brand:    {name, time_zone, locales: [fa, en], week_start: saturday,
  *             retention: 730d (a customer's state goes so long after its last write, 1d to 4000d; not given: it stays)}
  *   profile:  name: {type: string | number | int | bool | timestamp | time_zone | locale, values: […],
- *                    range: [least, most] (of a number or int)}
+ *                    range: [least, most] (of a number or int), was: an earlier name or a list of them (load_was.h)}
  *             A customer's locale may be any; where the brand lacks it, treatments of the same language go first, then
  *             those without a locale, then the brand's locales in order.
  *   context:  name: {type, values}                     fields that a request may carry
- *   signals:  name: {properties: {name: type or {type, values, range}},
+ *   signals:  name: {properties: {name: type or {type, values, range, was}}, was,
  *                    negative: true or "expression over its properties": which of its events are bad moments,
  *                    consent: {withdraw: [purposes] or grant: [purposes], channel: own | all | name}: what its events do;
  *                    own is the channel that the signal came by, all channels when it tells none,
@@ -24,6 +24,7 @@
  *   places:   name: [{name, lat, lon}]                 for nearest_m(lat, lon, places.name)
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_schema.h"
+#include "policy/load_was.h"
 #include "policy/signal_filter.h"
 #include "state/state.h"
 #include <math.h>
@@ -158,14 +159,16 @@ static void load_range(struct loader *l, const struct yaml_node *n, enum field_t
 static void load_type(struct loader *l, const struct yaml_node *value, enum field_home home, struct schema_field *f,
                       enum field_type *type)
 {
-    static const char *const keys[] = {"type", "values", "range", NULL};
+    static const char *const keys[] = {"type", "values", "range", "was", NULL}, *const of_context[] = {"type", "values", "range", NULL};
     if (value->kind == YAML_SCALAR) {
         (void)field_type(l, value, home, f, type);
         return;
     }
     if (!yaml_expect(l->diags, value, YAML_MAPPING, "a declaration like {type: string, values: [a, b]}"))
         return;
-    yaml_known_keys(l->diags, value, "a declaration", keys);
+    yaml_known_keys(l->diags, value, "a declaration", home == HOME_CONTEXT ? of_context : keys);
+    if (home != HOME_CONTEXT)
+        loader_was(l, value, home == HOME_PROFILE ? "profile." : NULL, &f->was);
     const struct yaml_node *n = yaml_get(value, "type");
     if (!n)
         yaml_diag(l->diags, DIAG_ERROR, value, "%.*s has no type", STR_ARG(f->name));
@@ -244,7 +247,7 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
                          size_t index)
 {
     (void)index;
-    static const char *const keys[] = {"properties", "negative", "consent", "touch", NULL};
+    static const char *const keys[] = {"properties", "negative", "consent", "touch", "was", NULL};
     struct schema *schema = &l->policy->schema;
     struct schema_signal g = {.negative = SIGNAL_NEVER_NEGATIVE};
     if (!loader_name(l, key, false, "signal name", &g.name))
@@ -263,6 +266,7 @@ static void visit_signal(struct loader *l, const struct yaml_node *key, const st
     if (!yaml_is_null(value) &&
         yaml_expect(l->diags, value, YAML_MAPPING, "a signal like {properties: {sku: string}}")) {
         yaml_known_keys(l->diags, value, "a signal", keys);
+        loader_was(l, value, "signal.", &g.was);
         properties = yaml_get(value, "properties");
         l->negative[schema->signal_count] = yaml_get(value, "negative");
         l->consent[schema->signal_count] = yaml_get(value, "consent");

@@ -108,6 +108,15 @@ long policy_feature_find(const struct policy *p, struct str name)
     return -1;
 }
 
+long policy_feature_told(const struct policy *p, struct str name)
+{
+    long at = policy_feature_find(p, name);
+    for (size_t i = 0; at < 0 && i < p->feature_count; i++)
+        if (schema_was_called(&p->features[i].was, name))
+            at = (long)i;
+    return at;
+}
+
 long policy_placement_find(const struct policy_channel *c, struct str name)
 {
     for (size_t i = 0; i < c->placement_count; i++)

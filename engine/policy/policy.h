@@ -147,6 +147,7 @@ struct policy_limit {
  * for one action, chosen with expr_eval_vary(…, index of the action); for none it may be unknown. */
 struct policy_feature {
     struct str name;
+    struct schema_was was; /* models may know it by these */
     expr_id node;
 };
 
@@ -206,12 +207,13 @@ enum slot_kind {
     SLOT_RATIO,    /* mean, share: aggregate index over aggregate second; unknown over 0 */
     SLOT_REPEATS,
     SLOT_AFFINITY, /* of aggregate index to field second of the action looked at, or to key (second UINT32_MAX) */
-    SLOT_HOUR      /* affinity to the hour of the customer's week that it is */
+    SLOT_HOUR,     /* affinity to the hour of the customer's week that it is */
+    SLOT_SINCE     /* when aggregate index, and second unless UINT32_MAX, began to be counted */
 };
 struct policy_slot {
     enum slot_kind kind;
     uint32_t index;  /* of the attribute, context field, field of actions, or aggregate */
-    uint32_t second; /* SLOT_RATIO, SLOT_AFFINITY */
+    uint32_t second; /* SLOT_RATIO, SLOT_AFFINITY, SLOT_SINCE */
     struct value key;
 };
 
@@ -298,6 +300,7 @@ int policy_bind_interning(struct policy *p, struct names *names, struct error *e
 long policy_channel_find(const struct policy *p, struct str name);
 long policy_action_find(const struct policy *p, struct str id);
 long policy_feature_find(const struct policy *p, struct str name);
+long policy_feature_told(const struct policy *p, struct str name); /* by a name that it has or had */
 long policy_placement_find(const struct policy_channel *c, struct str name);
 long policy_action_of_id(const struct policy *p, uint32_t dictionary_id);
 long policy_channel_of_id(const struct policy *p, uint32_t dictionary_id);

@@ -1,6 +1,7 @@
 /* Filters over the events of one signal; see signal_filter.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/signal_filter.h"
+#include "policy/load_was.h"
 
 struct filter_scope {
     struct loader *loader;
@@ -61,6 +62,9 @@ static const char *advice(void *ctx, struct str path, struct arena *arena)
     bool own = str_starts(path, signal) && path.n > signal.n && path.p[signal.n] == '.';
     if (schema_property(f->signal, path) >= 0 || str_is(path, "channel"))
         return arena_printf(arena, "write %.*s.%.*s", STR_ARG(signal), STR_ARG(path));
+    const char *was = was_advice(f->loader->policy, path, arena);
+    if (was && own)
+        return was;
     bool elsewhere = memchr(path.p, '.', path.n) || str_is(path, "now") || str_is(path, "stage") ||
                      policy_feature_find(f->loader->policy, path) >= 0;
     return elsewhere && !own ? arena_printf(arena, "it is not of the event") : NULL;
@@ -81,6 +85,22 @@ static void add(void *ctx, enum diag_severity severity, size_t offset, const cha
     snprintf(whole, sizeof whole, "%s (a filter sees the event alone: properties of %.*s, and %.*s.channel)", text,
              STR_ARG(f->signal->name), STR_ARG(f->signal->name));
     f->report->add(f->report->ctx, severity, f->offset + offset, severity == DIAG_ERROR ? whole : text);
+}
+
+struct older {
+    const struct schema_signal *signal;
+    size_t age;
+};
+
+/* The words of a filter by what they were called. */
+static struct str older_word(void *ctx, struct str head, struct str word)
+{
+    const struct older *o = ctx;
+    const struct schema_signal *g = o->signal;
+    if (head.n == 0)
+        return str_eq(word, g->name) ? schema_name_at(g->name, &g->was, o->age) : word;
+    long property = str_eq(head, g->name) ? schema_property(g, word) : -1;
+    return property < 0 ? word : schema_name_at(word, &g->properties[property].was, o->age);
 }
 
 long signal_filter(struct loader *l, uint32_t signal, struct str text, size_t offset,
@@ -105,8 +125,14 @@ long signal_filter(struct loader *l, uint32_t signal, struct str text, size_t of
         add(&f, DIAG_ERROR, 0, "this filter is the same for every event");
         return -1;
     }
-    struct str canonical = expr_canonical(text, l->arena);
-    long index = canonical.p ? schema_filter_add(&l->policy->schema, signal, canonical, when) : -1;
+    struct schema_filter filter = {.text = expr_canonical(text, l->arena), .when = when};
+    bool good = filter.text.p != NULL;
+    for (size_t i = 0; i < schema_signal_depth(g); i++) {
+        struct older older = {g, i + 1};
+        filter.was[i] = expr_canonical_as(text, older_word, &older, l->arena);
+        good = good && filter.was[i].p;
+    }
+    long index = good ? schema_filter_add(&l->policy->schema, signal, &filter) : -1;
     l->full = l->full || index < 0;
     return index;
 }

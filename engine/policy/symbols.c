@@ -4,7 +4,9 @@
 #include "policy/action_fields.h"
 #include "policy/aggregate_calls.h"
 #include "policy/load_journey.h"
+#include "policy/load_was.h"
 #include "policy/reaction_calls.h"
+#include "policy/since_call.h"
 
 /* ---- slots ---- */
 
@@ -66,6 +68,8 @@ static struct expr_slot aggregate_slot(struct loader *l, const struct policy_slo
     bool moves = aggregate_windowed(a->kind) || aggregate_decays(a->kind);
     struct expr_slot s = {.name = a->name, .type = {a->type, 0}, .motion = moves ? EXPR_STEPS : EXPR_STILL};
     switch (slot->kind) {
+    case SLOT_SINCE:
+        return (struct expr_slot){.name = loader_text(l, "since(%.*s)", STR_ARG(a->name)), .type = {VALUE_TIMESTAMP, 0}};
     case SLOT_AGE:
         s = (struct expr_slot){.name = loader_text(l, "age%.*s", STR_ARG(inside)),
                                .type = {VALUE_DURATION, 0},
@@ -276,6 +280,8 @@ static const char *call_example(struct str name, struct arena *arena)
         return aggregate_call_example(name);
     if (str_is(name, "followed_by"))
         return "followed_by(cart_add, purchase, 7d)";
+    if (str_is(name, "since"))
+        return "since(cart_value_24h), of a feature";
     for (const char *const *c = reaction_call_names; *c; c++)
         if (str_is(name, *c))
             return arena_printf(arena, "%s(action.id) or %s(action.group)", *c, *c);
@@ -286,8 +292,10 @@ static const char *advice(void *ctx, struct str path, struct arena *arena)
 {
     struct loader *l = ctx;
     const struct schema *schema = &l->policy->schema;
-    const char *example = call_example(path, arena);
+    const char *example = call_example(path, arena), *was = was_advice(l->policy, path, arena);
     struct str head = path, tail = {0};
+    if (was)
+        return was;
     if (str_is(path, "mood"))
         return "it needs a signal with a property of type sentiment";
     if (example)
@@ -336,6 +344,7 @@ static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void
         visit(arg, str_from(*c));
     for (const char *const *c = reaction_call_names; *c; c++)
         visit(arg, str_from(*c));
+    visit(arg, STR("since"));
     if (!l->action) {
         for (size_t i = 0; i < l->field_count; i++)
             visit(arg, l->fields[i].path);
@@ -352,7 +361,9 @@ static void each_name(void *ctx, void (*visit)(void *arg, struct str name), void
 static int call_symbol(void *ctx, struct str name, const struct expr_arg *args, size_t count, size_t offset,
                        const struct expr_report *report, struct expr_symbol *out)
 {
-    int rc = reaction_call_symbol(ctx, name, args, count, offset, report, out);
+    int rc = since_call_symbol(ctx, name, args, count, offset, report, out);
+    if (rc == ERR_NOTFOUND)
+        rc = reaction_call_symbol(ctx, name, args, count, offset, report, out);
     if (rc == ERR_NOTFOUND)
         rc = journey_call_symbol(ctx, name, args, count, offset, report, out);
     return rc == ERR_NOTFOUND ? aggregate_call_symbol(ctx, name, args, count, offset, report, out) : rc;

@@ -185,6 +185,16 @@ static char *whole_name(const struct op *op, uint32_t id)
     return path.n ? (char *)path.p : (char *)protobuf_c_empty_string;
 }
 
+/* A touch point as the policy calls it now: the dictionary knows a renamed signal by its oldest name. */
+static char *touch_name(const struct op *op, uint32_t id)
+{
+    const struct schema *schema = &op->snapshot->policy->schema;
+    for (size_t i = 0; i < schema->signal_count; i++)
+        if (schema->signals[i].id == id && schema->signals[i].was.count)
+            return (char *)schema->signals[i].path.p;
+    return whole_name(op, id);
+}
+
 static int get_touches(struct op *op, Tact__V1__Journey *m, struct error *e)
 {
     m->touches = (Tact__V1__Touch **)messages(op, op->state.touch_count, sizeof **m->touches, e);
@@ -193,7 +203,7 @@ static int get_touches(struct op *op, Tact__V1__Journey *m, struct error *e)
     for (uint32_t i = 0; i < op->state.touch_count; i++) {
         Tact__V1__Touch *touch = m->touches[m->n_touches++];
         tact__v1__touch__init(touch);
-        touch->name = whole_name(op, op->state.touches[i].id);
+        touch->name = touch_name(op, op->state.touches[i].id);
         touch->channel = op_word(op, op->state.touches[i].channel);
         touch->time_ms = op->state.touches[i].second * 1000;
     }

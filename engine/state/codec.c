@@ -7,6 +7,7 @@
 #include "state/codec_v1.h"
 #include "state/codec_value.h"
 #include "state/coverage.h"
+#include "state/former.h"
 #include "state/identity.h"
 #include "state/imports.h"
 #include "state/journey.h"
@@ -221,8 +222,7 @@ static int get_entries(struct state *s, struct cursor *c, struct str blob, struc
     return 0;
 }
 
-int state_decode(struct state *s, const struct schema *schema, struct str blob, struct arena *arena,
-                 struct error *e)
+static int decode_blob(struct state *s, const struct schema *schema, struct str blob, struct arena *arena, struct error *e)
 {
     if (state_empty(s, schema, arena))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
@@ -249,6 +249,15 @@ int state_decode(struct state *s, const struct schema *schema, struct str blob, 
     int rc = get_entries(s, &c, blob, e);
     if (!rc && s->forgotten_ms)
         state_clear(s, s->forgotten_ms);
+    return rc;
+}
+
+int state_decode(struct state *s, const struct schema *schema, struct str blob, struct arena *arena,
+                 struct error *e)
+{
+    int rc = decode_blob(s, schema, blob, arena, e);
+    if (!rc && schema->former_count && former_join(s))
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
     return rc;
 }
 

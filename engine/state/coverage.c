@@ -53,10 +53,20 @@ static bool covers(struct str coverage, uint32_t id)
     return false;
 }
 
+/* Under whatever name: what lies under another is joined. */
+static bool covers_aggregate(const struct state *s, size_t aggregate)
+{
+    const struct schema *schema = s->schema;
+    bool covered = covers(s->coverage, schema->aggregates[aggregate].id);
+    for (size_t i = 0; i < schema->former_count && !covered; i++)
+        covered = schema->formers[i].what == FORMER_AGGREGATE && schema->formers[i].index == aggregate &&
+                  covers(s->coverage, schema->formers[i].id);
+    return covered;
+}
+
 bool coverage_has(const struct state *s, size_t aggregate)
 {
-    return !s->coverage.p || str_eq(s->coverage, s->schema->coverage) ||
-           covers(s->coverage, s->schema->aggregates[aggregate].id);
+    return !s->coverage.p || str_eq(s->coverage, s->schema->coverage) || covers_aggregate(s, aggregate);
 }
 
 void coverage_adopt(struct state *s, int64_t now_ms)
@@ -64,7 +74,7 @@ void coverage_adopt(struct state *s, int64_t now_ms)
     if (s->coverage.p && str_eq(s->coverage, s->schema->coverage))
         return;
     for (size_t k = 0; s->coverage.p && k < s->schema->aggregate_count; k++)
-        if (!covers(s->coverage, s->schema->aggregates[k].id))
+        if (!covers_aggregate(s, k))
             s->aggregates[k].since_ms = now_ms;
     s->coverage = s->schema->coverage;
 }

@@ -9,12 +9,17 @@ void schema_init(struct schema *s, struct arena *arena)
     *s = (struct schema){.arena = arena};
 }
 
-long schema_attribute(const struct schema *s, struct str name)
+static long field_find(const struct schema_field *fields, size_t count, struct str name)
 {
-    for (size_t i = 0; i < s->attribute_count; i++)
-        if (str_eq(s->attributes[i].name, name))
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(fields[i].name, name))
             return (long)i;
     return -1;
+}
+
+long schema_attribute(const struct schema *s, struct str name)
+{
+    return field_find(s->attributes, s->attribute_count, name);
 }
 
 long schema_signal_find(const struct schema *s, struct str name)
@@ -27,10 +32,60 @@ long schema_signal_find(const struct schema *s, struct str name)
 
 long schema_property(const struct schema_signal *s, struct str name)
 {
+    return field_find(s->properties, s->property_count, name);
+}
+
+/* ---- earlier names ---- */
+
+bool schema_was_called(const struct schema_was *was, struct str name)
+{
+    for (size_t i = 0; i < was->count; i++)
+        if (str_eq(was->names[i], name))
+            return true;
+    return false;
+}
+
+long schema_field_told(const struct schema_field *fields, size_t count, struct str name)
+{
+    long at = field_find(fields, count, name);
+    for (size_t i = 0; at < 0 && i < count; i++)
+        if (schema_was_called(&fields[i].was, name))
+            at = (long)i;
+    return at;
+}
+
+long schema_attribute_told(const struct schema *s, struct str name)
+{
+    return schema_field_told(s->attributes, s->attribute_count, name);
+}
+
+long schema_signal_told(const struct schema *s, struct str name)
+{
+    long at = schema_signal_find(s, name);
+    for (size_t i = 0; at < 0 && i < s->signal_count; i++)
+        if (schema_was_called(&s->signals[i].was, name))
+            at = (long)i;
+    return at;
+}
+
+struct str schema_name_at(struct str name, const struct schema_was *was, size_t age)
+{
+    size_t most = age < was->count ? age : was->count;
+    return most ? was->names[most - 1] : name;
+}
+
+size_t schema_signal_depth(const struct schema_signal *s)
+{
+    size_t depth = s->was.count;
     for (size_t i = 0; i < s->property_count; i++)
-        if (str_eq(s->properties[i].name, name))
-            return (long)i;
-    return -1;
+        depth = s->properties[i].was.count > depth ? s->properties[i].was.count : depth;
+    return depth;
+}
+
+/* The dictionary's name of an attribute, a signal or an aggregate. */
+static struct str stored(struct str path, const struct schema_was *was)
+{
+    return was->count ? was->paths[was->count - 1] : path;
 }
 
 bool aggregate_windowed(enum aggregate_kind kind)
@@ -52,7 +107,7 @@ static const char *const words[AGGREGATE_KINDS] = {
 };
 
 /* The sources that open (or all), or those that close: "a.case + b.case". */
-static void put_sources(struct buf *b, const struct schema *s, const struct aggregate_spec *a, bool closing)
+static void put_sources(struct buf *b, const struct schema *s, const struct aggregate_spec *a, size_t age, bool closing)
 {
     bool first = true;
     for (size_t i = 0; i < a->source_count; i++) {
@@ -60,24 +115,35 @@ static void put_sources(struct buf *b, const struct schema *s, const struct aggr
         const struct schema_signal *signal = &s->signals[from->signal];
         if (from->closes != closing)
             continue;
-        buf_printf(b, "%s%.*s", first ? "" : " + ", STR_ARG(signal->name));
-        if (from->property != UINT32_MAX)
-            buf_printf(b, ".%.*s", STR_ARG(signal->properties[from->property].name));
+        struct str name = schema_name_at(signal->name, &signal->was, age);
+        buf_printf(b, "%s%.*s", first ? "" : " + ", STR_ARG(name));
+        if (from->property != UINT32_MAX) {
+            const struct schema_field *f = &signal->properties[from->property];
+            name = schema_name_at(f->name, &f->was, age);
+            buf_printf(b, ".%.*s", STR_ARG(name));
+        }
         first = false;
     }
 }
 
-struct str schema_aggregate_name(const struct schema *s, const struct aggregate_spec *a)
+/* A filter's text with names of that age. */
+static struct str filter_text(const struct schema_signal *g, uint32_t filter, size_t age)
+{
+    size_t depth = schema_signal_depth(g), most = age < depth ? age : depth;
+    return most ? g->filters[filter].was[most - 1] : g->filters[filter].text;
+}
+
+struct str schema_aggregate_name(const struct schema *s, const struct aggregate_spec *a, size_t age)
 {
     const struct aggregate_source *first = &a->sources[0];
     struct buf b;
     buf_init(&b, 64 * 1024);
     buf_printf(&b, "%s(", a->word ? a->word : words[a->kind]);
     if (!a->word) {
-        put_sources(&b, s, a, false);
+        put_sources(&b, s, a, age, false);
         if (a->kind == AGGREGATE_OPEN) {
             buf_printf(&b, ", ");
-            put_sources(&b, s, a, true);
+            put_sources(&b, s, a, age, true);
         }
         buf_printf(&b, "%s", a->span_ms ? ", " : "");
     }
@@ -85,7 +151,7 @@ struct str schema_aggregate_name(const struct schema *s, const struct aggregate_
         value_format(value_duration(a->span_ms), &b);
     if (!a->word && first->filter != UINT32_MAX) {
         buf_printf(&b, ", ");
-        buf_str(&b, s->signals[first->signal].filters[first->filter].text);
+        buf_str(&b, filter_text(&s->signals[first->signal], first->filter, age));
     }
     buf_byte(&b, ')');
     if (b.n > NAME_MAX_BYTES) {
@@ -151,15 +217,36 @@ static bool aggregate_append(struct schema *s, const struct schema_aggregate *a)
     return true;
 }
 
+/* What the aggregate was called while its sources had their earlier names; false without memory. */
+static bool aggregate_was(const struct schema *s, const struct aggregate_spec *wanted, struct schema_aggregate *a)
+{
+    size_t depth = 0;
+    for (size_t i = 0; !wanted->word && i < wanted->source_count; i++) {
+        size_t d = schema_signal_depth(&s->signals[wanted->sources[i].signal]);
+        depth = d > depth ? d : depth;
+    }
+    if (depth == 0)
+        return true;
+    a->was.names = a->was.paths = arena_alloc(s->arena, depth * sizeof *a->was.names);
+    for (size_t age = 1; age <= depth && a->was.names; age++) {
+        struct str name = schema_aggregate_name(s, wanted, age);
+        if (!name.p)
+            return false;
+        if (a->was.count == 0 || !str_eq(name, a->was.names[a->was.count - 1]))
+            a->was.names[a->was.count++] = name;
+    }
+    return a->was.names != NULL;
+}
+
 long schema_aggregate_add(struct schema *s, const struct aggregate_spec *wanted)
 {
-    struct schema_aggregate a = {.name = schema_aggregate_name(s, wanted), .kind = wanted->kind};
+    struct schema_aggregate a = {.name = schema_aggregate_name(s, wanted, 0), .kind = wanted->kind};
     if (!a.name.p)
         return -1;
     for (size_t i = 0; i < s->aggregate_count; i++)
         if (str_eq(s->aggregates[i].name, a.name))
             return (long)i;
-    if (s->aggregate_count >= SCHEMA_AGGREGATES_MAX)
+    if (s->aggregate_count >= SCHEMA_AGGREGATES_MAX || !aggregate_was(s, wanted, &a))
         return -1;
     a.type = aggregate_type(s, wanted);
     if (aggregate_windowed(a.kind)) {
@@ -178,57 +265,115 @@ long schema_aggregate_add(struct schema *s, const struct aggregate_spec *wanted)
     return (long)index;
 }
 
-long schema_filter_add(struct schema *s, uint32_t signal, struct str text, expr_id when)
+long schema_filter_add(struct schema *s, uint32_t signal, const struct schema_filter *wanted)
 {
     struct schema_signal *g = &s->signals[signal];
     for (size_t i = 0; i < g->filter_count; i++)
-        if (str_eq(g->filters[i].text, text))
+        if (str_eq(g->filters[i].text, wanted->text))
             return (long)i;
     struct schema_filter *filters = arena_alloc(s->arena, (g->filter_count + 1) * sizeof *filters);
-    struct str copy = arena_str(s->arena, text);
-    if (!filters || !copy.p)
+    if (!filters)
         return -1;
     if (g->filter_count)
         memcpy(filters, g->filters, g->filter_count * sizeof *filters);
-    filters[g->filter_count] = (struct schema_filter){copy, when};
+    filters[g->filter_count] = *wanted;
     g->filters = filters;
     return (long)g->filter_count++;
 }
 
-void schema_each_name(const struct schema *s, void (*visit)(void *ctx, struct str name), void *ctx)
+/* ---- the dictionary ---- */
+
+/* The names under which data may lie besides the dictionary's: all that are listed but the oldest. */
+static void each_former(const struct schema_was *was, void (*visit)(void *ctx, struct str name), void *ctx)
 {
-    for (size_t i = 0; i < s->attribute_count; i++)
-        visit(ctx, s->attributes[i].path);
-    for (size_t i = 0; i < s->aggregate_count; i++)
-        visit(ctx, s->aggregates[i].name);
-    for (size_t i = 0; s->keeps_touches && i < s->signal_count; i++)
-        visit(ctx, s->signals[i].path);
+    for (size_t i = 0; i + 1 < was->count; i++)
+        visit(ctx, was->paths[i]);
 }
 
-static int bind_one(const struct names *names, struct str name, uint32_t *id, uint32_t *limit,
-                    struct error *e)
+void schema_each_name(const struct schema *s, void (*visit)(void *ctx, struct str name), void *ctx)
 {
-    *id = names_find(names, name);
-    if (!*id)
-        return error_set(e, ERR_NOTFOUND, "the dictionary of names lacks '%.*s'", STR_ARG(name));
-    if (*id >= *limit)
-        *limit = *id + 1;
-    return 0;
+    size_t touches = s->keeps_touches ? s->signal_count : 0;
+    for (size_t i = 0; i < s->attribute_count; i++)
+        visit(ctx, stored(s->attributes[i].path, &s->attributes[i].was));
+    for (size_t i = 0; i < s->aggregate_count; i++)
+        visit(ctx, stored(s->aggregates[i].name, &s->aggregates[i].was));
+    for (size_t i = 0; i < touches; i++)
+        visit(ctx, stored(s->signals[i].path, &s->signals[i].was));
+    for (size_t i = 0; i < s->attribute_count; i++)
+        each_former(&s->attributes[i].was, visit, ctx);
+    for (size_t i = 0; i < s->aggregate_count; i++)
+        each_former(&s->aggregates[i].was, visit, ctx);
+    for (size_t i = 0; i < touches; i++)
+        each_former(&s->signals[i].was, visit, ctx);
+}
+
+struct binding {
+    struct schema *schema;
+    const struct names *names;
+    struct error *e;
+    int rc;
+    size_t room; /* of formers */
+    struct schema_former next;
+};
+
+static uint32_t bind_id(struct binding *b, struct str name)
+{
+    uint32_t id = names_find(b->names, name);
+    if (!id && !b->rc)
+        b->rc = error_set(b->e, ERR_NOTFOUND, "the dictionary of names lacks '%.*s'", STR_ARG(name));
+    return id;
+}
+
+static void bind_former(void *ctx, struct str name)
+{
+    struct binding *b = ctx;
+    struct schema *s = b->schema;
+    b->next.id = bind_id(b, name);
+    if (s->former_count == b->room) {
+        b->room = b->room ? b->room * 2 : 8;
+        struct schema_former *grown = arena_alloc(s->arena, b->room * sizeof *grown);
+        if (!grown) {
+            b->rc = error_set(b->e, ERR_NOSPACE, "out of memory while binding names");
+            b->room = s->former_count;
+            return;
+        }
+        if (s->former_count)
+            memcpy(grown, s->formers, s->former_count * sizeof *grown);
+        s->formers = grown;
+    }
+    s->formers[s->former_count++] = b->next;
+}
+
+/* The id of one thing, and those of its other names. */
+static uint32_t bind_one(struct binding *b, struct schema_former what, struct str path, const struct schema_was *was)
+{
+    b->next = what;
+    each_former(was, bind_former, b);
+    return bind_id(b, stored(path, was));
 }
 
 int schema_bind(struct schema *s, const struct names *names, struct error *e)
 {
+    struct binding b = {.schema = s, .names = names, .e = e};
     uint32_t limit = 1;
-    int rc = 0;
-    for (size_t i = 0; i < s->attribute_count && !rc; i++)
-        rc = bind_one(names, s->attributes[i].path, &s->attributes[i].id, &limit, e);
-    for (size_t i = 0; i < s->aggregate_count && !rc; i++)
-        rc = bind_one(names, s->aggregates[i].name, &s->aggregates[i].id, &limit, e);
-    uint32_t ignored = 1;
-    for (size_t i = 0; s->keeps_touches && i < s->signal_count && !rc; i++)
-        rc = bind_one(names, s->signals[i].path, &s->signals[i].id, &ignored, e);
-    if (rc)
-        return rc;
+    s->former_count = 0;
+    s->formers = NULL;
+    for (uint32_t i = 0; i < s->attribute_count && !b.rc; i++) {
+        struct schema_field *f = &s->attributes[i];
+        f->id = bind_one(&b, (struct schema_former){.what = FORMER_ATTRIBUTE, .index = i}, f->path, &f->was);
+        limit = f->id >= limit ? f->id + 1 : limit;
+    }
+    for (uint32_t i = 0; i < s->aggregate_count && !b.rc; i++) {
+        struct schema_aggregate *a = &s->aggregates[i];
+        a->id = bind_one(&b, (struct schema_former){.what = FORMER_AGGREGATE, .index = i}, a->name, &a->was);
+        limit = a->id >= limit ? a->id + 1 : limit;
+    }
+    for (uint32_t i = 0; s->keeps_touches && i < s->signal_count && !b.rc; i++) {
+        struct schema_signal *g = &s->signals[i];
+        g->id = bind_one(&b, (struct schema_former){.what = FORMER_SIGNAL, .index = i}, g->path, &g->was);
+    }
+    if (b.rc)
+        return b.rc;
     uint16_t *attributes = arena_zalloc(s->arena, limit * sizeof *attributes);
     uint16_t *aggregates = arena_zalloc(s->arena, limit * sizeof *aggregates);
     if (!attributes || !aggregates)

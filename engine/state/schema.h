@@ -2,8 +2,20 @@
  * signals with the filters of their events. Built once while a policy loads, then immutable; memory is the policy's arena.
  *
  * An aggregate is named by its canonical text, "sum(cart_add.price, 24h)", and lives in the blob under that name's id, so
- * two policies that ask for the same aggregate share its data, and one that is renamed or removed keeps its bytes until it is
- * asked for again.
+ * two policies that ask for the same aggregate share its data, and one that is removed keeps its bytes until it is asked for
+ * again. Another window is another aggregate: it starts empty, and says since when it counts (coverage.h).
+ *
+ * Renaming. What is renamed says what it was called before (`was`, the latest first), and the store goes on knowing it by the
+ * oldest of these: ids are for good, names are for people. `tier: {was: level}` lives under the id of "profile.level"; where
+ * basket_add was cart_add, "sum(basket_add.price, 24h)" lives under that of "sum(cart_add.price, 24h)". So
+ *   - servers of the old and the new policy read and write the same entries: each sees at once what the other writes, nothing
+ *     is copied, nothing counts twice, and going back to the old policy loses nothing;
+ *   - requests may use any of the names, the policy's own texts only the new one;
+ *   - `was` stays in the policy for as long as anybody's data is to be found by it: without it the thing is a new one.
+ * What lies under another of the names listed is joined to the rest when it is read, and moved there at the next write
+ * (former.h): of an attribute what was set later, of aggregates the union. So where `was` was forgotten at first and data came
+ * to lie under the new name too, the list has that as well: `tier: {was: [tier, level]}`. A name that is not listed is never
+ * looked at: it may have been that of something else, which an old server still writes.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STATE_SCHEMA_H
 #define TACT_STATE_SCHEMA_H
@@ -15,15 +27,24 @@ enum {
     SCHEMA_ATTRIBUTES_MAX = 4096,
     SCHEMA_SIGNALS_MAX = 1024,
     SCHEMA_PROPERTIES_MAX = 64, /* of one signal */
-    SCHEMA_AGGREGATES_MAX = 4096
+    SCHEMA_AGGREGATES_MAX = 4096,
+    SCHEMA_WAS_MAX = 8 /* earlier names of one thing */
 };
 #define WINDOW_MIN_MS INT64_C(60000)            /* 1 minute */
 #define WINDOW_MAX_MS (INT64_C(400) * 86400000) /* 400 days */
 
+/* What something was called before. */
+struct schema_was {
+    struct str *names; /* the latest first; may hold the present one, and nothing else's */
+    struct str *paths; /* of attributes and signals: the same as the dictionary has them, "profile.level" */
+    size_t count;
+};
+
 /* An attribute of the profile, a property of a signal, a field of the request's context. */
 struct schema_field {
     struct str name;          /* "tier" */
-    struct str path;          /* "profile.tier": its name in expressions and in the dictionary */
+    struct str path;          /* "profile.tier": its name in expressions and, unless it was renamed, in the dictionary */
+    struct schema_was was;
     uint32_t id;              /* dictionary id; 0 until schema_bind (attributes only) */
     uint8_t type;             /* VALUE_BOOL, VALUE_INT, VALUE_DOUBLE, VALUE_STRING or VALUE_TIMESTAMP */
     const struct str *domain; /* allowed strings, or NULL */
@@ -58,8 +79,9 @@ struct aggregate_source {
 };
 
 struct schema_aggregate {
-    struct str name; /* canonical text */
-    uint32_t id;     /* dictionary id; 0 until schema_bind */
+    struct str name;       /* canonical text */
+    struct schema_was was; /* the same with earlier names of its signals and properties; the last is the dictionary's */
+    uint32_t id;           /* dictionary id; 0 until schema_bind */
     enum aggregate_kind kind;
     int64_t window_ms;    /* COUNT, SUM, MIN, MAX, OPEN, KEYS, HOURS */
     int64_t width_ms;     /* of a bucket: window / 24, at least 1; of HOURS window / 4 */
@@ -69,8 +91,9 @@ struct schema_aggregate {
 
 /* Which events of a signal an aggregate counts: true for those it does. */
 struct schema_filter {
-    struct str text; /* canonical */
-    expr_id when;    /* of the signal's program */
+    struct str text;            /* canonical */
+    struct str was[SCHEMA_WAS_MAX]; /* the same with the earlier names of signal and properties; [schema_signal_depth] */
+    expr_id when;               /* of the signal's program */
 };
 
 /* What an event feeds. */
@@ -81,7 +104,8 @@ struct schema_feed {
 
 struct schema_signal {
     struct str name;
-    struct str path; /* "signal.cart_add": its name in the dictionary */
+    struct str path; /* "signal.cart_add": its name in the dictionary, unless it was renamed */
+    struct schema_was was;
     uint32_t id;     /* 0 until schema_bind, or where no touch points are kept */
     bool quiet;      /* its events are no touch points */
     struct schema_field *properties;
@@ -99,6 +123,13 @@ struct schema_signal {
 #define SCHEMA_CHANNEL UINT32_MAX
 #define SIGNAL_NEVER_NEGATIVE (UINT32_MAX - 1)
 
+/* An id under which data of something may lie besides its own. */
+struct schema_former {
+    uint32_t id;
+    enum { FORMER_ATTRIBUTE, FORMER_AGGREGATE, FORMER_SIGNAL } what;
+    uint32_t index;
+};
+
 struct schema {
     struct schema_field *attributes;
     size_t attribute_count;
@@ -112,6 +143,8 @@ struct schema {
     /* by dictionary id, up to id_limit: index + 1 of the attribute or aggregate, 0 for neither */
     uint32_t id_limit;
     uint16_t *attribute_of_id, *aggregate_of_id;
+    struct schema_former *formers; /* of what was renamed; mostly none */
+    size_t former_count;
     struct str coverage; /* the ids of its aggregates, as blobs hold them (coverage.h) */
     struct arena *arena;
 };
@@ -121,6 +154,15 @@ void schema_init(struct schema *s, struct arena *arena);
 long schema_attribute(const struct schema *s, struct str name);
 long schema_signal_find(const struct schema *s, struct str name);
 long schema_property(const struct schema_signal *s, struct str name);
+/* The same by any name that it has or had: of what comes from outside. */
+long schema_attribute_told(const struct schema *s, struct str name);
+long schema_signal_told(const struct schema *s, struct str name);
+long schema_field_told(const struct schema_field *fields, size_t count, struct str name);
+bool schema_was_called(const struct schema_was *was, struct str name);
+/* The name of age 0 (now), 1 (before) and so on; the oldest when there are not so many. */
+struct str schema_name_at(struct str name, const struct schema_was *was, size_t age);
+/* How many earlier names a signal or a property of it has at most. */
+size_t schema_signal_depth(const struct schema_signal *s);
 
 /* An aggregate that is wanted. span_ms: its window or half-life, by kind; 0 for LAST and LAST_AT. word: the name it has
  * instead of the text made of its sources ("mood": it stays the same aggregate when a policy adds a signal to it), or NULL. */
@@ -135,16 +177,17 @@ struct aggregate_spec {
 /* Finds the aggregate or adds it (name, type and width are filled in). Returns its index, or -1 past the limit or without
  * memory. */
 long schema_aggregate_add(struct schema *s, const struct aggregate_spec *wanted);
-/* The filter of a signal by its canonical text, added when it is new: its index, or -1 without memory. when is a node of the
- * signal's program. */
-long schema_filter_add(struct schema *s, uint32_t signal, struct str text, expr_id when);
-/* Canonical text of an aggregate, in the schema's arena; a text over NAME_MAX_BYTES ends in a hash of it. */
-struct str schema_aggregate_name(const struct schema *s, const struct aggregate_spec *a);
+/* The filter of a signal by its canonical text, added when it is new (it is copied, its texts are not): its index, or -1
+ * without memory. */
+long schema_filter_add(struct schema *s, uint32_t signal, const struct schema_filter *wanted);
+/* Canonical text of an aggregate with its sources' names of that age, in the schema's arena; a text over NAME_MAX_BYTES ends in
+ * a hash of it. */
+struct str schema_aggregate_name(const struct schema *s, const struct aggregate_spec *a, size_t age);
 /* Whether kind is over a window (else over a half-life, or over all events). */
 bool aggregate_windowed(enum aggregate_kind kind);
 bool aggregate_decays(enum aggregate_kind kind);
 
-/* Visits every dictionary name that blobs of this schema need. */
+/* Visits every dictionary name that blobs of this schema need; earlier ones among them. */
 void schema_each_name(const struct schema *s, void (*visit)(void *ctx, struct str name), void *ctx);
 /* Fills in the ids. ERR_NOTFOUND when the dictionary lacks a name. */
 int schema_bind(struct schema *s, const struct names *names, struct error *e) MUST_CHECK;

@@ -296,6 +296,13 @@ static void kept_prune(struct state *s, int64_t now_ms)
 /* A removed attribute is remembered only to hold off what is older than its removal. */
 static void attributes_prune(struct state *s, int64_t now_ms)
 {
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < s->kept_attribute_count; i++) {
+        struct kept_attribute k = s->kept_attributes[i];
+        if (k.value.type != VALUE_UNKNOWN || k.time_ms >= now_ms - STATE_STALE_MS)
+            s->kept_attributes[left++] = k;
+    }
+    s->kept_attribute_count = left;
     for (size_t i = 0; i < s->schema->attribute_count; i++)
         if (s->attributes[i].type == VALUE_UNKNOWN && s->attribute_ms[i] < now_ms - STATE_STALE_MS)
             s->attribute_ms[i] = 0;

@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0"""
 import os
 import random
 import shutil
-import socket
 import threading
 import time
 
@@ -36,14 +35,6 @@ clients = [[Client(s.address) for _ in range(3)] for s in servers]
 wrote = {}  # customer -> signals acknowledged
 numbers = iter(range(1 << 60))
 lock = threading.Lock()
-
-
-def command(*words):
-    """One command to Redis, by hand."""
-    with socket.socket(socket.AF_UNIX) as c:
-        c.connect(redis.socket)
-        c.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words))
-        return c.recv(10000)
 
 
 def signal(rng, server, customer):
@@ -135,9 +126,9 @@ check("cached on both", all(is_current(s, "c", 1) for s in (0, 1)))
 old = []
 for n in range(2, 200):
     if n % 7 == 0:
-        command("CLIENT", "KILL", "TYPE", "pubsub")
+        redis.command("CLIENT", "KILL", "TYPE", "pubsub")
     if n % 31 == 0:
-        command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        redis.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     until(lambda: signal(rng, 0, "c") is None)
     n = wrote["c"]
     at = time.time()
@@ -152,12 +143,12 @@ check("the tracking connection and the others are killed again and again: nothin
 # A change while nobody can tell of it: the caches must not believe what they had.
 for s in (0, 1):
     seen(rng, s, "c")
-command("CLIENT", "KILL", "TYPE", "pubsub")
+redis.command("CLIENT", "KILL", "TYPE", "pubsub")
 signal(rng, 0, "c")
 time.sleep(0.3)
 check("a change during the loss is seen after it", is_current(1, "c", wrote["c"]))
 
-command("CONFIG", "SET", "maxmemory", "1")
+redis.command("CONFIG", "SET", "maxmemory", "1")
 full = []
 for i in range(50):
     try:
@@ -169,7 +160,7 @@ for i in range(50):
     for s in (0, 1):
         if seen(rng, s, "c")[0] != wrote["c"]:
             full.append("saw another number")
-command("CONFIG", "SET", "maxmemory", "0")
+redis.command("CONFIG", "SET", "maxmemory", "0")
 check("full to maxmemory: no signal is acknowledged, none is seen", not full, full[:3])
 check("with room again it goes on", until(lambda: signal(rng, 0, "c") is None) and until(lambda: is_current(1, "c", wrote["c"])))
 
@@ -202,7 +193,7 @@ redis = Redis("redis", ["--appendfsync", "always"])
 check("a restored backup is what counts", until(lambda: is_current(0, "c", before) and is_current(1, "c", before)))
 
 # Flushed: the customer is new for everybody (and soon nothing is decided: the names went too).
-command("FLUSHALL")
+redis.command("FLUSHALL")
 time.sleep(0.2)
 
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ sys.path.insert(0, WORK)
 import grpc  # noqa: E402
 
 _pb = {n: importlib.import_module("tact.v1.%s_pb2" % n) for n in ("common", "decisions", "customers", "outcomes", "log")}
-common, decisions, customers, outcomes = _pb["common"], _pb["decisions"], _pb["customers"], _pb["outcomes"]
+common, decisions, customers, outcomes, log = (_pb[n] for n in ("common", "decisions", "customers", "outcomes", "log"))
 
 _METHODS = {
     "Decide": ("/tact.v1.Decisions/Decide", decisions.DecideResponse),
@@ -128,6 +129,16 @@ class Redis(Process):
         end = time.time() + 20
         while not os.path.exists(self.socket) and time.time() < end:
             time.sleep(0.01)
+
+    def command(self, *words):
+        """One command by hand, and the answer: the text of a string, the line of anything else."""
+        with socket.socket(socket.AF_UNIX) as c:
+            c.settimeout(20)
+            c.connect(self.socket)
+            c.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words))
+            answer = c.makefile("rb")
+            line = answer.readline().decode().rstrip("\r\n")
+            return answer.read(int(line[1:])).decode() if line.startswith("$") and line != "$-1" else line
 
 
 class Server(Process):

@@ -3,7 +3,6 @@ on reload keeps the old one; a store that was emptied is noticed. SPDX-License-I
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -80,19 +79,11 @@ check("a good reload changes the policy", until(lambda: decide(server).decision.
 check("and its values", decide(server).decision.choices[0].factors.value == 2.0)
 
 # ---- another store ----
-def command(r, *words):
-    """One command to a Redis, by hand."""
-    with socket.socket(socket.AF_UNIX) as c:
-        c.connect(r.socket)
-        c.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words))
-        return c.recv(1000)
-
-
 # Emptied and filled anew by somebody else, under a connection that never broke: noticed within seconds.
 watched = Redis("watched", ALWAYS)
 second = Server(POLICY, store=watched.url)
-command(watched, "FLUSHALL")
-command(watched, "HSET", "tact:names", "channel.web", "1", "action.offer", "2")
+watched.command("FLUSHALL")
+watched.command("HSET", "tact:names", "channel.web", "1", "action.offer", "2")
 check("a store emptied under a live connection is noticed", until(
     lambda: any("not the one we know" in (x or "") for x in second.lines)))
 fails("and nothing is decided any more", UNAVAILABLE, "not ready", lambda: decide(second))
@@ -100,7 +91,7 @@ check("stops in order", second.stop() == 0)
 watched.kill()
 
 other = Redis("other", ALWAYS)
-command(other, "HSET", "tact:names", "channel.web", "1", "action.offer", "2")  # another dictionary than ours
+other.command("HSET", "tact:names", "channel.web", "1", "action.offer", "2")  # another dictionary than ours
 other.kill()
 redis.kill()
 os.unlink(redis.socket)

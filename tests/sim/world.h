@@ -20,6 +20,7 @@ struct sim_server {
     struct sim_world *world;
     struct store *conn;
     struct store *store; /* a near cache before it */
+    struct names *names; /* those of the store's dictionary that it asked for */
     struct worker *worker;
     unsigned life; /* of the worker: which one it is */
 };
@@ -27,8 +28,8 @@ struct sim_server {
 struct sim_world {
     struct sim *sim;
     const struct tzdb *zones;
-    const char *policy_folder;
-    struct names *names;
+    const char *policy_folders[SIM_SERVERS_MAX]; /* by server */
+    struct names *names; /* the store's dictionary */
     struct sim_server servers[SIM_SERVERS_MAX];
     uint64_t records;    /* in the log */
     void (*on_record)(struct str record); /* NULL: nobody looks at them */
@@ -85,6 +86,16 @@ static inline bool sim_log_healthy(void *ctx, char why[128])
     return !s->world->log_sick;
 }
 
+struct sim_names {
+    struct names *store, *server;
+};
+
+static inline void sim_take_name(void *ctx, struct str name)
+{
+    struct sim_names *n = ctx;
+    ASSERT(names_add(n->server, name, names_intern(n->store, name)) == 0);
+}
+
 static inline void sim_server_start(struct sim_world *w, int i)
 {
     struct sim_server *s = &w->servers[i];
@@ -92,14 +103,16 @@ static inline void sim_server_start(struct sim_world *w, int i)
     struct diags diags;
     arena_init(&arena, 1 << 20);
     diags_init(&diags, &arena);
-    struct snapshot *snapshot = snapshot_load(w->policy_folder, NULL, w->zones, &diags);
+    struct snapshot *snapshot = snapshot_load(w->policy_folders[i], NULL, w->zones, &diags);
     if (!snapshot)
         diags_print(&diags, stderr);
     ASSERT(snapshot != NULL);
     arena_free(&arena);
     struct error e;
-    ASSERT(policy_bind_interning(snapshot->policy, w->names, &e) == 0);
-    *s = (struct sim_server){.world = w, .conn = sim_connect(w->sim), .life = s->life + 1};
+    struct sim_names names = {w->names, names_new()};
+    policy_each_name(snapshot->policy, sim_take_name, &names);
+    ASSERT(policy_bind(snapshot->policy, names.server, &e) == 0);
+    *s = (struct sim_server){.world = w, .conn = sim_connect(w->sim), .names = names.server, .life = s->life + 1};
     struct near_cache_options cache = {.bytes_max = 1 << 20, .now_us = sim_mono_us, .ctx = w};
     s->store = near_cache_new(s->conn, &cache);
     struct worker_config config = {.store = s->store,
@@ -108,7 +121,7 @@ static inline void sim_server_start(struct sim_world *w, int i)
                                    .server = "sim",
                                    .max_stale_us = 60000000,
                                    .seed = sim_random(w->sim, UINT64_MAX)};
-    s->worker = worker_new(&config, w->names, snapshot);
+    s->worker = worker_new(&config, s->names, snapshot);
 }
 
 /* kill -9: what it has sent may still arrive; it never answers. */
@@ -118,16 +131,28 @@ static inline void sim_server_kill(struct sim_world *w, int i)
     sim_disconnect(w->sim, &s->conn);
     worker_free(&s->worker);
     near_cache_free(&s->store);
+    names_free(&s->names);
+}
+
+/* Each server with a policy of its own. */
+static inline void sim_world_start_each(struct sim_world *w, uint64_t seed, const struct sim_options *o,
+                                        const struct tzdb *zones, const char *const *policy_folders, int servers)
+{
+    *w = (struct sim_world){.sim = sim_new(seed, o), .zones = zones, .names = names_new()};
+    arena_init(&w->memory, (size_t)1 << 30);
+    for (int i = 0; i < servers; i++) {
+        w->policy_folders[i] = policy_folders[i];
+        sim_server_start(w, i);
+    }
 }
 
 static inline void sim_world_start(struct sim_world *w, uint64_t seed, const struct sim_options *o,
                                    const struct tzdb *zones, const char *policy_folder, int servers)
 {
-    *w = (struct sim_world){
-        .sim = sim_new(seed, o), .zones = zones, .policy_folder = policy_folder, .names = names_new()};
-    arena_init(&w->memory, (size_t)1 << 30);
+    const char *folders[SIM_SERVERS_MAX];
     for (int i = 0; i < servers; i++)
-        sim_server_start(w, i);
+        folders[i] = policy_folder;
+    sim_world_start_each(w, seed, o, zones, folders, servers);
 }
 
 static inline void sim_world_stop(struct sim_world *w)

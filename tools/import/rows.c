@@ -88,7 +88,7 @@ static int set_attribute(struct import_map *m, struct import_column *c, struct s
 {
     const struct policy *p = m->options->policy;
     if (p) {
-        long at = schema_attribute(&p->schema, name);
+        long at = schema_attribute_told(&p->schema, name);
         if (at < 0)
             return unknown(e, "unknown attribute", name, p->schema.attribute_count, attribute_name, p);
         enum value_text declared = type_of(p->schema.attributes[at].type);
@@ -97,6 +97,7 @@ static int set_attribute(struct import_map *m, struct import_column *c, struct s
                              "attribute '%.*s': the policy declares another type; leave the type out",
                              shown(name), name.p);
         type = declared;
+        name = p->schema.attributes[at].name;
     }
     for (size_t i = 0; i < m->column_count; i++)
         if (m->columns[i].role == ROLE_ATTRIBUTE && str_is(name, m->columns[i].attribute))
@@ -190,7 +191,7 @@ static int map_rest(struct import_map *m, const bool *mapped, struct arena *aren
         if (mapped[i] || c->role == ROLE_CUSTOMER || of_rejects(c->name))
             continue;
         if (m->options->leave_others &&
-            (!m->options->policy || schema_attribute(&m->options->policy->schema, c->name) < 0))
+            (!m->options->policy || schema_attribute_told(&m->options->policy->schema, c->name) < 0))
             continue;
         if (c->name.n == 0)
             return error_set(e, ERR_INVALID, "column %zu has no name; leave it out with --column '='", i + 1);

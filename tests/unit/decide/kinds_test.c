@@ -17,7 +17,7 @@ static const char policy_text[] =
     "channels: {web: {direction: inbound}, mail: {direction: outbound, consent: [], cost: 0.25}}\n"
     "features:\n"
     "  spend: {expr: \"profile.spend\"}\n"
-    "  liked: {expr: \"profile.likes == action.category\"}\n"
+    "  liked: {expr: \"profile.likes == action.category\", was: [fits, fancied]}\n"
     "actions:\n"
     "  - {id: mens, issue: i, group: g, purpose: service, value: 4, lever: 2, context_weight: 0.5,\n"
     "     features: {category: shirt, discount: 0.5}, treatments: [{channel: web, body: x}, {channel: mail, "
@@ -156,7 +156,7 @@ static void propensity_with_a_pair_feature(void **state)
     struct bundle_arm arm = {0};
     struct bundle_feature features[] = {
         spend,
-        {.name = STR("liked"), .from = BUNDLE_PAIR, .type = BUNDLE_BOOL},
+        {.name = STR("fancied"), .from = BUNDLE_PAIR, .type = BUNDLE_BOOL}, /* as the policy called it before */
         {.name = STR("discount"), .from = BUNDLE_ACTION, .type = BUNDLE_NUMBER}};
     const struct stump stumps[] = {{0, 10, 0, 1, true}, {1, 0.5f, 0, 2, true}, {2, 0.25f, -0.5f, 0.5f, true}};
     struct bundle_spec spec =

@@ -407,7 +407,7 @@ static void forgetting_is_taken_up_again(void **state)
 static void make_brief(void)
 {
     sim_server_kill(&world, 1);
-    world.policy_folder = SOURCE_DIR "/tests/cases/policies/brief";
+    world.policy_folders[1] = SOURCE_DIR "/tests/cases/policies/brief";
     sim_server_start(&world, 1);
     sim_run_until(world.sim, sim_now(world.sim) + 1000);
 }

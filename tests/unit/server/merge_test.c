@@ -7,6 +7,7 @@
 #include "server/merging.h"
 #include "state/codec.h"
 #include "state/identity.h"
+#include "state/merge.h"
 #include "tact/v1/customers.pb-c.h"
 #include "tact/v1/log.pb-c.h"
 #include "tact/v1/outcomes.pb-c.h"
@@ -410,6 +411,73 @@ static void ignore_reply(void *user, const struct store_reply *r)
     assert_int_equal(r->status, STORE_OK);
 }
 
+static void load(const char *id, struct state *s, struct arena *arena)
+{
+    char key[32];
+    struct error e;
+    snprintf(key, sizeof key, "tact:{%s}:s", id);
+    const struct policy *p = worker_snapshot(world.servers[0].worker)->policy;
+    struct str blob = arena_str(arena, sim_get(world.sim, key));
+    assert_int_equal(state_decode(s, &p->schema, blob, arena, &e), 0);
+}
+
+static void save(const char *id, const struct state *s)
+{
+    struct buf b;
+    struct error e;
+    buf_init(&b, STATE_BLOB_MAX);
+    assert_int_equal(state_encode(s, s->version + 1, &b, &e), 0);
+    struct store_commit c = {
+        .customer = str_from(id), .expected = s->version, .blob = {(const char *)b.p, b.n}};
+    store_commit(world.servers[1].store, &c, sim_now(world.sim) + 1000000, ignore_reply, NULL);
+    buf_free(&b);
+    sim_run(world.sim, 10);
+}
+
+/* a had been taken over by b, and its merge not ended, when b began one into a: nothing of a may count twice. */
+static void a_ring_that_closed_after_a_part_was_taken_over(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct state a, b;
+    arena_init(&arena, 4 << 20);
+    buy("a", "e1", 1);
+    buy("b", "e2", 1);
+    load("a", &a, &arena);
+    load("b", &b, &arena);
+    assert_int_equal(state_merge(&b, &a, sim_wall_ms(&world)), 0);
+    assert_int_equal(identities_add(&b, &(struct identity){7, SIM_EPOCH_MS, STR("a")}), 1);
+    a.redirect = (struct redirect){STR("b"), 7, true};
+    b.redirect = (struct redirect){STR("a"), 8, true};
+    save("a", &a);
+    save("b", &b);
+    holds("b", "b", "2", 1); /* the way from b closes the ring */
+    holds("a", "b", "2", 1);
+    arena_free(&arena);
+}
+
+/* A ring in which nothing was taken over: each server takes back the same. */
+static void a_ring_is_broken_at_the_least_id(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 4 << 20);
+    static const char *const ids[] = {"y", "x", "z"};
+    for (int i = 0; i < 3; i++) {
+        struct state s;
+        char event[8];
+        snprintf(event, sizeof event, "e%d", i);
+        buy(ids[i], event, 1);
+        load(ids[i], &s, &arena);
+        s.redirect = (struct redirect){str_from(ids[(i + 1) % 3]), (uint64_t)i + 20, true};
+        save(ids[i], &s);
+    }
+    holds("y", "x", "2", 1); /* z is not on its way */
+    holds("z", "x", "3", 2);
+    holds("x", "x", "3", 2);
+    arena_free(&arena);
+}
+
 /* Torn bytes are no reason to lose them, or what is whole. */
 static void what_cannot_be_read_is_not_merged(void **state)
 {
@@ -438,6 +506,8 @@ int main(void)
         EACH(one_customer_is_at_most_so_many),
         EACH(any_write_may_be_the_last),
         EACH(the_log_tells_whose_it_was),
+        EACH(a_ring_that_closed_after_a_part_was_taken_over),
+        EACH(a_ring_is_broken_at_the_least_id),
         EACH(what_cannot_be_read_is_not_merged),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
