@@ -300,7 +300,7 @@ static void on_answer(void *user, const struct grpc_result *r)
     if (r->status == GRPC_OK) {
         count_imported(im, r->message);
         row_done(im, row);
-    } else if (r->status == GRPC_INVALID_ARGUMENT ||
+    } else if (r->status == GRPC_INVALID_ARGUMENT || r->status == GRPC_FAILED_PRECONDITION ||
                (r->status == GRPC_RESOURCE_EXHAUSTED && row->attempts >= ATTEMPTS_MAX)) {
         row_done(im, row);
         reject_at(im, row->line, (struct str){(char *)row->raw.p, row->raw.n}, text);
@@ -622,7 +622,7 @@ static int run(int argc, char **argv)
          .text = &o.time_zone},
         {.name = "consent-time",
          .value = "TIME",
-         .help = "when they were given, RFC 3339; default: now. Newer ones stay",
+         .help = "when they were given, RFC 3339; default: now. Newer ones stay; who was forgotten later stays so",
          .text = &o.consent_time},
         {.name = "consent-source",
          .value = "TEXT",

@@ -5,6 +5,7 @@
 #include "tools/options.h"
 
 extern const struct command command_serve, command_check, command_import, command_decide, command_signal,
-    command_outcome, command_features, command_replay, command_simulate, command_evaluate, command_train, command_model;
+    command_outcome, command_features, command_replay, command_simulate, command_evaluate, command_train, command_model,
+    command_customer;
 
 #endif

@@ -18,7 +18,8 @@
     X(ERR_CONFLICT, -7, "somebody else changed it first")                                                    \
     X(ERR_EXISTS, -8, "it exists already")                                                                   \
     X(ERR_TIMEOUT, -9, "no answer in time; it may or may not have happened")                                 \
-    X(ERR_INTERNAL, -10, "a bug in Tact")
+    X(ERR_INTERNAL, -10, "a bug in Tact")                                                                    \
+    X(ERR_FORGOTTEN, -11, "the person was forgotten, so nothing may be kept")
 
 enum tact_error {
 #define X(name, number, text) name = number,

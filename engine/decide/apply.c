@@ -46,6 +46,21 @@ static int consent_effect(const struct policy *p, struct state *s, const struct 
     return 0;
 }
 
+int apply_refuse_forgotten(const struct state *s, struct error *e)
+{
+    if (!s->forgotten_ms)
+        return 0;
+    struct buf when;
+    buf_init(&when, 64);
+    value_format(value_timestamp(s->forgotten_ms), &when);
+    error_set(e, ERR_FORGOTTEN,
+              "the customer was forgotten at %.*s: nothing is kept of them until an Upsert grants a consent that was given after "
+              "that",
+              (int)when.n, (const char *)when.p);
+    buf_free(&when);
+    return ERR_FORGOTTEN;
+}
+
 int apply_signal(const struct policy *p, struct state *s, const struct signal *signal, int64_t now_ms)
 {
     struct signal local = *signal;

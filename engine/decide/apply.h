@@ -11,6 +11,9 @@ const struct tz *apply_zone(const struct policy *p, const struct state *s);
 /* The hour of the customer's week, 0 (Sunday 00:00) to 167. */
 int apply_week_hour(const struct policy *p, const struct state *s, int64_t t_ms);
 
+/* ERR_FORGOTTEN, with a text for people, when the state is a tombstone: nothing may be kept of them. 0: it is none. */
+int apply_refuse_forgotten(const struct state *s, struct error *e) MUST_CHECK;
+
 /* 1 applied, 0 a repeat, ERR_NOSPACE, ERR_CORRUPT (state_apply). The signal's week_hour is filled in here. */
 int apply_signal(const struct policy *p, struct state *s, const struct signal *signal, int64_t now_ms) MUST_CHECK;
 /* In order: how many were no repeats, or an error with its text. */

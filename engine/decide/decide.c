@@ -46,6 +46,7 @@ static enum candidate_stage stage_of(const struct blocker *b)
     case BLOCK_QUIET:
     case BLOCK_PREFERENCE:
     case BLOCK_LIMIT:
+    case BLOCK_FORGOTTEN:
         return STAGE_CONTACT_POLICY;
     case BLOCK_NONE:
         break;

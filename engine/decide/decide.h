@@ -112,7 +112,8 @@ const char *candidate_stage_name(enum candidate_stage s);
     X(CAUSE_NOT_WORTH_IT, 7, "not_worth_it")                                                                 \
     X(CAUSE_STATE_UNREADABLE, 8, "state_unreadable")                                                         \
     X(CAUSE_RENDERING, 9, "rendering")                                                                       \
-    X(CAUSE_PREFERENCE, 10, "preference")
+    X(CAUSE_PREFERENCE, 10, "preference")                                                                    \
+    X(CAUSE_FORGOTTEN, 11, "forgotten")
 enum suppression_cause {
 #define X(name, number, text) name = number,
     SUPPRESSION_CAUSES(X)
@@ -131,7 +132,8 @@ enum block_kind {
     BLOCK_CONSENT,
     BLOCK_QUIET,
     BLOCK_PREFERENCE, /* index: enum preference_block */
-    BLOCK_LIMIT
+    BLOCK_LIMIT,
+    BLOCK_FORGOTTEN
 };
 /* What the person asked for. */
 enum preference_block { PREFERENCE_PAUSE, PREFERENCE_QUIET, PREFERENCE_LESS };

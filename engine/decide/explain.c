@@ -174,6 +174,9 @@ size_t explain_evidence(const struct decision *d, uint32_t action, const struct 
         if (!d->input->state_unreadable)
             add_evidence(&g, "state_lost_at", value_timestamp(d->input->state->lost_ms));
         break;
+    case BLOCK_FORGOTTEN:
+        add_evidence(&g, "forgotten_at", value_timestamp(d->input->state->forgotten_ms));
+        break;
     case BLOCK_CONSENT: {
         const struct view *v = (const struct view *)d->ev->source->ctx;
         int given = v->unreadable ? -1 : state_consent(v->state, c->word.id, p->purposes[b->index].id);
@@ -246,7 +249,7 @@ static void waits_of(struct waits *w, const struct blocker *b)
 {
     if (b->kind == BLOCK_ENGAGEMENT || b->kind == BLOCK_SUPPRESSION)
         expr_slots(w->policy->program, b->rule->when, wait_slot, w);
-    if (b->kind == BLOCK_CONSENT)
+    if (b->kind == BLOCK_CONSENT || b->kind == BLOCK_FORGOTTEN)
         wait_add(w, STR("consent"));
     if (b->kind == BLOCK_PREFERENCE)
         wait_add(w, STR("preferences"));
@@ -321,6 +324,14 @@ static void put_block(struct buf *b, const struct decision *d, const struct bloc
                                                   : "an earlier state of the customer could not be read, and contacts "
                                                     "that it held may still count, so nothing is sent");
         break;
+    case BLOCK_FORGOTTEN:
+        buf_printf(b, "the customer was forgotten at ");
+        value_format(value_timestamp(d->input->state->forgotten_ms), b);
+        buf_printf(b, " and has given no new consent: %s",
+                   d->input->request->mode == MODE_RESERVE
+                       ? "nothing may be kept of them, so nothing can be booked"
+                       : "only service and transactional messages may go out");
+        break;
     case BLOCK_SCHEDULE:
         buf_printf(b, "outside its dates or weekly schedule");
         break;
@@ -387,6 +398,8 @@ static enum suppression_cause cause_of(const struct policy *p, const struct bloc
     switch (b->kind) {
     case BLOCK_STATE:
         return CAUSE_STATE_UNREADABLE;
+    case BLOCK_FORGOTTEN:
+        return CAUSE_FORGOTTEN;
     case BLOCK_SUPPRESSION:
         return CAUSE_SUPPRESSION_RULE;
     case BLOCK_CONSENT:
@@ -412,7 +425,8 @@ static void scope_of(const struct decision *d, const struct blocker *b, struct p
         *s = p->suppressions[b->index].block;
     else if (b->kind == BLOCK_LIMIT)
         *s = p->limits[b->index].scope;
-    else if (b->kind == BLOCK_QUIET || b->kind == BLOCK_PREFERENCE || b->kind == BLOCK_CONSENT || b->kind == BLOCK_STATE)
+    else if (b->kind == BLOCK_QUIET || b->kind == BLOCK_PREFERENCE || b->kind == BLOCK_CONSENT ||
+             b->kind == BLOCK_STATE || b->kind == BLOCK_FORGOTTEN)
         s->channel = d->input->request->channel;
     if (b->kind == BLOCK_CONSENT && d->suppression.withheld >= 0)
         s->purpose = p->actions[d->suppression.withheld].purpose;

@@ -360,6 +360,14 @@ static bool state_blocked(const struct gate *g, int64_t now_ms)
     return g->outbound && (g->unreadable || now_ms < lost_until(g));
 }
 
+/* Somebody who was forgotten hears only what they wait for, and only as advice: nothing may be kept of them, so that nothing
+ * can be booked and no limit would hold. */
+static bool forgotten_blocked(const struct gate *g, const struct policy_action *a)
+{
+    return g->outbound && g->state->forgotten_ms &&
+           (g->request->mode == MODE_RESERVE || !policy_asked_for(a->purpose));
+}
+
 bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out)
 {
     const struct policy_action *a = &g->policy->actions[action];
@@ -371,6 +379,8 @@ bool gate_blocked(struct gate *g, uint32_t action, struct blocker *out)
         out->kind = BLOCK_TREATMENT;
     else if (state_blocked(g, now_ms)) /* fail-safe; what comes before needs no state */
         out->kind = BLOCK_STATE;
+    else if (forgotten_blocked(g, a))
+        out->kind = BLOCK_FORGOTTEN;
     else if (engagement_blocked(g, action, out) || suppression_blocked(g, a, out))
         return true;
     else if (consent_blocked(g, a))
@@ -456,6 +466,7 @@ int64_t gate_lift(struct gate *g, uint32_t action, const struct blocker *b)
     case BLOCK_NONE:
     case BLOCK_TREATMENT:
     case BLOCK_CONSENT:
+    case BLOCK_FORGOTTEN:
         break;
     }
     return INT64_MAX;
@@ -514,6 +525,7 @@ static bool stands(struct gate *g, uint32_t action, const struct blocker *b)
         return state_blocked(g, now_ms);
     case BLOCK_TREATMENT:
     case BLOCK_CONSENT:
+    case BLOCK_FORGOTTEN:
         break;
     }
     return true;

@@ -34,7 +34,8 @@ struct loader {
     /* The action whose expressions compile now, for action.x; NULL elsewhere:
      * there action.x is that of the action looked at. */
     const struct policy_action *action;
-    bool journey_broken;             /* no list of stages, which was reported: any may be meant */
+    const struct yaml_node *retention; /* NULL: none */
+    bool journey_broken;               /* no list of stages, which was reported: any may be meant */
     bool in_stage_rule; /* a stage's rule compiles now: `stage` is the one before */
     bool full; /* an allocation failed; the load ends with that finding */
 };

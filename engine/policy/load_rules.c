@@ -16,6 +16,8 @@
 #include "policy/load_rules.h"
 #include "state/state.h"
 
+#define DAY_MS INT64_C(86400000)
+
 enum { COOLDOWN_HORIZON_LEAST_DAYS = 30 };
 
 struct scope_field {
@@ -284,6 +286,20 @@ static void link_action(struct loader *l, uint32_t action)
     }
 }
 
+/* A limit counts contacts, and these go with the state. */
+static void check_retention(struct loader *l)
+{
+    const struct policy *p = l->policy;
+    for (size_t i = 0; l->retention && i < p->limit_count; i++)
+        if (p->limits[i].per_ms > p->retention_ms) {
+            yaml_diag(l->diags, DIAG_ERROR, l->retention,
+                      "shorter than the time of limit %.*s, whose contacts would be lost before they stop "
+                      "counting; at least %lldd",
+                      STR_ARG(p->limits[i].id), (long long)((p->limits[i].per_ms + DAY_MS - 1) / DAY_MS));
+            return;
+        }
+}
+
 void load_rules(struct loader *l)
 {
     struct policy *p = l->policy;
@@ -306,4 +322,5 @@ void load_rules(struct loader *l)
     for (size_t i = 0; i < p->limit_count; i++)
         if (p->limits[i].per_ms > p->schema.contact_horizon_ms)
             p->schema.contact_horizon_ms = p->limits[i].per_ms;
+    check_retention(l);
 }

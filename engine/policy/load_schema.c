@@ -1,6 +1,7 @@
 /* Sections brand, profile, context, signals, channels of a policy.
  *
- *   brand:    {name, time_zone, locales: [fa, en], week_start: saturday}
+ *   brand:    {name, time_zone, locales: [fa, en], week_start: saturday,
+ *             retention: 730d (a customer's state goes so long after its last write, 1d to 4000d; not given: it stays)}
  *   profile:  name: {type: string | number | int | bool | timestamp | time_zone | locale | household, values: […],
  *                    range: [least, most] (of a number or int), was: an earlier name or a list of them (load_was.h)}
  *             A customer's locale may be any; where the brand lacks it, treatments of the same language go first, then
@@ -29,13 +30,29 @@
 #include "state/state.h"
 #include <math.h>
 
-enum { PLACES_MAX = 2000, ALIASES_MAX = 16 };
+enum { PLACES_MAX = 2000, ALIASES_MAX = 16, RETENTION_MIN_DAYS = 1, RETENTION_MAX_DAYS = 4000 };
+#define DAY_MS INT64_C(86400000)
 
 /* ---- brand ---- */
 
+static void load_retention(struct loader *l, const struct yaml_node *n)
+{
+    struct str text;
+    int64_t ms;
+    if (!yaml_string(l->diags, n, &text))
+        return;
+    if (duration_parse(text, &ms) && ms >= RETENTION_MIN_DAYS * DAY_MS && ms <= RETENTION_MAX_DAYS * DAY_MS) {
+        l->policy->retention_ms = ms;
+        l->retention = n;
+    } else {
+        yaml_diag(l->diags, DIAG_ERROR, n, "expected a duration from %dd to %dd like 400d or 52w, got '%.*s'",
+                  RETENTION_MIN_DAYS, RETENTION_MAX_DAYS, STR_ARG(text));
+    }
+}
+
 static void load_brand(struct loader *l)
 {
-    static const char *const keys[] = {"name", "time_zone", "locales", "week_start", NULL};
+    static const char *const keys[] = {"name", "time_zone", "locales", "week_start", "retention", NULL};
     static const char *const days[] = {"sunday",   "monday", "tuesday",  "wednesday",
                                        "thursday", "friday", "saturday", NULL};
     struct policy *p = l->policy;
@@ -75,6 +92,8 @@ static void load_brand(struct loader *l)
     size_t day;
     if ((n = yaml_get(brand, "week_start")) && yaml_choice(l->diags, n, days, &day))
         p->week_start = (int)day;
+    if ((n = yaml_get(brand, "retention")))
+        load_retention(l, n);
 }
 
 /* ---- fields ---- */

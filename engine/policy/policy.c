@@ -1,6 +1,7 @@
 /* Looking things up in a policy; binding it to the dictionary of names.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/policy.h"
+#include "state/codec.h"
 
 const char *purpose_name(enum purpose p)
 {
@@ -138,6 +139,23 @@ long policy_channel_of_id(const struct policy *p, uint32_t dictionary_id)
         if (p->channels[i].word.id == dictionary_id)
             return (long)i;
     return -1;
+}
+
+int64_t policy_keeps_ms(const struct policy *p, const struct state *s)
+{
+    if (s->redirect.target.n)
+        return 0;
+    bool longer = s->forgotten_ms && p->retention_ms && p->retention_ms < WINDOW_MAX_MS;
+    return longer ? WINDOW_MAX_MS : p->retention_ms;
+}
+
+bool policy_expire(const struct policy *p, struct state *s, int64_t wall_ms)
+{
+    int64_t keep_ms = policy_keeps_ms(p, s);
+    if (!s->version || !keep_ms || wall_ms - state_version_ms(s->version) < keep_ms)
+        return false;
+    state_clear(s, 0);
+    return true;
 }
 
 bool policy_asked_for(enum purpose purpose)

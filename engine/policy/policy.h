@@ -13,7 +13,7 @@
 #include "expr/expr.h"
 #include "policy/schedule.h"
 #include "policy/template.h"
-#include "state/schema.h"
+#include "state/state.h"
 
 enum {
     POLICY_ACTIONS_MAX = 10000,
@@ -238,6 +238,7 @@ struct policy {
     struct str *locales;
     size_t locale_count;
     int week_start; /* 0 = Sunday */
+    int64_t retention_ms; /* a customer's state goes so long after its last write; 0: it stays */
     struct schema schema;
     long zone_attribute, locale_attribute, household_attribute; /* index of the profile attribute of that type, or -1 */
     struct schema_field *context;
@@ -282,6 +283,13 @@ enum { POLICY_FILES_MAX = 256 };
 struct policy *policy_load_texts(const char *folder, const struct policy_text *files, size_t count,
                                  const struct tzdb *zones, size_t memory_max, struct diags *diags);
 void policy_free(struct policy **p);
+
+/* How long a state stays in the store after it was written; 0: for good. That somebody was forgotten is remembered as long as the
+ * policy keeps anybody, and at least 400 days. */
+int64_t policy_keeps_ms(const struct policy *p, const struct state *s);
+/* It was written longer ago than that, and is as good as not there: true, and the state is that of somebody never seen, but for
+ * its version. Where an id leads has no end: it is not written again with the customer's state. */
+bool policy_expire(const struct policy *p, struct state *s, int64_t wall_ms);
 
 /* Visits every dictionary name that the policy needs (each once or more). */
 void policy_each_name(const struct policy *p, void (*visit)(void *ctx, struct str name), void *ctx);

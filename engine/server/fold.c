@@ -27,10 +27,10 @@ static bool apply_one(struct op *f, const struct buf *before)
     return rc == 0;
 }
 
-/* A merge writes to two customers in ways of its own. */
-static bool may_fold(const struct op *waiting)
+/* Forgetting is a write of its own kind, and a merge writes to two customers: each goes alone. */
+static bool may_fold(const struct op *op, const struct op *waiting)
 {
-    return waiting && !waiting->record_id && waiting->kind != OP_MERGE;
+    return waiting && !waiting->record_id && op->kind != OP_FORGET && waiting->kind != OP_FORGET && waiting->kind != OP_MERGE;
 }
 
 void fold_waiting(struct op *op)
@@ -40,7 +40,7 @@ void fold_waiting(struct op *op)
     for (int n = 0; n < WORKER_FOLD_MAX; n++) {
         if (!*link) {
             struct op *waiting = worker_waiting(op);
-            if (!may_fold(waiting))
+            if (!may_fold(op, waiting))
                 return;
             ASSERT(!waiting->folded); /* they would be answered without being written */
             worker_take_waiting(op);

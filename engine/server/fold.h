@@ -5,6 +5,7 @@
  *
  * Each call decodes what the one before encoded, so a call that fails leaves no trace and a decision's record has the very state
  * that it saw. Calls that look at a record beside the state (record_id) are not folded: it would have to be read first.
+ * Nor is Forget, which erases more than the state.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_FOLD_H
 #define TACT_SERVER_FOLD_H

@@ -6,6 +6,7 @@
  *                              +----------------------+--> arrived: done, or WALK of `to`, or BEGIN --> WALK from the start
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/merging.h"
+#include "decide/apply.h"
 #include "decide/journey.h"
 #include "decide/request_fields.h"
 #include "state/codec.h"
@@ -159,8 +160,10 @@ static enum step_result put(struct op *op, struct str id, uint64_t expected, con
     uint64_t version = op_new_version(op);
     if (state_encode(s, version, &m->fresh, &e))
         return op_fail(op, op_status(e.code), "%s", e.text);
-    struct store_commit c = {
-        .customer = id, .expected = expected, .blob = {(const char *)m->fresh.p, m->fresh.n}};
+    struct store_commit c = {.customer = id,
+                             .expected = expected,
+                             .blob = {(const char *)m->fresh.p, m->fresh.n},
+                             .blob_ttl_ms = policy_keeps_ms(op->snapshot->policy, s)};
     m->phase = phase;
     store_commit(worker_config_of(op->worker)->store, &c, op_try_deadline(op), on_store, op);
     return STEP_PARK;
@@ -193,7 +196,11 @@ static int decode(struct op *op, const struct buf *blob, struct state *s, struct
     struct merging *m = op->merging;
     if (!buf_ok(blob))
         return error_set(e, ERR_NOSPACE, "a customer's state is over %d bytes", STATE_BLOB_MAX);
-    return state_decode(s, &op->snapshot->policy->schema, (struct str){(const char *)blob->p, blob->n}, &m->arena, e);
+    int rc = state_decode(s, &op->snapshot->policy->schema, (struct str){(const char *)blob->p, blob->n}, &m->arena, e);
+    const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
+    if (!rc && s->redirect.target.n == 0)
+        (void)policy_expire(op->snapshot->policy, s, clock->wall_ms(clock->ctx));
+    return rc;
 }
 
 static enum step_result fail_error(struct op *op, const struct error *e)
@@ -202,6 +209,17 @@ static enum step_result fail_error(struct op *op, const struct error *e)
 }
 
 /* ---- begin ---- */
+
+/* Nothing of somebody who was forgotten goes on in another customer, nor another's in them. */
+static bool refuse_forgotten(struct op *op, const char *field, const struct state *s)
+{
+    struct error e = {0};
+    if (!apply_refuse_forgotten(s, &e))
+        return false;
+    error_prefix(&e, field);
+    (void)op_fail(op, op_status(e.code), "%s", e.text);
+    return true;
+}
 
 static enum step_result begin(struct op *op)
 {
@@ -212,6 +230,8 @@ static enum step_result begin(struct op *op)
         return fail_error(op, &e);
     if (s.redirect.target.n)
         return again(op);
+    if (refuse_forgotten(op, "from", &s))
+        return STEP_DONE;
     do
         m->merge = rng_u64(worker_rng(op->worker));
     while (m->merge == 0);
@@ -228,6 +248,8 @@ static enum step_result check_ends(struct op *op)
     const struct policy *p = op->snapshot->policy;
     if (decode(op, &m->there, &to, &e))
         return fail_error(op, &e);
+    if (refuse_forgotten(op, "to", &to))
+        return STEP_DONE;
     if (to.identity_count >= STATE_IDENTITIES_MAX)
         return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "to: this customer comes of %u merges already; at most %d are allowed",
                        to.identity_count, STATE_IDENTITIES_MAX);

@@ -11,6 +11,8 @@
 #include "server/op_customer.h"
 #include "server/op_get.h"
 #include "server/op_decide.h"
+#include "server/op_export.h"
+#include "server/op_forget.h"
 #include "server/op_merge.h"
 #include "server/op_outcome.h"
 #include "tact/v1/log.pb-c.h"
@@ -21,8 +23,10 @@ enum { DECODE_DEPTH_MAX = 8, DECODED_MAX = 8 << 20, STORE_TRY_MS = 500 };
 static const struct op_methods *methods_of(const struct op *op)
 {
     static const struct op_methods *const table[OP_KIND_COUNT] = {
-        [OP_DECIDE] = &op_decide_methods, [OP_SIGNAL] = &op_signal_methods, [OP_UPSERT] = &op_upsert_methods,
-        [OP_GET] = &op_get_methods,       [OP_CONTACT] = &op_contact_methods, [OP_RECORD] = &op_record_methods,
+        [OP_DECIDE] = &op_decide_methods,   [OP_SIGNAL] = &op_signal_methods,
+        [OP_UPSERT] = &op_upsert_methods,   [OP_GET] = &op_get_methods,
+        [OP_CONTACT] = &op_contact_methods, [OP_RECORD] = &op_record_methods,
+        [OP_FORGET] = &op_forget_methods,   [OP_EXPORT] = &op_export_methods,
         [OP_MERGE] = &op_merge_methods,
     };
     return table[op->kind];
@@ -45,6 +49,8 @@ int op_status(int code)
         return GRPC_ABORTED;
     case ERR_CORRUPT:
         return GRPC_DATA_LOSS;
+    case ERR_FORGOTTEN:
+        return GRPC_FAILED_PRECONDITION;
     case ERR_UNAVAILABLE:
     case ERR_IO:
         return GRPC_UNAVAILABLE;
@@ -243,6 +249,7 @@ static bool take_cached(struct op *op, int64_t max_stale_us)
     if (!op->recorded_kept)
         buf_clear(&op->recorded);
     op->store_status = STORE_OK;
+    op->from_cache = true;
     op->unverified = !c.current;
     return true;
 }
@@ -269,6 +276,11 @@ static enum step_result op_step_load(struct op *op)
         return op_fail(op, GRPC_DEADLINE_EXCEEDED, "out of time before the customer's state was read%s",
                        op->uncertain ? "; an earlier write may have happened: retry with the same ids"
                                        : "");
+    op->from_cache = false;
+    if (op->kind == OP_EXPORT) {
+        op_export_load(op);
+        return STEP_PARK;
+    }
     op->step = STEP_APPLY;
     if (op->cached_will_do && take_cached(op, -1))
         return STEP_MORE;
@@ -283,7 +295,7 @@ static int start_anew(struct op *op, int why, struct error *e)
     op->unreadable = true;
     op->later_format = why == ERR_UNAVAILABLE;
     worker_stats_of(op->worker)->unreadable++;
-    if (op->kind == OP_GET || (op->later_format && op->kind != OP_DECIDE))
+    if (op->kind == OP_GET || (op->later_format && op->kind != OP_DECIDE && op->kind != OP_EXPORT))
         return why;
     if (state_empty(&op->state, &op->snapshot->policy->schema, &op->arena))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
@@ -293,6 +305,7 @@ static int start_anew(struct op *op, int why, struct error *e)
 
 int op_apply(struct op *op, struct error *e)
 {
+    const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
     struct str blob = {(const char *)op->blob.p, op->blob.n};
     arena_rewind(&op->arena, op->checked);
     op->dirty = op->record_wanted = op->unreadable = op->later_format = false;
@@ -305,6 +318,11 @@ int op_apply(struct op *op, struct error *e)
     op->elsewhere = op->state.redirect.target.n > 0;
     if (op->elsewhere)
         return 0;
+    op->elsewhere = op->state.redirect.target.n > 0;
+    if (op->elsewhere)
+        return 0;
+    if (policy_expire(op->snapshot->policy, &op->state, clock->wall_ms(clock->ctx)))
+        buf_clear(&op->blob);
     op->before = op->state.journey;
     return methods_of(op)->apply(op, e);
 }
@@ -321,7 +339,7 @@ int op_make_blob(struct op *op, struct error *e)
     if (!op->dirty)
         return 0;
     buf_clear(&op->fresh);
-    if (journey_step(op->snapshot->policy, &op->state, op->now_ms, &op->arena) < 0)
+    if (!op->state.forgotten_ms && journey_step(op->snapshot->policy, &op->state, op->now_ms, &op->arena) < 0)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     state_prune(&op->state, op->now_ms);
     op->new_version = op_new_version(op);
@@ -382,14 +400,27 @@ static enum step_result op_step_apply(struct op *op)
         degrade(op);
     else if (failed)
         return op_fail(op, GRPC_UNAVAILABLE, "the store cannot be read now: %s", op->store_error);
+    if (op->kind == OP_EXPORT && !buf_ok(&op->blob))
+        return op_fail(op, GRPC_RESOURCE_EXHAUSTED, EXPORT_TOO_BIG, EXPORT_MAX);
     if (!buf_ok(&op->blob) || !buf_ok(&op->recorded))
         return op_fail(op, GRPC_RESOURCE_EXHAUSTED, "the customer's state is over %d bytes", STATE_BLOB_MAX);
-    if (op_apply(op, &e))
-        return fail_error(op, &e);
+    if (op_apply(op, &e)) {
+        if (e.code != ERR_FORGOTTEN || !op->from_cache)
+            return fail_error(op, &e);
+        op->cached_will_do = false; /* another server may have taken a consent that is not told of yet */
+        op->step = STEP_LOAD;
+        return STEP_MORE;
+    }
     if (op->elsewhere)
         return follow(op);
-    op->step = STEP_COMMIT;
+    op->step = op->kind == OP_FORGET && op->dirty ? STEP_ERASE : STEP_COMMIT;
     return STEP_MORE;
+}
+
+/* There are bytes without a version, so nobody could tell that a record came after a Forget: none is kept beside them. */
+static bool is_nameless(const struct op *op)
+{
+    return op->unreadable && state_version((struct str){(const char *)op->blob.p, op->blob.n}) == 0;
 }
 
 static enum step_result op_step_commit(struct op *op)
@@ -402,19 +433,28 @@ static enum step_result op_step_commit(struct op *op)
                        "the customer's state was written by a later version of the server; only that may change it");
     fold_waiting(op);
     const struct op *last = fold_last_write(op);
-    if (!last && !op->record_wanted) {
+    bool record = op->record_wanted && (last || !is_nameless(op));
+    if (!last && !record) {
         op->step = STEP_LOG;
         return STEP_MORE;
     }
     if (worker_stopped(op->worker))
         return fail_stopped(op);
-    struct store_commit c = {.customer = op->customer, .expected = op->state.version};
+    /* The version counts with a record alone too: else what was decided before a Forget would be kept after it. Of what cannot
+     * be read it may still tell whether it is there. */
+    struct str there = {(const char *)op->blob.p, op->blob.n};
+    struct store_commit c = {.customer = op->customer,
+                             .expected = op->unreadable ? state_version(there) : op->state.version,
+                             .forget = op->kind == OP_FORGET,
+                             .unchanged = true};
     op->aside = last && op->unreadable;
     if (op->aside)
-        c.aside = (struct str){(const char *)op->blob.p, op->blob.n};
-    if (last)
+        c.aside = there;
+    if (last) {
         c.blob = (struct str){(const char *)last->fresh.p, last->fresh.n};
-    if (op->record_wanted) {
+        c.blob_ttl_ms = policy_keeps_ms(last->snapshot->policy, &last->state);
+    }
+    if (record) {
         c.record_id = op->record_id;
         c.record = op->record_bytes;
         c.record_ttl_ms = WORKER_RECORD_TTL_MS;
@@ -436,7 +476,7 @@ static enum step_result op_step_settle(struct op *op)
     struct worker_stats *stats = worker_stats_of(op->worker);
     switch (op->store_status) {
     case STORE_OK:
-        if (op->aside)
+        if (op->aside && op->kind != OP_FORGET)
             report_aside(op);
         op->step = STEP_LOG;
         return STEP_MORE;

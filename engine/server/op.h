@@ -8,6 +8,10 @@
  *                                 ^                  |  \______________________________/
  *                                 +---- CONFLICT ----+         (any step may FAIL -> DONE)
  *
+ * Export goes from LOAD over GATHER, which reads what is kept beside the person's other ids and the dictionary, to APPLY. Forget
+ * goes from APPLY over ERASE, for these ids, to COMMIT. Of a person who was forgotten APPLY refuses what would be kept
+ * (ERR_FORGOTTEN).
+ *
  * Where the id turns out to lead to another customer, APPLY goes there: to LOAD with that customer's turn, by way of MERGE when
  * more than one step or a merge under way is in between (merging.h). Merge itself goes DECODE, TURN, MERGE, LOG.
  *
@@ -23,6 +27,7 @@
 #define TACT_SERVER_OP_H
 #include "decide/outcome_wire.h"
 #include "decide/request_wire.h"
+#include "server/export.h"
 #include "server/worker.h"
 #include <protobuf-c/protobuf-c.h>
 
@@ -36,7 +41,9 @@
     X(STEP_SETTLE, op_step_settle)                                                                           \
     X(STEP_LOG, op_step_log)                                                                                 \
     X(STEP_LOGGED, op_step_logged)                                                                           \
-    X(STEP_ANSWER, op_step_answer)
+    X(STEP_ANSWER, op_step_answer)                                                                           \
+    X(STEP_GATHER, op_step_gather)                                                                           \
+    X(STEP_ERASE, op_step_erase)
 
 enum { WORKER_FOLD_MAX = 64 }; /* calls in one write */
 
@@ -80,6 +87,7 @@ struct op {
     struct merging *merging;
     uint32_t moves;
     bool cached_will_do; /* the near cache's state is good enough (a write is checked by the store anyway) */
+    bool from_cache;     /* the blob is the near cache's */
     bool degrades;       /* answers as well as it can when the store cannot be asked */
     bool writes; /* may change the customer: takes its turn */
     bool has_turn;
@@ -140,6 +148,20 @@ struct op {
             struct str action; /* id, for the log */
             bool repeated;
         } record;
+        struct forget {
+            bool repeated;
+            const struct identity *others; /* the person's other ids, of which nothing may be left either */
+            uint32_t count, at;
+            enum { OTHER_NEXT, OTHER_READ, OTHER_WRITTEN } asked; /* of the store, about the one at `at` */
+        } forget;
+        struct {
+            struct export_names names;
+            struct store_item *items;
+            size_t item_count;
+            const struct identity *others; /* the person's other ids, beside which something may be kept too */
+            uint32_t count, at;
+            bool known; /* they are */
+        } export;
         struct {
             struct str from, to;
         } merge;

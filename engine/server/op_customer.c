@@ -21,6 +21,8 @@ static int signal_check(struct op *op, struct error *e)
 static int signal_apply(struct op *op, struct error *e)
 {
     const struct signal_batch *b = &op->signal.batch;
+    if (apply_refuse_forgotten(&op->state, e))
+        return ERR_FORGOTTEN;
     int applied = apply_signals(op->snapshot->policy, &op->state, b->signals, b->count, op->now_ms, e);
     if (applied < 0)
         return applied;
@@ -103,6 +105,12 @@ static int upsert_check(struct op *op, struct error *e)
 
 static int upsert_apply_op(struct op *op, struct error *e)
 {
+    const struct upsert *u = &op->upsert.changes;
+    for (size_t i = 0; op->state.forgotten_ms && i < u->consent_count; i++)
+        if (consent_ends_forgotten(&u->consents[i], op->state.forgotten_ms))
+            state_clear(&op->state, 0);
+    if (apply_refuse_forgotten(&op->state, e))
+        return ERR_FORGOTTEN;
     op->upsert.created = !op->state.exists || (op->uncertain && op->upsert.created);
     op->dirty = true;
     return upsert_apply(&op->upsert.changes, &op->state, op->now_ms, e);
@@ -150,6 +158,8 @@ static int contact_check(struct op *op, struct error *e)
 
 static int contact_apply(struct op *op, struct error *e)
 {
+    if (apply_refuse_forgotten(&op->state, e))
+        return ERR_FORGOTTEN;
     int changed = outside_contact_apply(&op->contact.outside, op->snapshot->policy, &op->state, op->now_ms, e);
     if (changed < 0)
         return changed;

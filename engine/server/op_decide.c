@@ -109,7 +109,9 @@ static int apply(struct op *op, struct error *e)
     const struct snapshot *snapshot = op->snapshot;
     op->decide.repeated = false;
     r->customer = op->customer;
-    if (op->recorded.n)
+    if (r->signal_count && apply_refuse_forgotten(&op->state, e))
+        return ERR_FORGOTTEN;
+    if (op->recorded.n && !op->state.forgotten_ms)
         return repeat(op, e);
     if (r->mode == MODE_RESERVE && state_contact_find(&op->state, op->decide.id, 0))
         return error_set(
@@ -134,7 +136,7 @@ static int apply(struct op *op, struct error *e)
         rc = decision_encode(d, &op->arena, &op->decide.bytes, e);
     if (!rc && r->mode == MODE_RESERVE && d->choice_count)
         rc = decision_reserve(d, &op->state, e);
-    if (!rc && op->record_id)
+    if (!rc && op->record_id && !op->state.forgotten_ms)
         rc = keep_record(op, e);
     op->dirty = applied > 0 || (r->mode == MODE_RESERVE && d->choice_count);
     return rc;
@@ -238,8 +240,8 @@ static int make_handles(struct op *op, Tact__V1__DecideResponse *m, struct error
 
 static const char *stage_name(enum op_step s)
 {
-    static const char *const names[STEP_COUNT] = {"decode", "turn", "load", "merge", "decide", "commit",
-                                                  "settle", "log",  "logged", "answer"};
+    static const char *const names[STEP_COUNT] = {"decode", "turn", "load",   "merge",  "decide", "commit",
+                                                  "settle", "log",  "logged", "answer", "gather", "erase"};
     return names[s];
 }
 

@@ -332,8 +332,11 @@ static int get_answer(struct op *op, struct str *out, struct error *e)
     tact__v1__get_response__init(&r);
     r.found = op->state.exists;
     r.customer_id = (char *)op->customer.p;
+    r.forgotten_ms = op->state.forgotten_ms;
+    if (r.forgotten_ms)
+        return op_pack(op, &r.base, out, e);
     r.state_bytes = (uint32_t)op->blob.n;
-    r.version = op->state.version;
+    r.version = op->state.exists ? op->state.version : 0;
     if (get_profile(op, &r, e) || get_consents(op, &r, e) || get_contacts(op, &r, e) ||
         get_preferences(op, &r) || get_journey(op, &r, e) || get_reactions(op, &r, e) || get_since(op, &r, e) || get_identities(op, &r) ||
         get_features(op, &r, e))

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "net/proto_check.h"
 #include "server/op_outcome.h"
+#include "decide/apply.h"
 #include "server/kept.h"
 #include "tact/v1/log.pb-c.h"
 #include <math.h>
@@ -156,6 +157,8 @@ static int apply(struct op *op, struct error *e)
 {
     const Tact__V1__RecordRequest *m = (const Tact__V1__RecordRequest *)op->message;
     struct outcome *o = &op->record.outcome;
+    if (apply_refuse_forgotten(&op->state, e))
+        return ERR_FORGOTTEN;
     if (!m->handle[0]) {
         int rc = resolve(op, e);
         if (rc)

@@ -136,7 +136,8 @@ static void slot_clear(struct slot *slot)
  * other RESOURCE_EXHAUSTED, is looked at before. */
 static bool is_failure(int status)
 {
-    return status != GRPC_OK && status != GRPC_INVALID_ARGUMENT && status != GRPC_RESOURCE_EXHAUSTED;
+    return status != GRPC_OK && status != GRPC_INVALID_ARGUMENT && status != GRPC_RESOURCE_EXHAUSTED &&
+           status != GRPC_FAILED_PRECONDITION;
 }
 
 /* ---- rejections ---- */

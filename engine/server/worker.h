@@ -42,7 +42,9 @@ struct worker_clock {
     X(OP_GET, "get", "/tact.v1.Customers/Get")                                                               \
     X(OP_CONTACT, "contact", "/tact.v1.Customers/RecordContact")                                             \
     X(OP_MERGE, "merge", "/tact.v1.Customers/Merge")                                                         \
-    X(OP_RECORD, "record", "/tact.v1.Outcomes/Record")
+    X(OP_RECORD, "record", "/tact.v1.Outcomes/Record")                                                      \
+    X(OP_FORGET, "forget", "/tact.v1.Customers/Forget")                                                      \
+    X(OP_EXPORT, "export", "/tact.v1.Customers/Export")
 enum op_kind {
 #define X(kind, name, path) kind,
     OP_KINDS(X)

@@ -22,6 +22,11 @@ uint64_t state_version_make(int64_t wall_ms, uint64_t random)
     return v ? v : 1;
 }
 
+int64_t state_version_ms(uint64_t version)
+{
+    return (int64_t)(version >> VERSION_RANDOM_BITS);
+}
+
 uint64_t state_version(struct str blob)
 {
     if (blob.n < 9)
@@ -42,6 +47,21 @@ int state_empty(struct state *s, const struct schema *schema, struct arena *aren
     s->attribute_ms = arena_zalloc(arena, schema->attribute_count * sizeof *s->attribute_ms);
     s->aggregates = arena_zalloc(arena, schema->aggregate_count * sizeof *s->aggregates);
     return s->attributes && s->attribute_ms && s->aggregates ? 0 : ERR_NOSPACE;
+}
+
+void state_clear(struct state *s, int64_t forgotten_ms)
+{
+    const struct schema *schema = s->schema;
+    memset(s->attributes, 0, schema->attribute_count * sizeof *s->attributes);
+    memset(s->attribute_ms, 0, schema->attribute_count * sizeof *s->attribute_ms);
+    memset(s->aggregates, 0, schema->aggregate_count * sizeof *s->aggregates);
+    *s = (struct state){.schema = schema,
+                        .arena = s->arena,
+                        .version = s->version,
+                        .attributes = s->attributes,
+                        .attribute_ms = s->attribute_ms,
+                        .aggregates = s->aggregates,
+                        .forgotten_ms = forgotten_ms};
 }
 
 /* ---- what other policies keep ---- */
@@ -123,10 +143,11 @@ static int get_since(struct state *s, uint64_t tag, struct str payload)
     return 0;
 }
 
-static int get_lost(struct state *s, struct cursor *c)
+/* A time that is not 0, which says never. */
+static int get_time(struct cursor *c, int64_t *ms)
 {
-    s->lost_ms = cursor_svarint(c);
-    return c->failed || cursor_left(c) || !time_ok(s->lost_ms) || s->lost_ms == 0 ? ERR_CORRUPT : 0;
+    *ms = cursor_svarint(c);
+    return c->failed || cursor_left(c) || !time_ok(*ms) || *ms == 0 ? ERR_CORRUPT : 0;
 }
 
 static int get_entry(struct state *s, uint64_t tag, struct str payload)
@@ -162,7 +183,9 @@ static int get_entry(struct state *s, uint64_t tag, struct str payload)
     case ENTRY_TOUCHES:
         return touches_get(&c, s);
     case ENTRY_LOST:
-        return get_lost(s, &c);
+        return get_time(&c, &s->lost_ms);
+    case ENTRY_FORGOTTEN:
+        return get_time(&c, &s->forgotten_ms);
     case ENTRY_IMPORTS:
         return imports_get(&c, s);
     case ENTRY_REDIRECT:
@@ -223,7 +246,10 @@ static int decode_blob(struct state *s, const struct schema *schema, struct str 
     if (c.failed || checksum != state_checksum(format, s->version, entries))
         return error_set(e, ERR_CORRUPT, "the customer's state is torn or foreign: its %zu bytes fail the checksum",
                          blob.n);
-    return get_entries(s, &c, blob, e);
+    int rc = get_entries(s, &c, blob, e);
+    if (!rc && s->forgotten_ms)
+        state_clear(s, s->forgotten_ms);
+    return rc;
 }
 
 int state_decode(struct state *s, const struct schema *schema, struct str blob, struct arena *arena,
@@ -281,6 +307,9 @@ static void put_payload(struct buf *out, const struct state *s, const struct out
     case ENTRY_LOST:
         buf_svarint(out, s->lost_ms);
         break;
+    case ENTRY_FORGOTTEN:
+        buf_svarint(out, s->forgotten_ms);
+        break;
     case ENTRY_IMPORTS:
         imports_put(out, s);
         break;
@@ -336,6 +365,10 @@ static size_t collect(const struct state *s, struct outgoing *items)
 {
     const struct schema *schema = s->schema;
     size_t n = 0;
+    if (s->forgotten_ms) {
+        items[0] = (struct outgoing){ENTRY_FORGOTTEN, 0};
+        return 1;
+    }
     if (attributes_any(s))
         items[n++] = (struct outgoing){ENTRY_ATTRIBUTES, 0};
     if (s->consent_count)

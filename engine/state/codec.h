@@ -11,6 +11,7 @@
  *   journey, touches   journey.h
  *   lost        s time
  *   imports     imports.h
+ *   forgotten   s time; the blob is a tombstone. Where a server that knows no tombstones wrote more beside it, that is dropped
  *   redirect, identities   identity.h
  *   since       of aggregate id: s time
  *   aggregates  each kind has its own number: 16 + enum aggregate_kind; payload in the kind's file
@@ -34,6 +35,7 @@ enum entry_kind {
     ENTRY_TOUCHES = 9,
     ENTRY_LOST = 10,
     ENTRY_IMPORTS = 11,
+    ENTRY_FORGOTTEN = 12,
     ENTRY_REDIRECT = 13,
     ENTRY_IDENTITIES = 14,
     ENTRY_AGGREGATES = 16,
@@ -70,6 +72,8 @@ int state_decode(struct state *s, const struct schema *schema, struct str blob, 
 int state_encode(const struct state *s, uint64_t version, struct buf *out, struct error *e) MUST_CHECK;
 /* The version in a blob's head; 0 when it is too short. */
 uint64_t state_version(struct str blob);
+/* When a version was made, by its writer's clock. */
+int64_t state_version_ms(uint64_t version);
 /* A version for a write: never 0. */
 uint64_t state_version_make(int64_t wall_ms, uint64_t random);
 /* What stands in a blob's head for these entries. */

@@ -237,8 +237,23 @@ static int merge_seen(struct state *into, const struct state *from)
     return 0;
 }
 
+/* Whether a tombstone on either side ends the merge before it begins. */
+static bool stays_forgotten(struct state *into, const struct state *from)
+{
+    bool again = false;
+    for (uint32_t i = 0; i < from->consent_count; i++)
+        again |= consent_ends_forgotten(&from->consents[i], into->forgotten_ms);
+    if (into->forgotten_ms && again)
+        state_clear(into, 0);
+    if (into->forgotten_ms)
+        into->forgotten_ms = later(into->forgotten_ms, from->forgotten_ms);
+    return into->forgotten_ms || from->forgotten_ms;
+}
+
 int state_merge(struct state *into, const struct state *from, int64_t now_ms)
 {
+    if (stays_forgotten(into, from))
+        return 0;
     int rc = merge_attributes(into, from);
     bool events = from->coverage.p != NULL;
     if (events) {

@@ -15,6 +15,9 @@
  *   imports     the latest of both
  *   identities  all; where into leads is left as it is
  *
+ * Of a tombstone nothing comes. Into a tombstone neither, unless from has a consent that was given after the forgetting: then
+ * the person begins anew there, with what from has. Of two tombstones the later time stays.
+ *
  * ERR_NOSPACE when the arena is full, ERR_CORRUPT when an aggregate of either cannot be read: into is then not to be used. */
 int state_merge(struct state *into, const struct state *from, int64_t now_ms) MUST_CHECK;
 

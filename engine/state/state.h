@@ -186,7 +186,7 @@ struct kept_attribute {
 struct state {
     const struct schema *schema;
     struct arena *arena;
-    bool exists;                        /* there is a blob */
+    bool exists;                        /* there is a blob, and it is no tombstone */
     uint64_t version;                   /* of the blob it was read from; 0: none */
     struct value *attributes;           /* [schema->attribute_count]; VALUE_UNKNOWN where absent */
     int64_t *attribute_ms;              /* when it was set or removed; 0: never */
@@ -197,6 +197,7 @@ struct state {
     uint32_t consent_count, consent_capacity;
     struct preferences preferences;
     int64_t lost_ms; /* an earlier state could not be read then and was set aside (store.h); 0: never */
+    int64_t forgotten_ms; /* the person was forgotten then, and this is a tombstone that holds nothing else; 0: it is none */
     struct journey journey;
     struct touch touches[STATE_TOUCHES_MAX]; /* by (second, id, channel) */
     uint32_t touch_count;
@@ -237,6 +238,13 @@ int state_apply(struct state *s, const struct signal *signal, int64_t now_ms) MU
 int state_see(struct state *s, uint64_t event, int64_t now_ms) MUST_CHECK;
 /* Drops what no window, limit or duplicate check can look at any more; called before a state is written. */
 void state_prune(struct state *s, int64_t now_ms);
+/* Drops everything but the version. forgotten_ms: what is left is a tombstone; 0: the state of somebody never seen. */
+void state_clear(struct state *s, int64_t forgotten_ms);
+/* Whether this consent ends a tombstone: it was given after the forgetting. */
+static inline bool consent_ends_forgotten(const struct consent *c, int64_t forgotten_ms)
+{
+    return c->granted && c->time_ms > forgotten_ms;
+}
 /* VALUE_UNKNOWN removes. Strings are copied. now_ms is remembered, or when it was set before if that is later by another
  * server's clock. ERR_NOSPACE. */
 int state_set_attribute(struct state *s, size_t attribute, struct value v, int64_t now_ms) MUST_CHECK;

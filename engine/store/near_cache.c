@@ -302,6 +302,16 @@ static void cache_secret(struct store *store, int64_t deadline_us, store_cb cb, 
     store_secret(((struct near_cache *)store)->inner, deadline_us, cb, user);
 }
 
+static void cache_held(struct store *store, struct str customer, int64_t deadline_us, store_cb cb, void *user)
+{
+    store_held(((struct near_cache *)store)->inner, customer, deadline_us, cb, user);
+}
+
+static void cache_dictionary(struct store *store, int64_t deadline_us, store_cb cb, void *user)
+{
+    store_dictionary(((struct near_cache *)store)->inner, deadline_us, cb, user);
+}
+
 static bool cache_ready(const struct store *store)
 {
     return store_ready(((const struct near_cache *)store)->inner);
@@ -350,6 +360,8 @@ static const struct store_ops cache_ops = {
     .commit = cache_commit,
     .names = cache_names,
     .secret = cache_secret,
+    .held = cache_held,
+    .dictionary = cache_dictionary,
     .ready = cache_ready,
     .watch = cache_watch,
     .cached = cache_cached,

@@ -19,11 +19,12 @@
 
 enum { SHA_TEXT = 41, SCRIPT_ATTEMPTS = 3, TTL_TEXT = 24 };
 
-enum script { SCRIPT_COMMIT, SCRIPT_NAMES, SCRIPT_SECRET, SCRIPT_READ, SCRIPT_ASIDE, SCRIPTS };
+enum script { SCRIPT_COMMIT, SCRIPT_NAMES, SCRIPT_SECRET, SCRIPT_READ, SCRIPT_ASIDE, SCRIPT_FORGET, SCRIPT_HELD, SCRIPTS };
 static const char *const script_text[SCRIPTS] = {REDIS_SCRIPT_COMMIT, REDIS_SCRIPT_NAMES, REDIS_SCRIPT_SECRET,
-                                                 REDIS_SCRIPT_READ, REDIS_SCRIPT_ASIDE};
+                                                 REDIS_SCRIPT_READ, REDIS_SCRIPT_ASIDE, REDIS_SCRIPT_FORGET,
+                                                 REDIS_SCRIPT_HELD};
 
-enum kind { KIND_READ, KIND_COMMIT, KIND_CREATE, KIND_NAMES, KIND_SECRET };
+enum kind { KIND_READ, KIND_COMMIT, KIND_CREATE, KIND_NAMES, KIND_SECRET, KIND_HELD, KIND_DICTIONARY };
 
 /* What the greeting asks, in order, before the scripts. */
 enum question { ASK_POLICY, ASK_FSYNC, ASK_SAVE, ASK_INFO, QUESTIONS };
@@ -176,6 +177,60 @@ static void answer_secret(struct call *c, const redisReply *r)
         answer_error(c, STORE_REFUSED, "the secret in Redis does not have 32 bytes");
 }
 
+/* Pairs of name and value as items of a kind; false: they are none. */
+static bool put_items(const redisReply *pairs, enum store_item_kind kind, struct store_item *items, size_t *n)
+{
+    if (pairs->type != REDIS_REPLY_ARRAY || pairs->elements % 2)
+        return false;
+    for (size_t i = 0; i < pairs->elements; i += 2)
+        items[(*n)++] = (struct store_item){kind, reply_str(pairs->element[i]), reply_str(pairs->element[i + 1])};
+    return true;
+}
+
+static void answer_held(struct call *c, const redisReply *r)
+{
+    bool good = r->type == REDIS_REPLY_ARRAY && r->elements == 3 && is_text(r->element[0]);
+    size_t n = 0, most = good ? r->element[1]->elements / 2 + r->element[2]->elements / 2 : 0;
+    struct store_item *items = malloc((most + 1) * sizeof *items);
+    ASSERT(items != NULL);
+    good = good && put_items(r->element[2], STORE_ITEM_RECORD, items, &n) &&
+           put_items(r->element[1], STORE_ITEM_ASIDE, items, &n);
+    if (good)
+        answer(c, &(struct store_reply){
+                      .status = STORE_OK, .blob = reply_str(r->element[0]), .items = items, .item_count = n});
+    else
+        answer_error(c, STORE_UNAVAILABLE, "Redis answered a read with something else than texts");
+    free(items);
+}
+
+/* HGETALL: names and their ids as text. */
+static void answer_dictionary(struct call *c, const redisReply *r)
+{
+    size_t count = r->type == REDIS_REPLY_ARRAY ? r->elements / 2 : 0;
+    struct str *names = malloc((count + 1) * sizeof *names);
+    uint32_t *ids = malloc((count + 1) * sizeof *ids);
+    ASSERT(names && ids);
+    bool good = r->type == REDIS_REPLY_ARRAY;
+    for (size_t i = 0; good && i < count; i++) {
+        struct str id = reply_str(r->element[2 * i + 1]);
+        unsigned long long number = id.n ? strtoull(id.p, NULL, 10) : 0; /* hiredis ends texts with a NUL */
+        names[i] = reply_str(r->element[2 * i]);
+        good = number > 0 && number <= UINT32_MAX;
+        ids[i] = good ? (uint32_t)number : 0;
+    }
+    if (good)
+        answer(c, &(struct store_reply){.status = STORE_OK, .names = names, .ids = ids, .name_count = count});
+    else
+        answer_error(c, STORE_UNAVAILABLE, "the dictionary of names in Redis holds something else than ids");
+    free(names);
+    free(ids);
+}
+
+static bool only_reads(const struct call *c)
+{
+    return c->kind == KIND_READ || c->kind == KIND_HELD || c->kind == KIND_DICTIONARY;
+}
+
 static void load_script(struct redis_store *s, enum script script, bool greeting);
 
 static void on_error_reply(struct call *c, const char *text)
@@ -194,7 +249,7 @@ static void on_error_reply(struct call *c, const char *text)
         c->command.again = true;
         return;
     }
-    bool later = not_now(text) || starts_word(text, "NOSCRIPT") || c->kind == KIND_READ;
+    bool later = not_now(text) || starts_word(text, "NOSCRIPT") || only_reads(c);
     answer_error(c, later ? STORE_UNAVAILABLE : STORE_REFUSED, text);
 }
 
@@ -204,7 +259,7 @@ static void on_call(struct link_command *command, const struct link_result *r)
     if (r->outcome == LINK_NOT_SENT) {
         answer_error(c, c->refused ? STORE_REFUSED : STORE_UNAVAILABLE, r->why);
     } else if (r->outcome == LINK_NO_REPLY) {
-        answer_error(c, c->kind == KIND_READ ? STORE_UNAVAILABLE : STORE_UNCERTAIN, r->why);
+        answer_error(c, only_reads(c) ? STORE_UNAVAILABLE : STORE_UNCERTAIN, r->why);
     } else if (r->reply->type == REDIS_REPLY_ERROR) {
         on_error_reply(c, r->reply->str);
     } else {
@@ -214,6 +269,8 @@ static void on_call(struct link_command *command, const struct link_result *r)
             [KIND_CREATE] = answer_create,
             [KIND_NAMES] = answer_names,
             [KIND_SECRET] = answer_secret,
+            [KIND_HELD] = answer_held,
+            [KIND_DICTIONARY] = answer_dictionary,
         };
         by_kind[c->kind](c, r->reply);
     }
@@ -383,6 +440,71 @@ static void store_redis_read(struct store *store, struct str customer, const str
     start(c, KIND_READ, deadline_us, cb, user, fault);
 }
 
+/* The customer's keys of one call. */
+struct keys {
+    char blob[STORE_KEY_MAX], aside[STORE_KEY_MAX], record[STORE_KEY_MAX], index[STORE_KEY_MAX], records[STORE_KEY_MAX];
+};
+
+static struct str number_text(int64_t n, char text[TTL_TEXT])
+{
+    snprintf(text, TTL_TEXT, "%lld", (long long)n);
+    return str_from(text);
+}
+
+static void store_redis_forget(struct redis_store *s, const struct store_commit *commit, int64_t deadline_us, store_cb cb,
+                               void *user, const char *fault)
+{
+    struct keys k;
+    char version[STORE_VERSION_BYTES], ttl[TTL_TEXT];
+    struct str args[11] = {STR("EVALSHA"), {s->sha[SCRIPT_FORGET], SHA_TEXT - 1}, STR("3")};
+    size_t count = 3;
+    if (!fault) {
+        store_version_bytes(commit->expected, version);
+        args[count++] = key_str(k.blob, store_key_state(k.blob, s->prefix, commit->customer));
+        args[count++] = key_str(k.aside, store_key_aside(k.aside, s->prefix, commit->customer));
+        args[count++] = key_str(k.index, store_key_index(k.index, s->prefix, commit->customer));
+        args[count++] = commit->aside.n ? commit->aside
+                                        : (struct str){version, commit->expected ? STORE_VERSION_BYTES : 0};
+        args[count++] = commit->blob;
+        args[count++] = number_text(commit->blob_ttl_ms, ttl);
+        args[count++] = key_str(k.records, store_key_records(k.records, s->prefix, commit->customer));
+        args[count++] = commit->aside.n ? STR("1") : STR("0");
+    }
+    struct call *c = call_new(s, args, count);
+    c->script = SCRIPT_FORGET;
+    start(c, KIND_COMMIT, deadline_us, cb, user, fault);
+}
+
+/* The arguments of the script, which begin with the number of its keys; returns how many. */
+static size_t commit_args(const struct redis_store *s, const struct store_commit *commit, struct keys *k,
+                          char texts[3][TTL_TEXT], struct str *args)
+{
+    static const char *const key_counts[] = {"1", "2", "3", "4"};
+    bool aside = commit->aside.n > 0, record = commit->record_id != NULL;
+    size_t count = 0, record_n = 0;
+    args[count++] = str_from(key_counts[aside + 2 * record]);
+    args[count++] = key_str(k->blob, store_key_state(k->blob, s->prefix, commit->customer));
+    if (aside)
+        args[count++] = key_str(k->aside, store_key_aside(k->aside, s->prefix, commit->customer));
+    if (record) {
+        record_n = store_key_record(k->record, s->prefix, commit->customer, commit->record_id);
+        args[count++] = key_str(k->record, record_n);
+        args[count++] = key_str(k->index, store_key_index(k->index, s->prefix, commit->customer));
+    }
+    store_version_bytes(commit->expected, texts[0]);
+    args[count++] = aside ? commit->aside : (struct str){texts[0], commit->expected ? STORE_VERSION_BYTES : 0};
+    args[count++] = commit->blob;
+    args[count++] = number_text(commit->blob_ttl_ms, texts[1]);
+    if (!aside)
+        args[count++] = commit->unchanged ? STR("1") : STR("0");
+    if (record) {
+        args[count++] = commit->record;
+        args[count++] = number_text(commit->record_ttl_ms, texts[2]);
+        args[count++] = (struct str){k->record + record_n - (ID128_TEXT - 1), ID128_TEXT - 1};
+    }
+    return count;
+}
+
 /* SET NX GET is one command since Redis 7.0; before, the two words excluded each other. */
 static bool has_set_nx_get(const struct redis_store *s)
 {
@@ -394,9 +516,10 @@ static bool has_set_nx_get(const struct redis_store *s)
 static void create(struct redis_store *s, const struct store_commit *commit, int64_t deadline_us, store_cb cb, void *user)
 {
     char key[STORE_KEY_MAX];
-    const struct str args[5] = {STR("SET"), key_str(key, store_key_state(key, s->prefix, commit->customer)), commit->blob,
-                                STR("NX"), STR("GET")};
-    start(call_new(s, args, 5), KIND_CREATE, deadline_us, cb, user, NULL);
+    char ttl[TTL_TEXT];
+    const struct str args[7] = {STR("SET"), key_str(key, store_key_state(key, s->prefix, commit->customer)), commit->blob,
+                                STR("NX"), STR("GET"), STR("PX"), number_text(commit->blob_ttl_ms, ttl)};
+    start(call_new(s, args, commit->blob_ttl_ms ? 7 : 5), KIND_CREATE, deadline_us, cb, user, NULL);
 }
 
 static void store_redis_commit(struct store *store, const struct store_commit *commit, int64_t deadline_us,
@@ -404,39 +527,49 @@ static void store_redis_commit(struct store *store, const struct store_commit *c
 {
     struct redis_store *s = (struct redis_store *)store;
     const char *fault = store_commit_fault(commit);
+    if (commit->forget) {
+        store_redis_forget(s, commit, deadline_us, cb, user, fault);
+        return;
+    }
     if (!fault && commit->blob.n && commit->expected == 0 && !commit->aside.n && !commit->record_id && !s->track &&
         has_set_nx_get(s)) {
         create(s, commit, deadline_us, cb, user);
         return;
     }
-    char blob_key[STORE_KEY_MAX], aside_key[STORE_KEY_MAX], record_key[STORE_KEY_MAX], version[STORE_VERSION_BYTES],
-        ttl[TTL_TEXT];
+    struct keys k;
+    char texts[3][TTL_TEXT];
     enum script script = commit->aside.n ? SCRIPT_ASIDE : SCRIPT_COMMIT;
-    static const char *const key_counts[] = {"1", "2", "3"};
-    struct str args[10] = {STR("EVALSHA"),
-                           {s->sha[script], SHA_TEXT - 1},
-                           str_from(key_counts[(commit->aside.n > 0) + (commit->record_id != NULL)])};
-    size_t count = 3;
-    if (!fault) {
-        store_version_bytes(commit->expected, version);
-        args[count++] = key_str(blob_key, store_key_state(blob_key, s->prefix, commit->customer));
-        if (commit->aside.n)
-            args[count++] = key_str(aside_key, store_key_aside(aside_key, s->prefix, commit->customer));
-        if (commit->record_id)
-            args[count++] = key_str(
-                record_key, store_key_record(record_key, s->prefix, commit->customer, commit->record_id));
-        args[count++] = commit->aside.n ? commit->aside
-                                        : (struct str){version, commit->expected ? STORE_VERSION_BYTES : 0};
-        args[count++] = commit->blob;
-        if (commit->record_id) {
-            args[count++] = commit->record;
-            snprintf(ttl, sizeof ttl, "%lld", (long long)commit->record_ttl_ms);
-            args[count++] = str_from(ttl);
-        }
-    }
+    struct str args[14] = {STR("EVALSHA"), {s->sha[script], SHA_TEXT - 1}};
+    size_t count = 2 + (fault ? 0 : commit_args(s, commit, &k, texts, args + 2));
     struct call *c = call_new(s, args, count);
     c->script = script;
     start(c, KIND_COMMIT, deadline_us, cb, user, fault);
+}
+
+static void store_redis_held(struct store *store, struct str customer, int64_t deadline_us, store_cb cb, void *user)
+{
+    struct redis_store *s = (struct redis_store *)store;
+    const char *fault = store_customer_fault(customer);
+    struct keys k;
+    struct str args[7] = {STR("EVALSHA"), {s->sha[SCRIPT_HELD], SHA_TEXT - 1}, STR("3")};
+    size_t count = 3;
+    if (!fault) {
+        args[count++] = key_str(k.blob, store_key_state(k.blob, s->prefix, customer));
+        args[count++] = key_str(k.aside, store_key_aside(k.aside, s->prefix, customer));
+        args[count++] = key_str(k.index, store_key_index(k.index, s->prefix, customer));
+        args[count++] = key_str(k.records, store_key_records(k.records, s->prefix, customer));
+    }
+    struct call *c = call_new(s, args, count);
+    c->script = SCRIPT_HELD;
+    start(c, KIND_HELD, deadline_us, cb, user, fault);
+}
+
+static void store_redis_dictionary(struct store *store, int64_t deadline_us, store_cb cb, void *user)
+{
+    struct redis_store *s = (struct redis_store *)store;
+    char key[STORE_KEY_MAX];
+    struct str args[2] = {STR("HGETALL"), key_str(key, store_key_names(key, s->prefix))};
+    start(call_new(s, args, 2), KIND_DICTIONARY, deadline_us, cb, user, NULL);
 }
 
 static void store_redis_names(struct store *store, const struct str *names, size_t count, int64_t deadline_us,
@@ -495,6 +628,8 @@ static const struct store_ops redis_ops = {
     .commit = store_redis_commit,
     .names = store_redis_names,
     .secret = store_redis_secret,
+    .held = store_redis_held,
+    .dictionary = store_redis_dictionary,
     .ready = store_redis_ready,
     .watch = store_redis_watch,
 };

@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "store/sim_store.h"
 #include "store/heap.h"
+#include "store/sim_data.h"
 #include "store/store_key.h"
 #include "base/rng.h"
 #include <stdlib.h>
@@ -16,13 +17,7 @@
 enum { SIM_START_US = 1000000 };
 static const char prefix[] = "tact";
 
-enum kind { KIND_READ, KIND_COMMIT, KIND_NAMES, KIND_SECRET };
-
-struct value {
-    UT_hash_handle hh;
-    struct str key, data;
-    int64_t expires_us; /* INT64_MAX: never */
-};
+enum kind { KIND_READ, KIND_COMMIT, KIND_NAMES, KIND_SECRET, KIND_HELD, KIND_DICTIONARY };
 
 struct conn;
 struct event;
@@ -46,12 +41,16 @@ struct call {
     size_t names_count;
     uint64_t expected;
     struct id128 record_id;
-    bool with_record;
+    bool with_record, forget, unchanged;
     uint64_t watch; /* the connection's when it was sent */
-    int64_t ttl_ms;
+    int64_t ttl_ms, blob_ttl_ms;
     struct store_reply reply;
     struct str reply_blob, reply_record;
     uint32_t *reply_ids;
+    struct str *reply_names;
+    size_t reply_names_count, reply_names_room;
+    struct store_item *reply_items;
+    size_t reply_items_count, reply_items_room;
 };
 
 struct event {
@@ -83,7 +82,7 @@ struct sim {
     struct rng rng;
     int64_t now_us;
     struct heap events;
-    struct value *values;
+    struct sim_data data;
     struct conn *conns;
     const char *refusal;
     uint32_t last_name;
@@ -117,43 +116,14 @@ static void drop(struct str *s)
 
 /* ---- the data ---- */
 
-static void data_remove(struct sim *sim, struct value *v)
-{
-    HASH_DEL(sim->values, v);
-    drop(&v->key);
-    drop(&v->data);
-    free(v);
-}
-
-static struct value *data_find(struct sim *sim, struct str key)
-{
-    struct value *v = NULL;
-    HASH_FIND(hh, sim->values, key.p, key.n, v);
-    if (v && v->expires_us <= sim->now_us) {
-        data_remove(sim, v);
-        v = NULL;
-    }
-    return v;
-}
-
 static struct str data_get(struct sim *sim, struct str key)
 {
-    struct value *v = data_find(sim, key);
-    return v ? v->data : (struct str){NULL, 0};
+    return sim_data_get(&sim->data, key, sim->now_us);
 }
 
-static void data_put(struct sim *sim, struct str key, struct str data, int64_t expires_us)
+static void data_put(struct sim *sim, struct str key, struct str data, int64_t ttl_ms)
 {
-    struct value *v = data_find(sim, key);
-    if (!v) {
-        v = take(sizeof *v);
-        v->key = copy(key);
-        HASH_ADD_KEYPTR(hh, sim->values, v->key.p, v->key.n, v);
-    }
-    struct str fresh = copy(data);
-    drop(&v->data);
-    v->data = fresh;
-    v->expires_us = expires_us;
+    sim_data_put(&sim->data, key, data, ttl_ms ? sim->now_us + ttl_ms * 1000 : INT64_MAX);
 }
 
 /* ---- calls and events ---- */
@@ -184,6 +154,14 @@ static void call_free(struct call *c)
     drop(&c->reply_blob);
     drop(&c->reply_record);
     free(c->reply_ids);
+    for (size_t i = 0; i < c->reply_names_count; i++)
+        drop(&c->reply_names[i]);
+    free(c->reply_names);
+    for (size_t i = 0; i < c->reply_items_count; i++) {
+        drop(&c->reply_items[i].name);
+        drop(&c->reply_items[i].value);
+    }
+    free(c->reply_items);
     free(c);
 }
 
@@ -242,9 +220,14 @@ static void tell(struct call *c, const struct store_reply *reply)
     c->cb(c->user, reply);
 }
 
+static bool only_reads(const struct call *c)
+{
+    return c->kind == KIND_READ || c->kind == KIND_HELD || c->kind == KIND_DICTIONARY;
+}
+
 static void tell_failure(struct call *c, bool maybe_applied, const char *why)
 {
-    bool uncertain = maybe_applied && c->kind != KIND_READ;
+    bool uncertain = maybe_applied && !only_reads(c);
     tell(c, &(struct store_reply){.status = uncertain ? STORE_UNCERTAIN : STORE_UNAVAILABLE, .error = why});
 }
 
@@ -355,11 +338,21 @@ static void changed(struct sim *sim, const struct call *writer, struct str custo
 
 /* ---- what the store does with a request ---- */
 
+/* A blob whose time is over goes when it is next looked at, and watchers are told. */
+static struct str blob_there(struct sim *sim, const struct call *c, char key[STORE_KEY_MAX], struct str *blob_key)
+{
+    *blob_key = (struct str){key, store_key_state(key, prefix, c->customer)};
+    if (sim_data_expire(&sim->data, *blob_key, sim->now_us))
+        changed(sim, NULL, c->customer);
+    return data_get(sim, *blob_key);
+}
+
 static void apply_read(struct sim *sim, struct call *c)
 {
     char key[STORE_KEY_MAX];
+    struct str blob_key;
+    c->reply_blob = copy(blob_there(sim, c, key, &blob_key));
     track(c->conn, c->customer);
-    c->reply_blob = copy(data_get(sim, (struct str){key, store_key_state(key, prefix, c->customer)}));
     if (c->with_record) {
         size_t n = store_key_record(key, prefix, c->customer, &c->record_id);
         c->reply_record = copy(data_get(sim, (struct str){key, n}));
@@ -371,41 +364,117 @@ static bool expected_there(struct str there, uint64_t expected)
     return expected ? store_version(there) == expected : there.n == 0;
 }
 
+static void remove_record(void *ctx, struct str key, struct str data)
+{
+    (void)data;
+    sim_data_remove(ctx, key);
+}
+
+/* Sets aside what is there, or forgets everything else. */
+static void make_room(struct sim *sim, const struct call *c, struct str there)
+{
+    char text[STORE_KEY_MAX];
+    struct str aside = {text, store_key_aside(text, prefix, c->customer)};
+    if (!c->forget) {
+        data_put(sim, aside, there, c->blob_ttl_ms);
+        return;
+    }
+    sim_data_remove(&sim->data, aside);
+    struct str records = {text, store_key_records(text, prefix, c->customer)};
+    sim_data_each(&sim->data, records, sim->now_us, remove_record, &sim->data);
+}
+
 static void apply_commit(struct sim *sim, struct call *c)
 {
-    char blob_text[STORE_KEY_MAX], aside_text[STORE_KEY_MAX], record_text[STORE_KEY_MAX];
-    struct str blob_key = {blob_text, store_key_state(blob_text, prefix, c->customer)},
-               record_key = {NULL, 0};
-    struct str there = data_get(sim, blob_key);
+    char blob_text[STORE_KEY_MAX], record_text[STORE_KEY_MAX];
+    struct str blob_key, record_key = {NULL, 0}, there = blob_there(sim, c, blob_text, &blob_key);
     if (c->with_record) {
         record_key =
             (struct str){record_text, store_key_record(record_text, prefix, c->customer, &c->record_id)};
-        struct value *record = data_find(sim, record_key);
+        const struct str *record = sim_data_find(&sim->data, record_key, sim->now_us);
         if (record) {
             c->reply.status = STORE_EXISTS;
             c->reply.error = "a record of this decision is there";
-            c->reply_record = copy(record->data);
+            c->reply_record = copy(*record);
             return;
         }
     }
-    if (c->aside.n ? !str_eq(there, c->aside) : c->blob.n && !expected_there(there, c->expected)) {
+    bool versioned = c->blob.n || c->unchanged;
+    if (c->aside.n ? !str_eq(there, c->aside) : versioned && !expected_there(there, c->expected)) {
         c->reply.status = STORE_CONFLICT;
         c->reply.error = "another version is there";
         c->reply_blob = copy(there);
         track(c->conn, c->customer);
         return;
     }
-    if (c->aside.n) {
-        size_t n = store_key_aside(aside_text, prefix, c->customer);
-        data_put(sim, (struct str){aside_text, n}, there, INT64_MAX);
-    }
+    if (c->aside.n || c->forget)
+        make_room(sim, c, there);
     if (c->blob.n) {
-        data_put(sim, blob_key, c->blob, INT64_MAX);
+        data_put(sim, blob_key, c->blob, c->blob_ttl_ms);
         changed(sim, c, c->customer);
         track(c->conn, c->customer);
     }
     if (c->with_record)
-        data_put(sim, record_key, c->record, sim->now_us + c->ttl_ms * 1000);
+        data_put(sim, record_key, c->record, c->ttl_ms);
+}
+
+/* Room for one more at the end of a list. */
+static void *grown(void *items, size_t count, size_t *room, size_t size)
+{
+    if (count < *room)
+        return items;
+    *room = *room ? *room * 2 : 16;
+    items = realloc(items, *room * size);
+    ASSERT(items != NULL);
+    return items;
+}
+
+static void add_item(struct call *c, enum store_item_kind kind, struct str name, struct str value)
+{
+    c->reply_items = grown(c->reply_items, c->reply_items_count, &c->reply_items_room, sizeof *c->reply_items);
+    c->reply_items[c->reply_items_count++] = (struct store_item){kind, copy(name), copy(value)};
+}
+
+static void add_record(void *ctx, struct str key, struct str data)
+{
+    add_item(ctx, STORE_ITEM_RECORD, (struct str){key.p + key.n - (ID128_TEXT - 1), ID128_TEXT - 1}, data);
+}
+
+static void apply_held(struct sim *sim, struct call *c)
+{
+    char key[STORE_KEY_MAX];
+    struct str blob_key;
+    c->reply_blob = copy(blob_there(sim, c, key, &blob_key));
+    struct str aside = data_get(sim, (struct str){key, store_key_aside(key, prefix, c->customer)});
+    if (aside.n)
+        add_item(c, STORE_ITEM_ASIDE, STR("aside"), aside);
+    struct str records = {key, store_key_records(key, prefix, c->customer)};
+    sim_data_each(&sim->data, records, sim->now_us, add_record, c);
+}
+
+/* The key of a name: no other key holds a NUL here, so ids are told apart from all keys. */
+static size_t name_prefix(char key[STORE_KEY_MAX])
+{
+    size_t n = store_key_names(key, prefix);
+    key[n++] = 0;
+    return n;
+}
+
+static void add_name(void *ctx, struct str key, struct str data)
+{
+    struct call *c = ctx;
+    char text[STORE_KEY_MAX];
+    size_t n = name_prefix(text), room = c->reply_names_room;
+    c->reply_names = grown(c->reply_names, c->reply_names_count, &c->reply_names_room, sizeof *c->reply_names);
+    c->reply_ids = grown(c->reply_ids, c->reply_names_count, &room, sizeof *c->reply_ids);
+    c->reply_names[c->reply_names_count] = copy((struct str){key.p + n, key.n - n});
+    memcpy(&c->reply_ids[c->reply_names_count++], data.p, sizeof *c->reply_ids);
+}
+
+static void apply_dictionary(struct sim *sim, struct call *c)
+{
+    char key[STORE_KEY_MAX];
+    sim_data_each(&sim->data, (struct str){key, name_prefix(key)}, sim->now_us, add_name, c);
 }
 
 static void apply_names(struct sim *sim, struct call *c)
@@ -413,13 +482,12 @@ static void apply_names(struct sim *sim, struct call *c)
     c->reply_ids = take(c->names_count * sizeof *c->reply_ids);
     for (size_t i = 0; i < c->names_count; i++) {
         char key[STORE_KEY_MAX + STORE_NAME_MAX];
-        size_t n = store_key_names(key, prefix);
-        key[n++] = 0; /* no other key holds a NUL here: ids are told apart from all keys */
+        size_t n = name_prefix(key);
         memcpy(key + n, c->names[i].p, c->names[i].n);
         struct str whole = {key, n + c->names[i].n}, there = data_get(sim, whole);
         if (!there.n) {
             uint32_t id = ++sim->last_name;
-            data_put(sim, whole, (struct str){(const char *)&id, sizeof id}, INT64_MAX);
+            data_put(sim, whole, (struct str){(const char *)&id, sizeof id}, 0);
             there = data_get(sim, whole);
         }
         memcpy(&c->reply_ids[i], there.p, sizeof *c->reply_ids);
@@ -441,9 +509,11 @@ static void apply(struct sim *sim, struct call *c)
         [KIND_COMMIT] = apply_commit,
         [KIND_NAMES] = apply_names,
         [KIND_SECRET] = apply_secret,
+        [KIND_HELD] = apply_held,
+        [KIND_DICTIONARY] = apply_dictionary,
     };
     c->reply = (struct store_reply){.status = STORE_OK};
-    if (sim->refusal && c->kind != KIND_READ) {
+    if (sim->refusal && !only_reads(c)) {
         c->reply.status = STORE_REFUSED;
         c->reply.error = sim->refusal;
         return;
@@ -455,6 +525,12 @@ static void apply(struct sim *sim, struct call *c)
         c->reply.ids = c->reply_ids;
     if (c->kind == KIND_SECRET)
         c->reply.secret = sim->secret;
+    c->reply.items = c->reply_items;
+    c->reply.item_count = c->reply_items_count;
+    c->reply.names = c->reply_names;
+    c->reply.name_count = c->reply_names_count;
+    if (c->kind == KIND_DICTIONARY)
+        c->reply.ids = c->reply_ids;
     sim->stats.applied++;
 }
 
@@ -581,6 +657,9 @@ static void sim_store_commit(struct store *store, const struct store_commit *com
     c->aside = copy(commit->aside);
     c->blob = copy(commit->blob);
     c->expected = commit->expected;
+    c->blob_ttl_ms = commit->blob_ttl_ms;
+    c->forget = commit->forget;
+    c->unchanged = commit->unchanged;
     c->with_record = commit->record_id != NULL;
     if (commit->record_id) {
         c->record_id = *commit->record_id;
@@ -609,6 +688,18 @@ static void sim_store_secret(struct store *store, int64_t deadline_us, store_cb 
     call_send(call_new(store, KIND_SECRET, cb, user), deadline_us, NULL);
 }
 
+static void sim_store_held(struct store *store, struct str customer, int64_t deadline_us, store_cb cb, void *user)
+{
+    struct call *c = call_new(store, KIND_HELD, cb, user);
+    c->customer = copy(customer);
+    call_send(c, deadline_us, store_customer_fault(customer));
+}
+
+static void sim_store_dictionary(struct store *store, int64_t deadline_us, store_cb cb, void *user)
+{
+    call_send(call_new(store, KIND_DICTIONARY, cb, user), deadline_us, NULL);
+}
+
 static bool sim_store_ready(const struct store *store)
 {
     return ((const struct conn *)store)->up;
@@ -627,6 +718,8 @@ static const struct store_ops sim_ops = {
     .commit = sim_store_commit,
     .names = sim_store_names,
     .secret = sim_store_secret,
+    .held = sim_store_held,
+    .dictionary = sim_store_dictionary,
     .ready = sim_store_ready,
 };
 
@@ -651,10 +744,7 @@ void sim_free(struct sim **which)
         heap_remove(&sim->events, node);
         event_done(HEAP_OWNER(node, struct event, node));
     }
-    for (struct value *v = sim->values, *next; v; v = next) {
-        next = v->hh.next;
-        data_remove(sim, v);
-    }
+    sim_data_clear(&sim->data);
     for (struct conn *conn = sim->conns, *next; conn; conn = next) {
         next = conn->next;
         untrack_all(conn);
@@ -794,10 +884,7 @@ void sim_break_watch(struct sim *sim, struct store *store, int64_t detect_us, in
 
 void sim_flush(struct sim *sim)
 {
-    for (struct value *v = sim->values, *next; v; v = next) {
-        next = v->hh.next;
-        data_remove(sim, v);
-    }
+    sim_data_clear(&sim->data);
     changed(sim, NULL, (struct str){0});
 }
 
@@ -811,16 +898,26 @@ struct str sim_get(struct sim *sim, const char *key)
     return data_get(sim, str_from(key));
 }
 
+void sim_put(struct sim *sim, const char *key, struct str bytes)
+{
+    char customer[STORE_CUSTOMER_MAX];
+    size_t n;
+    data_put(sim, str_from(key), bytes, 0);
+    if (store_key_customer(str_from(key), prefix, customer, &n))
+        changed(sim, NULL, (struct str){customer, n});
+}
+
+static void count_key(void *ctx, struct str key, struct str data)
+{
+    (void)key;
+    (void)data;
+    ++*(size_t *)ctx;
+}
+
 size_t sim_key_count(struct sim *sim)
 {
     size_t n = 0;
-    for (struct value *v = sim->values, *next; v; v = next) {
-        next = v->hh.next;
-        if (v->expires_us <= sim->now_us)
-            data_remove(sim, v);
-        else
-            n++;
-    }
+    sim_data_each(&sim->data, (struct str){"", 0}, sim->now_us, count_key, &n);
     return n;
 }
 

@@ -55,6 +55,8 @@ void sim_refuse_writes(struct sim *sim, const char *error);
 /* A value by its whole key ("tact:{c1}:s"); empty when absent or expired. Valid until the next step. */
 struct str sim_get(struct sim *sim, const char *key);
 size_t sim_key_count(struct sim *sim);
+/* Writes any bytes there, as somebody who is no server might; servers that watch are told. */
+void sim_put(struct sim *sim, const char *key, struct str bytes);
 struct sim_stats {
     uint64_t changes_told;
     uint64_t calls, applied, lost_requests, lost_replies, late_replies;

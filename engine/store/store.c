@@ -62,7 +62,17 @@ size_t store_key_record(char key[STORE_KEY_MAX], const char *prefix, struct str 
 {
     char hex[ID128_TEXT];
     id128_text(*record_id, hex);
-    return key_tail(key, key_tail(key, key_head(key, prefix, customer), "}:d:"), hex);
+    return key_tail(key, store_key_records(key, prefix, customer), hex);
+}
+
+size_t store_key_records(char key[STORE_KEY_MAX], const char *prefix, struct str customer)
+{
+    return key_tail(key, key_head(key, prefix, customer), "}:d:");
+}
+
+size_t store_key_index(char key[STORE_KEY_MAX], const char *prefix, struct str customer)
+{
+    return key_tail(key, key_head(key, prefix, customer), "}:r");
 }
 
 size_t store_key_names(char key[STORE_KEY_MAX], const char *prefix)
@@ -126,7 +136,9 @@ const char *store_commit_fault(const struct store_commit *c)
     /* A blob without a version is our own mistake, never a caller's input. */
     ASSERT(c->blob.n == 0 || store_version(c->blob) != 0);
     ASSERT(!c->record_id || c->record_ttl_ms > 0);
-    ASSERT(c->blob.n || (c->record_id && !c->aside.n));
+    ASSERT(c->blob.n || (c->record_id && !c->aside.n && !c->forget));
+    ASSERT(!c->forget || !c->record_id);
+    ASSERT(c->blob_ttl_ms >= 0);
     return store_customer_fault(c->customer);
 }
 

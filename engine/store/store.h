@@ -12,6 +12,7 @@
  *   key tact:{<id>}:x        hash: what stood in the blob's place and could not be read, by its SHA-1 (text as it was; anything
  *                            else as DUMP gives it, under dump:<SHA-1>)
  *   key tact:{<id>}:d:<hex>  a decision's record, with a time to live; same slot as the blob
+ *   key tact:{<id>}:r        list: the ids of these records, so that all can be found; goes with the last of them
  *   key tact:names           hash: name -> small id, append-only     tact:secret  32 random bytes, made once
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STORE_STORE_H
@@ -41,12 +42,24 @@ enum store_status {
 };
 const char *store_status_name(enum store_status s);
 
+/* What is kept of a customer beside the blob. */
+enum store_item_kind { STORE_ITEM_RECORD, STORE_ITEM_ASIDE };
+struct store_item {
+    enum store_item_kind kind;
+    struct str name; /* the record's id as 32 hexadecimal digits; what was set aside: its field in the x key */
+    struct str value;
+};
+
 struct store_reply {
     enum store_status status;
     struct str blob;       /* empty: absent */
     struct str record;     /* empty: absent */
     const char *error;     /* for people; NULL when OK */
-    const uint32_t *ids;   /* store_names: one a name */
+    const uint32_t *ids;   /* store_names: one a name; store_dictionary: of `names` */
+    const struct str *names; /* store_dictionary */
+    size_t name_count;
+    const struct store_item *items; /* store_held, in no order */
+    size_t item_count;
     const uint8_t *secret; /* store_secret */
 };
 typedef void (*store_cb)(void *user, const struct store_reply *reply);
@@ -57,9 +70,13 @@ struct store_commit {
     struct str aside;  /* not empty: instead of a version, these very bytes (or STORE_FOREIGN) must be there; they are kept
                           under the customer's x key first */
     struct str blob;   /* the new blob, with its new version; empty: leave it, only write the record */
+    int64_t blob_ttl_ms; /* the blob, and what this call sets aside, go so long after this write; 0: they stay */
+    bool forget;         /* with a blob: all records go, and all that was ever set aside; `aside` is only compared */
+    bool unchanged;      /* with an empty blob: `expected` must be the version all the same */
     const struct id128 *record_id; /* NULL: no record */
     struct str record;
-    int64_t record_ttl_ms; /* at least 1 when there is a record */
+    int64_t record_ttl_ms; /* at least 1 when there is a record, and the same for all of a customer's: past it they are not found
+                              by store_held and forget */
 };
 
 /* What a near cache has of a customer's blob. */
@@ -88,6 +105,8 @@ struct store_ops {
     void (*names)(struct store *s, const struct str *names, size_t count, int64_t deadline_us, store_cb cb,
                   void *user);
     void (*secret)(struct store *s, int64_t deadline_us, store_cb cb, void *user);
+    void (*held)(struct store *s, struct str customer, int64_t deadline_us, store_cb cb, void *user);
+    void (*dictionary)(struct store *s, int64_t deadline_us, store_cb cb, void *user);
     bool (*ready)(const struct store *s);
     void (*watch)(struct store *s, const struct store_watcher *w);
     /* NULL: it has no cache. */
@@ -107,7 +126,7 @@ static inline void store_read(struct store *s, struct str customer, const struct
 
 /* One atomic step: if a record is given and one is there: STORE_EXISTS. Else, if a blob is given and the
  * version there is not `expected` (or the bytes there are not `aside`): STORE_CONFLICT. Else writes blob and record: STORE_OK. With an empty blob
- * only the record is written (if absent), whatever the version. */
+ * only the record is written (if absent), whatever the version unless it must be `unchanged`. */
 static inline void store_commit(struct store *s, const struct store_commit *c, int64_t deadline_us,
                                 store_cb cb, void *user)
 {
@@ -126,6 +145,18 @@ static inline void store_names(struct store *s, const struct str *names, size_t 
 static inline void store_secret(struct store *s, int64_t deadline_us, store_cb cb, void *user)
 {
     s->ops->secret(s, deadline_us, cb, user);
+}
+
+/* Everything that is kept of a customer, read in one step: the blob, records, what was set aside. For rare calls. */
+static inline void store_held(struct store *s, struct str customer, int64_t deadline_us, store_cb cb, void *user)
+{
+    s->ops->held(s, customer, deadline_us, cb, user);
+}
+
+/* All names with their ids, in no order, to read what other servers' policies named. For rare calls. */
+static inline void store_dictionary(struct store *s, int64_t deadline_us, store_cb cb, void *user)
+{
+    s->ops->dictionary(s, deadline_us, cb, user);
 }
 
 /* Whether a call made now has a connection to go to. */

@@ -19,6 +19,9 @@ size_t store_key_state(char key[STORE_KEY_MAX], const char *prefix, struct str c
 size_t store_key_aside(char key[STORE_KEY_MAX], const char *prefix, struct str customer);
 size_t store_key_record(char key[STORE_KEY_MAX], const char *prefix, struct str customer,
                         const struct id128 *record_id);
+/* What a customer's record keys begin with. */
+size_t store_key_records(char key[STORE_KEY_MAX], const char *prefix, struct str customer);
+size_t store_key_index(char key[STORE_KEY_MAX], const char *prefix, struct str customer);
 /* The customer of a blob's key, in out; false: it is another kind of key, or of another prefix. */
 bool store_key_customer(struct str key, const char *prefix, char out[STORE_CUSTOMER_MAX], size_t *n);
 size_t store_key_names(char key[STORE_KEY_MAX], const char *prefix);

@@ -1,5 +1,5 @@
 /* Any bytes as a customer's blob. What can be read can be used at any instant, changed, and written; what was written can be
- * read, and is written the same again.
+ * read, and is written the same again. A tombstone holds nothing else, and stays one whatever is done to it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fuzz_policy.h"
 #include "decide/gate.h"
@@ -95,6 +95,19 @@ static void change(struct state *s)
     state_prune(s, FUZZ_NOW);
 }
 
+/* Nothing but its version and time, in any writing of it. */
+static void check_tombstone(const struct state *s, struct str blob)
+{
+    ASSERT(!s->exists &&
+           s->consent_count + s->contact_count + s->seen_count + s->kept_count + s->kept_attribute_count ==
+               0);
+    ASSERT(s->touch_count + s->reaction_count == 0 && s->lost_ms == 0 && s->journey.stage == 0 &&
+           s->coverage.n == 0);
+    for (size_t i = 0; i < s->schema->attribute_count; i++)
+        ASSERT(s->attributes[i].type == VALUE_UNKNOWN && s->attribute_ms[i] == 0);
+    ASSERT(blob.n <= STATE_HEAD + 12 && (unsigned char)blob.p[STATE_HEAD] == ENTRY_FORGOTTEN);
+}
+
 static void use_blob(struct str bytes, const struct schema *schema, struct arena *arena)
 {
     struct state s, again;
@@ -105,7 +118,7 @@ static void use_blob(struct str bytes, const struct schema *schema, struct arena
         ASSERT((rc == ERR_CORRUPT || rc == ERR_UNAVAILABLE) && e.text[0]);
         return;
     }
-    ASSERT(s.exists == (bytes.n > 0));
+    ASSERT(s.exists == (bytes.n > 0 && !s.forgotten_ms));
     read_all(&s);
     decide_on(&s, arena);
     for (int round = 0; round < 2; round++) {
@@ -113,6 +126,9 @@ static void use_blob(struct str bytes, const struct schema *schema, struct arena
         if (!fits)
             break;
         ASSERT(state_decode(&again, schema, blob, arena, &e) == 0);
+        ASSERT(again.forgotten_ms == s.forgotten_ms);
+        if (s.forgotten_ms)
+            check_tombstone(&again, blob);
         ASSERT(str_eq(blob, encoded(&again, arena, &fits)));
         change(&s);
         read_all(&s);

@@ -32,6 +32,8 @@ _METHODS = {
     "Signal": ("/tact.v1.Customers/Signal", customers.SignalResponse),
     "Upsert": ("/tact.v1.Customers/Upsert", customers.UpsertResponse),
     "Get": ("/tact.v1.Customers/Get", customers.GetResponse),
+    "Export": ("/tact.v1.Customers/Export", customers.ExportResponse),
+    "Forget": ("/tact.v1.Customers/Forget", customers.ForgetResponse),
     "RecordContact": ("/tact.v1.Customers/RecordContact", customers.RecordContactResponse),
     "Record": ("/tact.v1.Outcomes/Record", outcomes.RecordResponse),
 }

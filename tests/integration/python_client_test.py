@@ -245,7 +245,7 @@ CALLS = {"Decide": lambda c: client.Decide(D(customer_id=c, channel="web")), "Up
          "RecordContact": lambda c: contact(c, "w"),
          "Record": lambda c: client.Record(R(outcome_id="w", kind=Kind.SENT, customer_id=c, decision_id="0" * 32))}
 for name, call in CALLS.items():
-    fails("%s: empty customer_id" % name, INVALID, "customer_id is empty; 1 to 256 bytes are allowed, or alias instead of it", lambda: call(""))
+    fails("%s: empty customer_id" % name, INVALID, "customer_id is empty; 1 to 256 bytes are allowed", lambda: call(""))
     fails("%s: customer_id of 257 bytes" % name, INVALID, "customer_id has 257 bytes; 1 to 256 are allowed", lambda: call("x" * 257))
     fails("%s: NUL in customer_id" % name, INVALID, "customer_id", lambda: call("a\0b"))
 fails("event_id empty", INVALID, "signals[0].event_id is empty; 1 to 128", lambda: signal("w", event("cart_add", "")))

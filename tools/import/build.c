@@ -1,6 +1,7 @@
 /* Blobs from events; see build.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/import/build.h"
+#include "decide/apply.h"
 #include "decide/journey.h"
 #include "state/codec.h"
 #include "state/imports.h"
@@ -92,6 +93,29 @@ static int apply_all(struct import_builder *b, const struct import_customer *c, 
     return 0;
 }
 
+/* Of somebody who was forgotten nothing is taken before a consent that was given after it; without one, nothing at all. */
+static int begin_anew(const struct import_customer *c, struct state *s,
+                      void (*refused)(void *ctx, const uint8_t *event, const char *why), void *ctx, struct error *e)
+{
+    size_t first = 0;
+    int rc = apply_refuse_forgotten(s, e);
+    for (; rc && first < c->count; first++) {
+        struct import_event event;
+        import_event_head(c->events[first].event, &event);
+        if (!c->failed[first] && import_event_ends_forgotten(&event, s->forgotten_ms))
+            break;
+    }
+    if (!rc || first == c->count)
+        return rc;
+    for (size_t i = 0; i < first; i++)
+        if (!c->failed[i]) {
+            c->failed[i] = 1;
+            refused(ctx, c->events[i].event, e->text);
+        }
+    state_clear(s, 0);
+    return 0;
+}
+
 static enum import_built refuse_all(int code, struct error *e)
 {
     if (code == ERR_NOSPACE)
@@ -120,8 +144,12 @@ enum import_built import_build(struct import_builder *b, struct import_customer 
             buf_str(out, s.redirect.target);
             return IMPORT_ELSEWHERE;
         }
+        (void)policy_expire(b->policy, &s, state_version_ms(version));
         if (imports_have(&s, mark))
             return IMPORT_BEFORE;
+        rc = begin_anew(c, &s, refused, ctx, e);
+        if (rc)
+            return refuse_all(rc, e);
         *expected = s.version;
         if (take_known(b, &s, &known))
             return refuse_all(error_set(e, ERR_NOSPACE, "the state does not fit the memory"), e);

@@ -3,7 +3,8 @@
  * Events come in order of time and count as if they had arrived then; what is there already is newer or older, piece by piece:
  * attributes, consents and wishes keep the newer, aggregates do not care, contacts and touch points stand by time. Stages are
  * stepped through from the instant on at which nothing that is there is later. Ids of events that the customer's state has seen
- * are passed over. With no blob before, the same events give the same blob, but for its version, whenever it is made.
+ * are passed over. Who was forgotten begins anew with a consent that was given after it; what comes before that is refused. With no
+ * blob before, the same events give the same blob, but for its version, whenever it is made.
  *
  * One thread a builder.
  * SPDX-License-Identifier: Apache-2.0 */

@@ -381,6 +381,34 @@ static struct str get_str(struct cursor *c)
     return (struct str){(const char *)cursor_bytes(c, n), n};
 }
 
+static struct consent get_consent(struct cursor *c)
+{
+    struct consent k = {.channel = (uint32_t)cursor_varint(c)};
+    k.purpose = (uint32_t)cursor_varint(c);
+    k.granted = cursor_byte(c);
+    k.time_ms = cursor_svarint(c);
+    k.source = get_str(c);
+    return k;
+}
+
+bool import_event_ends_forgotten(const struct import_event *event, int64_t forgotten_ms)
+{
+    struct cursor c = event->rest;
+    bool ends = false;
+    if (cursor_byte(&c) != KIND_UPSERT)
+        return false;
+    for (uint64_t n = cursor_varint(&c); n > 0; n--) {
+        struct value v;
+        (void)cursor_varint(&c);
+        ASSERT(value_get(&c, &v));
+    }
+    for (uint64_t n = cursor_varint(&c); n > 0; n--) {
+        struct consent k = get_consent(&c);
+        ends |= consent_ends_forgotten(&k, forgotten_ms);
+    }
+    return ends;
+}
+
 /* Older than what is there: it changes nothing, attribute by attribute. */
 static int apply_upsert(struct cursor *c, int64_t time_ms, struct state *s, struct error *e)
 {
@@ -392,11 +420,7 @@ static int apply_upsert(struct cursor *c, int64_t time_ms, struct state *s, stru
             return error_set(e, ERR_NOSPACE, "the customer's state does not fit the memory");
     }
     for (uint64_t n = cursor_varint(c); n > 0; n--) {
-        struct consent k = {.channel = (uint32_t)cursor_varint(c)};
-        k.purpose = (uint32_t)cursor_varint(c);
-        k.granted = cursor_byte(c);
-        k.time_ms = cursor_svarint(c);
-        k.source = get_str(c);
+        struct consent k = get_consent(c);
         if (state_set_consent(s, &k))
             return error_set(e, ERR_NOSPACE, "more than %d consents for one customer", STATE_CONSENTS_MAX);
     }

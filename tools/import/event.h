@@ -71,6 +71,9 @@ struct import_event {
 /* The event at p, up to what its kind has; gives the place of the next. */
 const uint8_t *import_event_head(const uint8_t *p, struct import_event *out);
 
+/* Whether it grants a consent after which somebody who was forgotten may be known again. */
+bool import_event_ends_forgotten(const struct import_event *event, int64_t forgotten_ms);
+
 /* Applies it as a server that got it at its time; ids of events that `known` has seen are passed over. 1 applied, 0 a repeat;
  * ERR_NOTFOUND, ERR_NOSPACE, ERR_CORRUPT with a text: the state is then not to be used. */
 int import_event_apply(const struct import_event *event, const struct policy *p, const struct state *known, struct state *s,

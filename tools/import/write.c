@@ -336,7 +336,8 @@ static void commit_one(struct flight *f)
     struct batch *b = f->batch;
     const struct store_commit c = {.customer = f->id,
                                    .expected = f->expected,
-                                   .blob = {(const char *)b->out.p + f->at, f->n}};
+                                   .blob = {(const char *)b->out.p + f->at, f->n},
+                                   .blob_ttl_ms = b->w->what.policy->retention_ms};
     b->pending++;
     store_commit(b->w->s->store, &c, command_deadline(), on_commit, f);
 }

@@ -50,6 +50,50 @@ static void consents(void **state)
     assert_suppressed(f, CAUSE_CONSENT, "");
 }
 
+/* Of somebody who was forgotten nothing is known: outbound they hear only what they wait for, which is advice, and no booking. */
+static void the_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    use_policy(
+        f, BRAND
+        "channels: {mail: {direction: outbound, consent: []}, web: {direction: inbound}}\n"
+        "actions:\n"
+        "  - {id: promo, issue: i, group: g, purpose: promotional, value: 9, treatments: "
+        "[{channel: mail, body: x}, {channel: web, body: x}]}\n"
+        "  - {id: poll, issue: i, group: g, purpose: ask, value: 8, treatments: [{channel: mail, body: x}]}\n"
+        "  - {id: help, issue: i, group: h, purpose: service, value: 2, treatments: [{channel: mail, body: "
+        "x}]}\n"
+        "  - {id: receipt, issue: i, group: h, purpose: transactional, value: 1, treatments: "
+        "[{channel: mail, body: x}], active: {to: 2025-01-15}}\n");
+    struct decide_input in = input_of(f);
+    run(f, &in);
+    assert_chosen(f, "promo");
+    state_clear(&f->state, NOW - HOUR);
+    f->request.max_actions = 4;
+    run(f, &in);
+    assert_int_equal(f->decision.choice_count, 2);
+    assert_text(
+        explain_candidate(&f->decision, candidate_of(f, "promo"), &f->arena),
+        "the customer was forgotten at 2025-01-15T11:00:00Z and has given no new consent: only service and "
+        "transactional messages may go out");
+    assert_int_equal(candidate_of(f, "poll")->stage, STAGE_CONTACT_POLICY);
+    assert_int_equal(candidate_of(f, "help")->stage, STAGE_CHOSEN);
+    assert_int_equal(candidate_of(f, "receipt")->stage, STAGE_CHOSEN);
+    f->request.mode = MODE_RESERVE;
+    run(f, &in);
+    assert_suppressed(f, CAUSE_FORGOTTEN, "");
+    const struct suppression *s = &f->decision.suppression;
+    assert_true(s->next_eligible_ms == 0); /* no time lifts it */
+    assert_int_equal(s->waits_count, 1);
+    assert_text(s->waits_for[0], "consent");
+    assert_evidence(s->evidence, s->evidence_count, "forgotten_at", "2025-01-15T11:00:00Z");
+    assert_int_equal(s->scope.channel, channel_named(f, "mail"));
+    f->request.mode = MODE_PEEK;
+    f->request.channel = channel_named(f, "web");
+    run(f, &in);
+    assert_chosen(f, "promo"); /* as to anybody who comes by */
+}
+
 static void quiet_hours(void **state)
 {
     struct fixture *f = *state;
@@ -204,8 +248,13 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(consents),           TEST(quiet_hours),        TEST(frequency_caps),
-        TEST(reservations_lapse), TEST(cooldowns_and_each), TEST(limits_count_within_one_decision),
+        TEST(consents),
+        TEST(quiet_hours),
+        TEST(frequency_caps),
+        TEST(the_forgotten),
+        TEST(reservations_lapse),
+        TEST(cooldowns_and_each),
+        TEST(limits_count_within_one_decision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

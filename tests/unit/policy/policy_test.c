@@ -107,6 +107,35 @@ static void test_brand_and_channels(void **state)
     assert_null(p);
 }
 
+/* How long a state stays, and what is left when somebody was forgotten. */
+static void test_retention(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t days, tombstone_days;
+    } cases[] = {{"", 0, 0},
+                 {", retention: 1d", 1, 400},
+                 {", retention: 52w", 364, 400},
+                 {", retention: 4000d", 4000, 4000}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 "brand: {name: B, time_zone: UTC, locales: [en]%s}\nchannels: {web: {direction: inbound}}\n"
+                 "actions: [{id: a, issue: i, group: g, purpose: service, value: 1, treatments: [{channel: "
+                 "web, title: t}]}]\n",
+                 cases[i].text);
+        const struct policy_text file = {"p.yaml", str_from(text)};
+        struct policy *p = load(&file, 1, 0);
+        assert_true(p->retention_ms == cases[i].days * 86400000);
+        struct state s = {.forgotten_ms = 0};
+        assert_true(policy_keeps_ms(p, &s) == cases[i].days * 86400000);
+        s.forgotten_ms = 1;
+        assert_true(policy_keeps_ms(p, &s) == cases[i].tombstone_days * 86400000);
+        policy_free(&p);
+    }
+}
+
 static void test_actions(void **state)
 {
     (void)state;
@@ -338,6 +367,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_brand_and_channels, begin, end),
+        cmocka_unit_test_setup_teardown(test_retention, begin, end),
         cmocka_unit_test_setup_teardown(test_actions, begin, end),
         cmocka_unit_test_setup_teardown(test_rules, begin, end),
         cmocka_unit_test_setup_teardown(test_features, begin, end),

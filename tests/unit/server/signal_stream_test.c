@@ -142,6 +142,52 @@ static void rejections_in_order(void **state)
     stop();
 }
 
+static void on_forgotten(void *user, const struct worker_result *r)
+{
+    assert_int_equal(r->status, GRPC_OK);
+    *(bool *)user = true;
+}
+
+static void forget(const char *customer)
+{
+    Tact__V1__ForgetRequest m = TACT__V1__FORGET_REQUEST__INIT;
+    uint8_t bytes[128];
+    bool done = false;
+    m.customer_id = (char *)customer;
+    size_t n = tact__v1__forget_request__pack(&m, bytes);
+    worker_submit(world.servers[0].worker, OP_FORGET, (struct str){(const char *)bytes, n}, INT64_MAX,
+                  on_forgotten, &done);
+    while (!done)
+        assert_true(sim_step(world.sim));
+}
+
+/* One person who was forgotten holds up nobody else's events. */
+static void the_forgotten_are_rejections(void **state)
+{
+    (void)state;
+    struct buf bytes;
+    start(5);
+    forget("c2");
+    add_many(&bytes, 0);
+    struct body body = {.p = bytes.p, .n = bytes.n};
+    Tact__V1__SignalStreamResponse *r =
+        response(run(submit(pair, SIGNAL_STREAM_PATH, &body, NULL), SIZE_MAX));
+    size_t of_c2 = (REQUESTS + CUSTOMERS - 3) / CUSTOMERS;
+    assert_int_equal(r->requests, REQUESTS);
+    assert_int_equal(r->applied, REQUESTS - of_c2);
+    assert_int_equal(r->rejected_count, of_c2);
+    for (size_t i = 0; i < of_c2; i++) {
+        char event_id[16];
+        snprintf(event_id, sizeof event_id, "e%d", (int)(2 + i * CUSTOMERS));
+        assert_int_equal(r->rejected[i]->request, 2 + i * CUSTOMERS);
+        assert_string_equal(r->rejected[i]->event_id, event_id);
+        assert_non_null(strstr(r->rejected[i]->reason, "the customer was forgotten at 2025-01-15T"));
+    }
+    tact__v1__signal_stream_response__free_unpacked(r, NULL);
+    buf_free(&bytes);
+    stop();
+}
+
 static bool in_store(int customer)
 {
     char key[32];
@@ -315,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts),
         cmocka_unit_test(rejections_in_order),
+        cmocka_unit_test(the_forgotten_are_rejections),
         cmocka_unit_test(acknowledged_is_kept),
         cmocka_unit_test(failure_after_rejection),
         cmocka_unit_test(cancelled),

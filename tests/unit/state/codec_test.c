@@ -565,6 +565,68 @@ static void format_1_is_read(void **state)
     assert_true(blobs == 16 && checks > 1000);
 }
 
+/* Forgetting leaves the version and the time, nothing else; what another writer put beside them is not read. */
+static void a_tombstone_holds_only_its_time(void **state)
+{
+    struct context *t = *state;
+    struct rng rng;
+    struct schema schema;
+    struct error e;
+    rng_seed(&rng, 12);
+    make_schema(&schema, &t->schemas, EVERY_ATTRIBUTE, EVERY_AGGREGATE, 0);
+    bind_schema(&schema, t->names);
+    for (int round = 0; round < 50; round++) {
+        struct state s, back, anew;
+        arena_reset(&t->arena);
+        empty_state(&s, &schema, &t->arena);
+        fill_state(&s, &rng, NOW);
+        struct str whole = blob_of(&s, 7, &t->arena);
+        assert_int_equal(state_decode(&s, &schema, whole, &t->arena, &e), 0);
+        state_clear(&s, NOW);
+        assert_true(s.version == 7 && !s.exists && s.forgotten_ms == NOW);
+        struct str tombstone = blob_of(&s, 8, &t->arena);
+        assert_int_equal(tombstone.n, STATE_HEAD + 2 + 6); /* tag, length, time */
+        assert_int_equal(state_decode(&back, &schema, tombstone, &t->arena, &e), 0);
+        assert_true(back.version == 8 && !back.exists && back.forgotten_ms == NOW);
+        empty_state(&anew, &schema, &t->arena);
+        anew.forgotten_ms = NOW;
+        same_state(&back, &anew);
+
+        /* An older server kept the entry and wrote its own beside it. */
+        struct buf beside;
+        buf_init(&beside, STATE_BLOB_MAX);
+        struct str consents = STR("\x00\x02\x05\x02\x00");
+        buf_byte(&beside, STATE_FORMAT);
+        buf_u64le(&beside, 9);
+        buf_u32le(&beside, 0);
+        buf_byte(&beside, ENTRY_LOST);
+        buf_byte(&beside, 1);
+        buf_byte(&beside, 2);
+        buf_str(&beside, (struct str){tombstone.p + STATE_HEAD, tombstone.n - STATE_HEAD});
+        buf_varint(&beside, state_tag(ENTRY_AGGREGATES, 999));
+        buf_varint(&beside, consents.n);
+        buf_str(&beside, consents);
+        uint32_t sum = state_checksum(STATE_FORMAT, 9, (struct str){(char *)beside.p + STATE_HEAD, beside.n - STATE_HEAD});
+        for (int i = 0; i < 4; i++)
+            beside.p[9 + i] = (uint8_t)(sum >> 8 * i);
+        assert_int_equal(state_decode(&back, &schema, (struct str){(char *)beside.p, beside.n}, &t->arena, &e), 0);
+        same_state(&back, &anew);
+        assert_true(back.lost_ms == 0 && back.kept_count == 0 && back.forgotten_ms == NOW);
+        buf_free(&beside);
+    }
+    /* A tombstone without a time is none. */
+    struct state s;
+    empty_state(&s, &schema, &t->arena);
+    s.forgotten_ms = 1;
+    struct str blob = blob_of(&s, 1, &t->arena);
+    char *bytes = (char *)blob.p;
+    bytes[blob.n - 1] = 0;
+    uint32_t sum = state_checksum(STATE_FORMAT, 1, (struct str){bytes + STATE_HEAD, blob.n - STATE_HEAD});
+    for (int i = 0; i < 4; i++)
+        bytes[9 + i] = (char)(sum >> 8 * i);
+    assert_int_equal(state_decode(&s, &schema, blob, &t->arena, &e), ERR_CORRUPT);
+}
+
 static void versions(void **state)
 {
     (void)state;
@@ -591,6 +653,7 @@ int main(void)
         TEST(refusals),
         TEST(an_unreadable_aggregate_is_left_alone),
         TEST(format_1_is_read),
+        TEST(a_tombstone_holds_only_its_time),
         TEST(versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -236,6 +236,44 @@ static void coverage_is_in_ranges(void **state)
         assert_true(coverage_has(&s, i) == (i % 2 == 0 && i < 30));
 }
 
+/* What a tombstone means for a merge: nothing comes of one, nothing into one, but with a consent that was given after it. */
+static void tombstones_merge(void **state)
+{
+    struct context *t = *state;
+    struct rng rng;
+    rng_seed(&rng, 7);
+    struct state into, from;
+    empty_state(&into, &t->schema, &t->arena);
+    fill_state(&into, &rng, NOW);
+    empty_state(&from, &t->schema, &t->arena);
+    from.forgotten_ms = NOW;
+    struct str before = blob_of(&into, 1, &t->arena);
+    assert_int_equal(state_merge(&into, &from, NOW), 0);
+    assert_same_bytes(before, blob_of(&into, 1, &t->arena));
+
+    into = from;
+    into.forgotten_ms = NOW - 5;
+    assert_int_equal(state_merge(&into, &from, NOW), 0);
+    assert_true(into.forgotten_ms == NOW);
+    empty_state(&from, &t->schema, &t->arena);
+    fill_state(&from, &rng, NOW);
+    from.consent_count = 0;
+    struct consent c = {.channel = 1, .purpose = 2, .granted = true, .time_ms = NOW};
+    assert_int_equal(state_set_consent(&from, &c), 0);
+    c = (struct consent){.channel = 1, .purpose = 3, .granted = false, .time_ms = NOW + 1};
+    assert_int_equal(state_set_consent(&from, &c), 0);
+    assert_int_equal(state_merge(&into, &from, NOW), 0); /* not after it, or withdrawn */
+    assert_true(into.forgotten_ms == NOW && into.contact_count + into.seen_count + into.consent_count == 0);
+    c = (struct consent){.channel = 1, .purpose = 2, .granted = true, .time_ms = NOW + 1};
+    assert_int_equal(state_set_consent(&from, &c), 0);
+    from.lost_ms = 0;
+    assert_int_equal(state_merge(&into, &from, NOW), 0);
+    assert_true(into.forgotten_ms == 0);
+    assert_int_equal(into.contact_count, from.contact_count);
+    assert_int_equal(into.seen_count, from.seen_count);
+    assert_int_equal(state_consent(&into, 1, 2), 1);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -245,6 +283,7 @@ int main(void)
         TEST(an_aggregate_says_since_when_it_counts),
         TEST(orphans_go_in_the_end),
         TEST(coverage_is_in_ranges),
+        TEST(tombstones_merge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,38 @@ struct got {
     uint32_t ids[8];
     size_t ids_wanted;
     uint8_t secret[STORE_SECRET_BYTES];
+    struct {
+        enum store_item_kind kind;
+        char name[64], value[64];
+        size_t value_n;
+    } items[8];
+    size_t item_count;
+    struct {
+        uint32_t id;
+        char name[64];
+    } names[8]; /* the first of them */
+    size_t name_count;
 };
+
+static inline void got_lists(struct got *g, const struct store_reply *r)
+{
+    g->item_count = r->item_count;
+    g->name_count = r->name_count;
+    assert_true(r->item_count <= 8);
+    for (size_t i = 0; i < r->item_count; i++) {
+        g->items[i].kind = r->items[i].kind;
+        g->items[i].value_n = r->items[i].value.n;
+        snprintf(g->items[i].name, 64, "%.*s", STR_ARG(r->items[i].name));
+        snprintf(g->items[i].value, 64, "%.*s", STR_ARG(r->items[i].value));
+    }
+    for (size_t i = 0; i < r->name_count; i++) {
+        assert_true(r->ids[i] >= 1 && r->ids[i] <= r->name_count); /* ids count from 1 */
+        if (r->ids[i] > 8)
+            continue;
+        g->names[r->ids[i] - 1].id = r->ids[i];
+        snprintf(g->names[r->ids[i] - 1].name, 64, "%.*s", STR_ARG(r->names[i]));
+    }
+}
 
 static inline void on_got(void *user, const struct store_reply *r)
 {
@@ -41,7 +72,8 @@ static inline void on_got(void *user, const struct store_reply *r)
     memcpy(g->record, r->record.n ? r->record.p : "", r->record.n);
     snprintf(g->error, sizeof g->error, "%s", r->error ? r->error : "");
     assert_true(r->status == STORE_OK ? r->error == NULL : r->error != NULL);
-    if (r->ids)
+    got_lists(g, r);
+    if (r->ids && !r->names)
         memcpy(g->ids, r->ids, g->ids_wanted * sizeof *g->ids);
     if (r->secret)
         memcpy(g->secret, r->secret, sizeof g->secret);
@@ -223,6 +255,186 @@ static inline void contract_aside(struct contract *c)
     got_free(&g);
 }
 
+static inline enum store_status do_held(struct contract *c, struct store *s, struct str customer, struct got *g)
+{
+    got_free(g);
+    store_held(s, customer, soon(c), on_got, g);
+    assert_int_equal(g->calls, 0);
+    return await(c, g);
+}
+
+/* A record alone is written whatever the version, unless it must be the one expected. */
+static inline void contract_unchanged(struct contract *c)
+{
+    struct got g = {0};
+    struct id128 record = id_of(21);
+    struct store_commit commit = {.customer = STR("unchanged"),
+                                  .expected = 1,
+                                  .unchanged = true,
+                                  .record_id = &record,
+                                  .record = STR("of version 1"),
+                                  .record_ttl_ms = 1000000};
+    assert_int_equal(do_commit(c, c->a, commit, &g), STORE_CONFLICT);
+    assert_int_equal(g.blob_n, 0);
+    commit.expected = 0;
+    assert_int_equal(do_commit(c, c->a, commit, &g), STORE_OK);
+    struct store_commit put = {.customer = STR("unchanged"), .blob = blob_of(2, "newer")};
+    assert_int_equal(do_commit(c, c->a, put, &g), STORE_OK);
+    record = id_of(22);
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_CONFLICT);
+    assert_int_equal(store_version((struct str){g.blob, g.blob_n}), 2);
+    assert_int_equal(do_read(c, c->a, commit.customer, &record, &g), STORE_OK);
+    assert_int_equal(g.record_n, 0);
+    commit.expected = 2;
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+    assert_int_equal(do_held(c, c->a, commit.customer, &g), STORE_OK);
+    assert_int_equal(store_version((struct str){g.blob, g.blob_n}), 2);
+    assert_int_equal(g.item_count, 2);
+    got_free(&g);
+}
+
+/* Torn bytes are put aside, records written; then all of it is read at once. */
+static inline void fill_held(struct contract *c, struct str customer, struct got *g)
+{
+    struct id128 first = id_of(31), second = id_of(32);
+    struct store_commit commit = {.customer = customer, .blob = blob_of(1, "one")};
+    assert_int_equal(do_commit(c, c->a, commit, g), STORE_OK);
+    char there[64];
+    size_t n = commit.blob.n;
+    memcpy(there, commit.blob.p, n);
+    commit = (struct store_commit){.customer = customer,
+                                   .aside = {there, n},
+                                   .blob = blob_of(2, "two"),
+                                   .record_id = &first,
+                                   .record = STR("with the blob"),
+                                   .record_ttl_ms = 1000000};
+    assert_int_equal(do_commit(c, c->b, commit, g), STORE_OK);
+    commit = (struct store_commit){
+        .customer = customer, .record_id = &second, .record = STR("alone"), .record_ttl_ms = 1000000};
+    assert_int_equal(do_commit(c, c->b, commit, g), STORE_OK);
+}
+
+static inline void contract_held(struct contract *c)
+{
+    struct got g = {0};
+    struct str id = STR("all%of}it");
+    assert_int_equal(do_held(c, c->a, id, &g), STORE_OK);
+    assert_int_equal(g.blob_n + g.item_count, 0);
+    fill_held(c, id, &g);
+    assert_int_equal(do_held(c, c->a, id, &g), STORE_OK);
+    assert_int_equal(g.item_count, 3);
+    assert_int_equal(store_version((struct str){g.blob, g.blob_n}), 2);
+    int seen = 0;
+    for (size_t i = 0; i < 3; i++) {
+        bool record = g.items[i].kind == STORE_ITEM_RECORD;
+        char hex[ID128_TEXT];
+        id128_text(id_of(strcmp(g.items[i].value, "alone") == 0 ? 32 : 31), hex);
+        if (record)
+            assert_string_equal(g.items[i].name, hex);
+        seen += record && strcmp(g.items[i].value, "alone") == 0 ? 1 : 0;
+        seen += record && strcmp(g.items[i].value, "with the blob") == 0 ? 10 : 0;
+        seen += !record && g.items[i].value_n == STORE_BLOB_MIN + 3 ? 100 : 0;
+    }
+    assert_int_equal(seen, 111);
+    id = STR("brief ones");
+    for (uint8_t i = 0; i < 4; i++) {
+        struct id128 brief = id_of((uint8_t)(3 + i)); /* with 0 as first digit: the index is looked over */
+        struct store_commit commit = {.customer = id, .record_id = &brief, .record = STR("brief"), .record_ttl_ms = 30};
+        assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+        int64_t limit = c->now(c->user) + 20 * CONTRACT_SECOND_US;
+        while (i % 2 == 0 && do_held(c, c->a, id, &g) == STORE_OK && g.item_count)
+            assert_true(c->now(c->user) < limit);
+    }
+    assert_int_equal(do_held(c, c->a, (struct str){0}, &g), STORE_REFUSED);
+    got_free(&g);
+}
+
+/* Forgetting leaves the new blob and nothing else, or changes nothing. */
+static inline void contract_forget(struct contract *c)
+{
+    struct got g = {0};
+    struct str id = STR("for%get}me");
+    struct store_commit forget = {.customer = id, .forget = true, .blob = blob_of(9, "tombstone")};
+    assert_int_equal(do_commit(c, c->a, forget, &g), STORE_OK); /* somebody never seen */
+    assert_int_equal(do_commit(c, c->a, forget, &g), STORE_CONFLICT);
+    assert_int_equal(store_version((struct str){g.blob, g.blob_n}), 9);
+
+    id = forget.customer = STR("for%get}her");
+    fill_held(c, id, &g);
+    forget.expected = 1;
+    forget.blob = blob_of(9, "tombstone");
+    assert_int_equal(do_commit(c, c->a, forget, &g), STORE_CONFLICT);
+    assert_int_equal(do_held(c, c->b, id, &g), STORE_OK);
+    assert_int_equal(g.item_count, 3);
+    forget.expected = 2;
+    assert_int_equal(do_commit(c, c->a, forget, &g), STORE_OK);
+    assert_int_equal(do_held(c, c->b, id, &g), STORE_OK);
+    assert_int_equal(g.item_count, 0);
+    assert_int_equal(store_version((struct str){g.blob, g.blob_n}), 9);
+    struct id128 records[] = {id_of(31), id_of(32)};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(do_read(c, c->a, id, &records[i], &g), STORE_OK);
+        assert_int_equal(g.record_n, 0);
+    }
+    /* What was decided before does not come back. */
+    struct store_commit late = {.customer = id,
+                                .expected = 2,
+                                .unchanged = true,
+                                .record_id = &records[0],
+                                .record = STR("late"),
+                                .record_ttl_ms = 1000000};
+    assert_int_equal(do_commit(c, c->b, late, &g), STORE_CONFLICT);
+
+    /* Bytes that cannot be read: only when they still are what was read. */
+    id = forget.customer = STR("for%get}torn");
+    fill_held(c, id, &g);
+    assert_int_equal(do_read(c, c->a, id, NULL, &g), STORE_OK);
+    char there[64];
+    size_t n = g.blob_n;
+    memcpy(there, g.blob, n);
+    forget.expected = 0;
+    forget.blob = blob_of(10, "tombstone");
+    forget.aside = (struct str){there, n - 1};
+    assert_int_equal(do_commit(c, c->a, forget, &g), STORE_CONFLICT);
+    forget.aside.n = n;
+    assert_int_equal(do_commit(c, c->a, forget, &g), STORE_OK);
+    assert_int_equal(do_held(c, c->b, id, &g), STORE_OK);
+    assert_int_equal(g.item_count, 0);
+    got_free(&g);
+}
+
+/* A blob that has a time to live goes, and so does what was set aside with it; every write says anew. */
+static inline void contract_blob_expires(struct contract *c)
+{
+    struct got g = {0};
+    struct store_commit commit = {.customer = STR("leaving"), .blob = blob_of(1, "x"), .blob_ttl_ms = 1000000};
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+    commit.customer = STR("staying");
+    commit.blob_ttl_ms = 60;
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+    commit.expected = 1;
+    commit.blob = blob_of(2, "y");
+    commit.blob_ttl_ms = 0;
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK); /* stays after all */
+    char there[64];
+    commit.customer = STR("leaving");
+    size_t n = do_read(c, c->b, commit.customer, NULL, &g) == STORE_OK ? g.blob_n : 0;
+    memcpy(there, g.blob, n);
+    commit.aside = (struct str){there, n};
+    commit.blob_ttl_ms = 60;
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+    int64_t limit = c->now(c->user) + 20 * CONTRACT_SECOND_US;
+    do {
+        assert_true(c->now(c->user) < limit);
+        assert_int_equal(do_held(c, c->a, commit.customer, &g), STORE_OK);
+    } while (g.blob_n || g.item_count);
+    assert_int_equal(do_read(c, c->a, STR("staying"), NULL, &g), STORE_OK);
+    assert_int_equal(store_version((struct str){g.blob, g.blob_n}), 2);
+    commit = (struct store_commit){.customer = STR("leaving"), .blob = blob_of(3, "back")};
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK); /* as if it had never been */
+    got_free(&g);
+}
+
 static inline void contract_record_expires(struct contract *c)
 {
     struct got g = {0};
@@ -247,7 +459,12 @@ static inline void contract_record_expires(struct contract *c)
 
 static inline void contract_names(struct contract *c)
 {
-    struct got g = {.ids_wanted = 4};
+    struct got g = {0};
+    store_dictionary(c->a, soon(c), on_got, &g);
+    assert_int_equal(await(c, &g), STORE_OK);
+    assert_int_equal(g.name_count, 0);
+    got_free(&g);
+    g.ids_wanted = 4;
     char longest[STORE_NAME_MAX];
     memset(longest, 'x', sizeof longest);
     struct str first[4] = {STR("cart_add"), STR("a b\0c\r\n"), STR("cart_add"), {longest, sizeof longest}};
@@ -270,6 +487,15 @@ static inline void contract_names(struct contract *c)
     got_free(&g);
     store_names(c->b, NULL, 0, soon(c), on_got, &g);
     assert_int_equal(await(c, &g), STORE_OK);
+    got_free(&g);
+    store_dictionary(c->b, soon(c), on_got, &g);
+    assert_int_equal(g.calls, 0);
+    assert_int_equal(await(c, &g), STORE_OK);
+    assert_int_equal(g.name_count, 4);
+    assert_int_equal(g.names[0].id, 1);
+    assert_string_equal(g.names[0].name, "cart_add");
+    assert_int_equal(g.names[3].id, 4);
+    assert_string_equal(g.names[3].name, "new");
     got_free(&g);
 }
 
@@ -422,8 +648,18 @@ static inline void contract_watch(struct contract *c)
     assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
     until(c, &told.changes, 5);
     assert_string_equal(told.last, "a new one of our own");
+    /* One whose time is over is told too, at the latest when somebody looks. */
+    commit = (struct store_commit){.customer = STR("goes by itself"), .blob = blob_of(6, "brief"), .blob_ttl_ms = 50};
+    assert_int_equal(do_commit(c, c->b, commit, &g), STORE_OK);
+    assert_int_equal(do_read(c, c->a, commit.customer, NULL, &g), STORE_OK);
+    assert_int_equal(store_version((struct str){g.blob, g.blob_n}), 6);
+    for (int64_t limit = c->now(c->user) + 20 * CONTRACT_SECOND_US; told.changes < 6;) {
+        assert_true(c->now(c->user) < limit);
+        assert_int_equal(do_read(c, c->b, commit.customer, NULL, &g), STORE_OK);
+    }
+    assert_string_equal(told.last, "goes by itself");
     assert_int_equal(told.off + told.all, 0);
-    assert_int_equal(told.changes, 5);
+    assert_int_equal(told.changes, 6);
     got_free(&g);
 }
 
@@ -542,6 +778,10 @@ static inline void contract_all(struct contract *c)
     contract_versions(c);
     contract_records(c);
     contract_aside(c);
+    contract_unchanged(c);
+    contract_held(c);
+    contract_forget(c);
+    contract_blob_expires(c);
     contract_watch(c);
     contract_record_expires(c);
     contract_names(c);

@@ -344,6 +344,46 @@ static void what_cannot_be_applied_is_left_out(void **state)
     import_builder_free(&b);
 }
 
+#define GIVEN(granted, time)                                                                                                       \
+    "{\"upsert\":{\"customer_id\":\"c\",\"as_of_ms\":" time                                                                            \
+    ",\"consents\":[{\"channel\":\"mail\",\"purpose\":\"promotional\",\"granted\":" granted ",\"time_ms\":" time "}]}}"
+
+/* Of somebody who was forgotten: nothing, or what comes from a later consent on. */
+static void the_forgotten_begin_anew_or_not(void **state)
+{
+    (void)state;
+    static const char *const none[] = {BUY("a", "1.0", "1736900000000"), GIVEN("true", "1736910000000"),
+                                       GIVEN("false", "1736920000000"), NAMED("old", "1736930000000")};
+    static const char *const some[] = {BUY("a", "1.0", "1736900000000"), GIVEN("true", "1736910000000"),
+                                       GIVEN("true", "1736910000001"), BUY("b", "2.0", "1736930000000")};
+    struct made m, n, right;
+    struct import_builder b;
+    struct state s;
+    struct error e;
+    struct buf tombstone;
+    import_builder_init(&b, fuzz_policy(), 1, FUZZ_NOW);
+    make(&m, none, 4);
+    make(&n, some, 4);
+    make(&right, some + 2, 2);
+    arena_reset(&arena);
+    assert_int_equal(state_empty(&s, &fuzz_policy()->schema, &arena), 0);
+    state_clear(&s, INT64_C(1736910000000));
+    buf_init(&tombstone, 1 << 10);
+    assert_int_equal(state_encode(&s, 5, &tombstone, &e), 0);
+    struct str there = {(const char *)tombstone.p, tombstone.n};
+    built(&m, &b, there, IMPORT_REFUSED);
+    assert_true(m.refused == 0 && m.out.n == 0); /* all for one reason, which is the caller's to tell */
+    struct str got = built(&n, &b, there, IMPORT_BUILT), want = built(&right, &b, (struct str){0}, IMPORT_BUILT);
+    assert_int_equal(n.refused, 2);
+    assert_true(n.failed[0] && n.failed[1] && !n.failed[2] && !n.failed[3]);
+    assert_true(str_eq(got, want));
+    buf_free(&tombstone);
+    made_free(&m);
+    made_free(&n);
+    made_free(&right);
+    import_builder_free(&b);
+}
+
 static void what_cannot_be_read_stays(void **state)
 {
     (void)state;
@@ -408,6 +448,7 @@ int main(void)
         cmocka_unit_test(no_folder_for_what_does_not_fit),
         cmocka_unit_test(goes_with_what_is_there),
         cmocka_unit_test(what_cannot_be_applied_is_left_out),
+        cmocka_unit_test(the_forgotten_begin_anew_or_not),
         cmocka_unit_test(what_cannot_be_read_stays),
         cmocka_unit_test(jobs_come_back_in_order),
     };
