@@ -318,9 +318,6 @@ int op_apply(struct op *op, struct error *e)
     op->elsewhere = op->state.redirect.target.n > 0;
     if (op->elsewhere)
         return 0;
-    op->elsewhere = op->state.redirect.target.n > 0;
-    if (op->elsewhere)
-        return 0;
     if (policy_expire(op->snapshot->policy, &op->state, clock->wall_ms(clock->ctx)))
         buf_clear(&op->blob);
     op->before = op->state.journey;

@@ -21,8 +21,15 @@ const char *store_status_name(enum store_status s)
     return "?";
 }
 
+static bool is_household(struct str customer)
+{
+    return customer.n && customer.p[0] == STORE_HOUSEHOLD;
+}
+
 static size_t key_head(char *key, const char *prefix, struct str customer)
 {
+    if (is_household(customer))
+        customer = (struct str){customer.p + 1, customer.n - 1};
     size_t n = strlen(prefix);
     ASSERT(n <= STORE_PREFIX_MAX && customer.n <= STORE_CUSTOMER_MAX);
     memcpy(key, prefix, n);
@@ -49,12 +56,12 @@ static size_t key_tail(char *key, size_t n, const char *tail)
 
 size_t store_key_state(char key[STORE_KEY_MAX], const char *prefix, struct str customer)
 {
-    return key_tail(key, key_head(key, prefix, customer), "}:s");
+    return key_tail(key, key_head(key, prefix, customer), is_household(customer) ? "}:h" : "}:s");
 }
 
 size_t store_key_aside(char key[STORE_KEY_MAX], const char *prefix, struct str customer)
 {
-    return key_tail(key, key_head(key, prefix, customer), "}:x");
+    return key_tail(key, key_head(key, prefix, customer), is_household(customer) ? "}:hx" : "}:x");
 }
 
 size_t store_key_record(char key[STORE_KEY_MAX], const char *prefix, struct str customer,
@@ -94,9 +101,13 @@ static bool key_ends(struct str key, const char *tail)
 bool store_key_customer(struct str key, const char *prefix, char out[STORE_CUSTOMER_MAX], size_t *n)
 {
     size_t at = strlen(prefix) + 2;
-    if (key.n <= at + 3 || memcmp(key.p, prefix, at - 2) != 0 || memcmp(key.p + at - 2, ":{", 2) != 0 || !key_ends(key, "}:s"))
+    bool household = key_ends(key, "}:h");
+    if (key.n <= at + 3 || memcmp(key.p, prefix, at - 2) != 0 || memcmp(key.p + at - 2, ":{", 2) != 0 ||
+        !(household || key_ends(key, "}:s")))
         return false;
     *n = 0;
+    if (household)
+        out[(*n)++] = STORE_HOUSEHOLD;
     for (size_t end = key.n - 3; at < end; at++) {
         struct str rest = {key.p + at, end - at};
         bool percent = str_starts(rest, STR("%25")), brace = str_starts(rest, STR("%7D"));
@@ -105,7 +116,7 @@ bool store_key_customer(struct str key, const char *prefix, char out[STORE_CUSTO
         out[(*n)++] = percent ? '%' : brace ? '}' : key.p[at];
         at += percent || brace ? 2 : 0;
     }
-    return *n > 0;
+    return *n > (household ? 1 : 0);
 }
 
 uint64_t store_version(struct str blob)
@@ -126,7 +137,7 @@ void store_version_bytes(uint64_t version, char bytes[STORE_VERSION_BYTES])
 
 const char *store_customer_fault(struct str customer)
 {
-    if (customer.n == 0)
+    if (customer.n == (is_household(customer) ? 1 : 0))
         return "the customer's id is empty";
     return customer.n > STORE_CUSTOMER_MAX ? "the customer's id is longer than 1024 bytes" : NULL;
 }

@@ -9,6 +9,8 @@
  * from inside the free; a callback may free its store.
  *
  *   key tact:{<id>}:s        the blob                        (`%` and `}` in an id are written %25 and %7D)
+ *   key tact:{<id>}:h        a household's blob: where a customer's id is asked for, a household's is a NUL (STORE_HOUSEHOLD) and
+ *                            its id; a customer's holds no NUL. What was set aside of it is under tact:{<id>}:hx.
  *   key tact:{<id>}:x        hash: what stood in the blob's place and could not be read, by its SHA-1 (text as it was; anything
  *                            else as DUMP gives it, under dump:<SHA-1>)
  *   key tact:{<id>}:d:<hex>  a decision's record, with a time to live; same slot as the blob
@@ -25,6 +27,7 @@
 enum { STORE_VERSION_AT = 1, STORE_VERSION_BYTES = 8, STORE_SECRET_BYTES = 32 };
 /* What a blob's key reads as when it holds something that is no text (a list, a hash): no blob is that short. */
 #define STORE_FOREIGN "?"
+enum { STORE_HOUSEHOLD = 0 };
 enum { STORE_BLOB_MIN = STORE_VERSION_AT + STORE_VERSION_BYTES };
 /* Past these a call is refused (STORE_REFUSED): bytes of a customer's id (at least 1), names a call, bytes a
  * name. */

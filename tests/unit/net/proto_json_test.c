@@ -177,7 +177,7 @@ static void test_errors(void **state)
         {"{\n\n\"a\" 1}", "line 3: not valid JSON: ':' expected near '1'"},
         {"{\"signals\":[\n{},\n{\"event_id\":\"a\",\n \"propertys\":{}}]}",
          "line 4: signals[1].propertys: no such field; did you mean properties?"},
-        {"{\"xyz\":1}", "line 1: xyz: no such field; allowed: customer_id, signals, as_of_ms"},
+        {"{\"xyz\":1}", "line 1: xyz: no such field; allowed: customer_id, signals, as_of_ms, alias"},
         {"{\"customer_id\":\n5}", "line 1: customer_id: a number; allowed: a string"},
         {"{\"customer_id\":\"a\",\"customerId\":\"b\"}",
          "line 1: customerId: given twice, by both of its names"},
