@@ -49,7 +49,7 @@ static int decide_row(struct pass *p, const Tact__V1__UpsertRequest *customer, s
     if (!rc)
         rc = upsert_apply(&upsert, &state, p->o->now_ms, e);
     if (!rc)
-        rc = policy_target_decide(&p->target, &state, &request, p->o->now_ms, 0, &p->row, &d, e);
+        rc = policy_target_decide(&p->target, &state, NULL, &request, p->o->now_ms, 0, &p->row, &d, e);
     if (rc)
         return rc;
     p->choices[row] = policy_target_choice(&p->target, p->r, &d);

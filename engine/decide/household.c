@@ -1,6 +1,7 @@
 /* Contacts of a household; see household.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/household.h"
+#include "state/codec.h"
 
 struct str household_of(const struct policy *p, const struct state *s)
 {
@@ -8,6 +9,18 @@ struct str household_of(const struct policy *p, const struct state *s)
         return (struct str){0};
     struct value v = s->attributes[p->household_attribute];
     return v.type == VALUE_STRING ? value_str(v) : (struct str){0};
+}
+
+int household_decode(struct state *household, const struct schema *schema, struct str blob, bool unknown, int64_t now_ms,
+                     struct arena *arena, struct error *e)
+{
+    int rc = unknown ? ERR_CORRUPT : state_decode(household, schema, blob, arena, e);
+    if (rc != ERR_CORRUPT)
+        return rc;
+    if (state_empty(household, schema, arena))
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
+    household->lost_ms = now_ms;
+    return 1;
 }
 
 bool household_prepare(struct state *household, const struct state *customer, struct id128 decision)

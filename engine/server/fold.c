@@ -1,6 +1,7 @@
 /* Group commit; see fold.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server/fold.h"
+#include "server/op_household.h"
 
 const struct op *fold_last_write(const struct op *op)
 {
@@ -27,10 +28,11 @@ static bool apply_one(struct op *f, const struct buf *before)
     return rc == 0;
 }
 
-/* Forgetting is a write of its own kind, and a merge writes to two customers: each goes alone. */
+/* Forgetting is a write of its own kind, and a merge, or a contact of a household, writes to two states: each goes alone. */
 static bool may_fold(const struct op *op, const struct op *waiting)
 {
-    return waiting && !waiting->record_id && op->kind != OP_FORGET && waiting->kind != OP_FORGET && waiting->kind != OP_MERGE;
+    return waiting && !waiting->record_id && op->kind != OP_FORGET && waiting->kind != OP_FORGET &&
+           waiting->kind != OP_MERGE && !op_household_may_matter(waiting);
 }
 
 void fold_waiting(struct op *op)

@@ -10,6 +10,7 @@
 #include "state/codec.h"
 #include "server/op_customer.h"
 #include "server/op_get.h"
+#include "server/op_household.h"
 #include "server/op_decide.h"
 #include "server/op_export.h"
 #include "server/op_forget.h"
@@ -321,7 +322,11 @@ int op_apply(struct op *op, struct error *e)
     if (policy_expire(op->snapshot->policy, &op->state, clock->wall_ms(clock->ctx)))
         buf_clear(&op->blob);
     op->before = op->state.journey;
-    return methods_of(op)->apply(op, e);
+    rc = op_household_begin(op, e);
+    if (rc || op->household.wanted)
+        return rc;
+    rc = methods_of(op)->apply(op, e);
+    return rc ? rc : op_household_end(op, e);
 }
 
 uint64_t op_new_version(struct op *op)
@@ -410,6 +415,10 @@ static enum step_result op_step_apply(struct op *op)
     }
     if (op->elsewhere)
         return follow(op);
+    if (op->household.wanted) {
+        op->step = STEP_HOUSEHOLD;
+        return STEP_MORE;
+    }
     op->step = op->kind == OP_FORGET && op->dirty ? STEP_ERASE : STEP_COMMIT;
     return STEP_MORE;
 }
@@ -423,6 +432,10 @@ static bool is_nameless(const struct op *op)
 static enum step_result op_step_commit(struct op *op)
 {
     struct error e = {0};
+    if (op->household.dirty && !op->later_format) {
+        op->step = STEP_JOIN;
+        return STEP_MORE;
+    }
     if (op_make_blob(op, &e))
         return fail_error(op, &e);
     if (op->dirty && op->later_format)
@@ -485,11 +498,13 @@ static enum step_result op_step_settle(struct op *op)
             return op_fail(op, GRPC_ABORTED,
                            "the customer was changed by others %d times meanwhile; retry with the same ids",
                            WORKER_RERUNS_MAX);
+        op_household_rerun(op);
         op->step = STEP_APPLY;
         return STEP_MORE;
     case STORE_UNCERTAIN:
         stats->uncertain++;
         fold_uncertain(op);
+        op_household_rerun(op);
         if (op_time_is_over(op))
             return op_fail(op, GRPC_DEADLINE_EXCEEDED,
                            "no answer from the store in time; it may have happened: retry with the same ids");

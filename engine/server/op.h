@@ -15,6 +15,8 @@
  * Where the id turns out to lead to another customer, APPLY goes there: to LOAD with that customer's turn, by way of MERGE when
  * more than one step or a merge under way is in between (merging.h). Merge itself goes DECODE, TURN, MERGE, LOG.
  *
+ * Where limits look at the customer's household, APPLY goes to HOUSEHOLD and comes back, and COMMIT to JOIN (op_household.h).
+ *
  * Calls of one customer that wait behind one that is about to write are folded into its write (fold.h): each is applied to what
  * the one before made of the state, and one compare-and-set takes them all. From LOG on every call goes its own way. The turn is
  * passed once all of them are handed to the log, so the log has a customer's writes in the order of their versions.
@@ -43,7 +45,9 @@
     X(STEP_LOGGED, op_step_logged)                                                                           \
     X(STEP_ANSWER, op_step_answer)                                                                           \
     X(STEP_GATHER, op_step_gather)                                                                           \
-    X(STEP_ERASE, op_step_erase)
+    X(STEP_ERASE, op_step_erase)                                                                             \
+    X(STEP_HOUSEHOLD, op_step_household)                                                                     \
+    X(STEP_JOIN, op_step_join)
 
 enum { WORKER_FOLD_MAX = 64 }; /* calls in one write */
 
@@ -69,6 +73,21 @@ struct op_methods {
     /* The log record's bytes, in the arena; NULL: nothing is logged. */
     int (*record)(struct op *op, struct str *out, struct error *e);
     int (*answer)(struct op *op, struct str *out, struct error *e);
+};
+
+/* The customer's household (op_household.h). */
+struct household_part {
+    char id_bytes[1 + DECIDE_CUSTOMER_MAX + 1];
+    struct str id;       /* as the store wants it; in id_bytes */
+    struct buf blob;     /* as it was when the call was applied */
+    struct buf fresh;    /* as this call wrote it */
+    struct state state;
+    const struct contact *before; /* the customer's contacts before the call was applied */
+    uint32_t before_count;
+    enum store_status status;
+    bool wanted, loaded, used, dirty, answered;
+    bool unknown; /* the store cannot be asked */
+    bool aside;   /* blob cannot be read */
 };
 
 struct op {
@@ -116,6 +135,7 @@ struct op {
     struct str record_bytes;
     struct buf fresh;     /* the new blob */
     uint64_t new_version; /* 0: not written */
+    struct household_part household;
     uint32_t reruns;
     bool uncertain;       /* an earlier write may have happened */
     int log_status;

@@ -10,7 +10,7 @@
 #include "decide/decision_wire.h"
 #include "net/proto_check.h"
 #include "server/kept.h"
-#include "server/op.h"
+#include "server/op_household.h"
 #include "server/shadows.h"
 #include "tact/v1/log.pb-c.h"
 
@@ -124,6 +124,7 @@ static int apply(struct op *op, struct error *e)
                                              .scorer = snapshot->binding ? &snapshot->scorer : NULL,
                                              .world_id = snapshot->world_id,
                                              .state = &op->state,
+                                             .household = op_household(op),
                                              .request = r,
                                              .now_ms = op->now_ms,
                                              .seed = op_decision_seed(op->decide.id),
@@ -186,6 +187,10 @@ static int record(struct op *op, struct str *out, struct error *e)
         m.state = (ProtobufCBinaryData){op->blob.n, op->blob.p};
     m.state_unreadable = op->unreadable;
     m.state_unverified = op->unverified;
+    if (op->household.used && !op->household.unknown)
+        m.household = (ProtobufCBinaryData){op->household.blob.n, op->household.blob.p};
+    m.has_household = op->household.used;
+    m.household_unknown = op->household.used && op->household.unknown;
     m.now_ms = op->now_ms;
     m.seed = op->decide.input.seed;
     m.decision_id = (ProtobufCBinaryData){sizeof op->decide.id.bytes, op->decide.id.bytes};
@@ -241,7 +246,7 @@ static int make_handles(struct op *op, Tact__V1__DecideResponse *m, struct error
 static const char *stage_name(enum op_step s)
 {
     static const char *const names[STEP_COUNT] = {"decode", "turn", "load",   "merge",  "decide", "commit",
-                                                  "settle", "log",  "logged", "answer", "gather", "erase"};
+                                                  "settle", "log",  "logged", "answer", "gather", "erase", "household", "join"};
     return names[s];
 }
 

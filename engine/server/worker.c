@@ -79,6 +79,8 @@ static void op_free(struct op *op)
     buf_free(&op->blob);
     buf_free(&op->recorded);
     buf_free(&op->fresh);
+    buf_free(&op->household.blob);
+    buf_free(&op->household.fresh);
     free(op);
 }
 
@@ -123,6 +125,7 @@ static struct op *op_new(struct worker *w)
                           .blob = kept.blob,
                           .recorded = kept.recorded,
                           .fresh = kept.fresh,
+                          .household = {.blob = kept.household.blob, .fresh = kept.household.fresh},
                           .all_next = kept.all_next,
                           .all_previous = kept.all_previous};
     } else {
@@ -132,6 +135,8 @@ static struct op *op_new(struct worker *w)
         buf_init(&op->blob, STATE_BLOB_MAX);
         buf_init(&op->recorded, STATE_BLOB_MAX);
         buf_init(&op->fresh, STATE_BLOB_MAX + 64);
+        buf_init(&op->household.blob, STATE_BLOB_MAX);
+        buf_init(&op->household.fresh, STATE_BLOB_MAX + 64);
         op->all_next = w->all_ops;
         if (w->all_ops)
             w->all_ops->all_previous = op;
@@ -181,6 +186,8 @@ void worker_op_over(struct op *op)
     buf_clear(&op->blob);
     buf_clear(&op->recorded);
     buf_clear(&op->fresh);
+    buf_clear(&op->household.blob);
+    buf_clear(&op->household.fresh);
     op->next = w->free_ops;
     w->free_ops = op;
     w->pooled++;

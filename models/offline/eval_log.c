@@ -4,6 +4,7 @@
 #include "models/offline/eval_log.h"
 #include "decide/apply.h"
 #include "base/hash.h"
+#include "decide/household.h"
 #include "decide/request_wire.h"
 #include "tact/v1/outcomes.pb-c.h"
 #include "models/offline/log_scan.h"
@@ -128,9 +129,24 @@ static int decide_again(struct reading *x, const Tact__V1__DecisionRecord *m,
     struct str blob = {(const char *)m->state.data, m->state_unreadable ? 0 : m->state.len};
     if (!rc)
         rc = state_decode(state, &p->schema, blob, work, e);
+    struct state *household = NULL;
+    if (!rc && m->has_household) {
+        struct id128 id = {{0}};
+        household = arena_alloc(work, sizeof *household);
+        if (!household)
+            return full(e);
+        if (m->decision_id.len == sizeof id.bytes)
+            memcpy(id.bytes, m->decision_id.data, sizeof id.bytes);
+        blob = (struct str){(const char *)m->household.data, m->household.len};
+        rc = household_decode(household, &p->schema, blob, m->household_unknown, m->now_ms, work, e);
+        if (rc < 0)
+            return rc;
+        (void)household_prepare(household, state, id);
+        rc = 0;
+    }
     if (!rc)
         rc = apply_signals(p, state, parsed->signals, parsed->signal_count, m->now_ms, e);
-    return rc < 0 ? rc : policy_target_decide(&x->target, state, parsed, m->now_ms, m->seed, work, d, e);
+    return rc < 0 ? rc : policy_target_decide(&x->target, state, household, parsed, m->now_ms, m->seed, work, d, e);
 }
 
 /* Which action the target puts where a row stands: at the same placement, else at the same rank. */

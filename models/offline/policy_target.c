@@ -54,7 +54,7 @@ int policy_target_open(struct policy_target *t, struct eval_rows *r, bool check,
     return 0;
 }
 
-int policy_target_decide(const struct policy_target *t, const struct state *state,
+int policy_target_decide(const struct policy_target *t, const struct state *state, const struct state *household,
                          const struct decide_request *request, int64_t now_ms, uint64_t seed,
                          struct arena *arena, struct decision *out, struct error *e)
 {
@@ -65,6 +65,7 @@ int policy_target_decide(const struct policy_target *t, const struct state *stat
                                 .scorer = t->scorer,
                                 .world_id = t->world_id,
                                 .state = state,
+                                .household = household,
                                 .request = request,
                                 .now_ms = now_ms,
                                 .seed = seed};

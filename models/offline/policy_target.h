@@ -24,7 +24,7 @@ struct policy_target {
  * its line and a did-you-mean; else it is only never chosen. */
 int policy_target_open(struct policy_target *t, struct eval_rows *r, bool check, struct arena *arena,
                        struct error *e) MUST_CHECK;
-int policy_target_decide(const struct policy_target *t, const struct state *state,
+int policy_target_decide(const struct policy_target *t, const struct state *state, const struct state *household,
                          const struct decide_request *request, int64_t now_ms, uint64_t seed,
                          struct arena *arena, struct decision *out, struct error *e) MUST_CHECK;
 /* The rows' index of what a decision chose first: an action or silence. */

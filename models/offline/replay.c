@@ -3,6 +3,7 @@
 #include "models/offline/replay.h"
 #include "decide/apply.h"
 #include "decide/decision_wire.h"
+#include "decide/household.h"
 #include "decide/request_wire.h"
 #include "models/offline/log_scan.h"
 #include "models/offline/message_diff.h"
@@ -92,10 +93,22 @@ static int make_again(struct replay *r, const struct replay_setup *s, const Tact
     rc = apply_signals(s->policy, &state, parsed.signals, parsed.signal_count, m->now_ms, e);
     if (rc < 0)
         return rc;
+    struct state household;
+    bool shared = m->has_household;
+    if (shared) {
+        struct id128 id;
+        memcpy(id.bytes, m->decision_id.data, sizeof id.bytes);
+        blob = (struct str){(const char *)m->household.data, m->household.len};
+        rc = household_decode(&household, &s->policy->schema, blob, m->household_unknown, m->now_ms, r->scan.work, e);
+        if (rc < 0)
+            return rc;
+        (void)household_prepare(&household, &state, id);
+    }
     struct decide_input in = {.policy = s->policy,
                               .scorer = s->binding ? &s->scorer : NULL,
                               .world_id = s->world_id,
                               .state = &state,
+                              .household = shared ? &household : NULL,
                               .state_unverified = m->state_unverified,
                               .state_unreadable = m->state_unreadable,
                               .request = &parsed,
