@@ -1,4 +1,4 @@
-/* tact customer: what a server holds of one person, shown, exported, forgotten.
+/* tact customer: what a server holds of one person, shown, exported, merged, forgotten.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/cmd_customer.h"
 #include "expr/value.h"
@@ -16,11 +16,12 @@ enum { JSON_MAX = 64 << 20, INDENT = 2 };
 static int run(int argc, char **argv);
 static int run_get(int argc, char **argv);
 static int run_export(int argc, char **argv);
+static int run_merge(int argc, char **argv);
 static int run_forget(int argc, char **argv);
 
 const struct command command_customer = {
     .name = "customer",
-    .brief = "show, export or forget what is held of one person",
+    .brief = "show, export, merge or forget what is held of one person",
     .arguments = "ACTION",
     .details = "",
     .run = run,
@@ -47,6 +48,18 @@ const struct command command_customer_export = {
     .run = run_export,
 };
 
+const struct command command_customer_merge = {
+    .name = "customer merge",
+    .brief = "two ids are one person: the first becomes part of the second",
+    .arguments = "FROM TO",
+    .details = "What is held of FROM becomes part of what is held of TO, as if it had all been told of TO, and FROM is "
+               "another name of TO\n"
+               "from then on. An alias is an id too: phone:+989121234567. Asking again changes nothing; there is no way "
+               "back.\n\n"
+               "  tact customer merge --server 127.0.0.1:50051 device:4f1c maryam",
+    .run = run_merge,
+};
+
 const struct command command_customer_forget = {
     .name = "customer forget",
     .brief = "erase everything that is held of a person",
@@ -61,20 +74,22 @@ const struct command command_customer_forget = {
 };
 
 static const struct command *const actions[] = {&command_customer_get, &command_customer_export,
-                                                &command_customer_forget, NULL};
+                                                &command_customer_merge, &command_customer_forget, NULL};
 
 /* ---- what the actions share ---- */
 
 struct options {
-    const char *customer, *server, *request_id, *as_of;
+    const char *customer, *into; /* into: of merge */
+    const char *server, *request_id, *as_of;
     int64_t timeout_ms, as_of_ms;
     bool json;
 };
 
 /* -1 to go on, or an exit code. */
-static int parse(const struct command *c, int argc, char **argv, bool forgets, struct options *o)
+static int parse(const struct command *c, int argc, char **argv, struct options *o)
 {
-    int count;
+    int count, wanted = c == &command_customer_merge ? 2 : 1;
+    const char *ids[2] = {NULL, NULL};
     struct error e;
     *o = (struct options){.timeout_ms = CLIENT_TIMEOUT_MS, .request_id = ""};
     struct option_def defs[] = {
@@ -88,11 +103,13 @@ static int parse(const struct command *c, int argc, char **argv, bool forgets, s
          .text = &o->request_id},
         {0},
     };
-    if (!forgets)
+    if (c != &command_customer_forget)
         defs[4] = (struct option_def){0};
-    int rc = options_parse(c, defs, argc, argv, &o->customer, 1, 1, &count);
+    int rc = options_parse(c, defs, argc, argv, ids, wanted, wanted, &count);
     if (rc >= 0)
         return rc;
+    o->customer = ids[0];
+    o->into = ids[1];
     if (!o->server)
         return client_usage(c, "--server ADDRESS is required");
     if (o->as_of && time_text_parse(str_from(o->as_of), &o->as_of_ms, &e)) {
@@ -121,7 +138,7 @@ static int run_get(int argc, char **argv)
     struct options o;
     struct arena arena;
     ProtobufCMessage *answer = NULL;
-    int status, rc = parse(&command_customer_get, argc, argv, false, &o);
+    int status, rc = parse(&command_customer_get, argc, argv, &o);
     if (rc >= 0)
         return rc;
     Tact__V1__GetRequest m = TACT__V1__GET_REQUEST__INIT;
@@ -156,7 +173,7 @@ static int run_export(int argc, char **argv)
     struct options o;
     struct arena arena;
     ProtobufCMessage *answer = NULL;
-    int status, rc = parse(&command_customer_export, argc, argv, false, &o);
+    int status, rc = parse(&command_customer_export, argc, argv, &o);
     if (rc >= 0)
         return rc;
     Tact__V1__ExportRequest m = TACT__V1__EXPORT_REQUEST__INIT;
@@ -167,6 +184,42 @@ static int run_export(int argc, char **argv)
                      &tact__v1__export_response__descriptor, &arena, &answer, &status);
     if (rc == EXIT_OK)
         rc = print_export(&o, (const Tact__V1__ExportResponse *)answer);
+    arena_free(&arena);
+    return rc;
+}
+
+/* ---- merge ---- */
+
+static void print_merged(const struct options *o, const Tact__V1__MergeResponse *r)
+{
+    fputs(r->merged_before ? "one before: " : "merged: ", stdout);
+    answer_text(o->customer, ANSWER_TEXT_MAX, stdout);
+    fputs(" and ", stdout);
+    answer_text(o->into, ANSWER_TEXT_MAX, stdout);
+    fputs(" are ", stdout);
+    answer_text(r->customer_id, ANSWER_TEXT_MAX, stdout);
+    putchar('\n');
+}
+
+static int run_merge(int argc, char **argv)
+{
+    struct options o;
+    struct arena arena;
+    ProtobufCMessage *answer = NULL;
+    int status, rc = parse(&command_customer_merge, argc, argv, &o);
+    if (rc >= 0)
+        return rc;
+    Tact__V1__MergeRequest m = TACT__V1__MERGE_REQUEST__INIT;
+    m.from = (char *)(uintptr_t)o.customer;
+    m.to = (char *)(uintptr_t)o.into;
+    m.as_of_ms = o.as_of_ms;
+    arena_init(&arena, CLIENT_MEMORY_MAX);
+    rc = client_call(&command_customer_merge, o.server, "/tact.v1.Customers/Merge", &m.base, o.timeout_ms,
+                     &tact__v1__merge_response__descriptor, &arena, &answer, &status);
+    if (rc == EXIT_OK && o.json)
+        rc = print_json(&command_customer_merge, &o, answer);
+    else if (rc == EXIT_OK)
+        print_merged(&o, (const Tact__V1__MergeResponse *)answer);
     arena_free(&arena);
     return rc;
 }
@@ -189,7 +242,7 @@ static int run_forget(int argc, char **argv)
     struct options o;
     struct arena arena;
     ProtobufCMessage *answer = NULL;
-    int status, rc = parse(&command_customer_forget, argc, argv, true, &o);
+    int status, rc = parse(&command_customer_forget, argc, argv, &o);
     if (rc >= 0)
         return rc;
     Tact__V1__ForgetRequest m = TACT__V1__FORGET_REQUEST__INIT;

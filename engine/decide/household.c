@@ -14,13 +14,14 @@ struct str household_of(const struct policy *p, const struct state *s)
 int household_decode(struct state *household, const struct schema *schema, struct str blob, bool unknown, int64_t now_ms,
                      struct arena *arena, struct error *e)
 {
-    int rc = unknown ? ERR_CORRUPT : state_decode(household, schema, blob, arena, e);
-    if (rc != ERR_CORRUPT)
-        return rc;
+    struct error why = {0};
+    int rc = unknown ? ERR_CORRUPT : state_decode(household, schema, blob, arena, &why);
+    if (rc != ERR_CORRUPT && rc != ERR_UNAVAILABLE)
+        return rc ? error_set(e, rc, "the customer's household: %s", why.text) : 0;
     if (state_empty(household, schema, arena))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     household->lost_ms = now_ms;
-    return 1;
+    return rc == ERR_CORRUPT ? HOUSEHOLD_LOST : HOUSEHOLD_LATER;
 }
 
 bool household_prepare(struct state *household, const struct state *customer, struct id128 decision)

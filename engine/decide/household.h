@@ -14,8 +14,10 @@
 
 /* The household that a customer names, where a limit of the policy looks at it; empty: none. */
 struct str household_of(const struct policy *p, const struct state *s);
-/* Its state from its blob (empty: nobody of it was contacted). 1: it cannot be read, or asked for (unknown); limits over it are
- * then full for as long as they look back. ERR_NOSPACE, ERR_UNAVAILABLE (of a later format). */
+/* Its state from its blob (empty: nobody of it was contacted). HOUSEHOLD_LOST: it cannot be read, or asked for (unknown), and
+ * HOUSEHOLD_LATER: it has a later format, and must not be written; limits over it are then full for as long as they look back.
+ * ERR_NOSPACE. */
+enum { HOUSEHOLD_LOST = 1, HOUSEHOLD_LATER = 2 };
 int household_decode(struct state *household, const struct schema *schema, struct str blob, bool unknown, int64_t now_ms,
                      struct arena *arena, struct error *e) MUST_CHECK;
 /* Before a decision (or outcome, or contact) is applied: drops the household's contacts of that very decision which the

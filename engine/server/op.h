@@ -88,6 +88,7 @@ struct household_part {
     bool wanted, loaded, used, dirty, answered;
     bool unknown; /* the store cannot be asked */
     bool aside;   /* blob cannot be read */
+    bool later;   /* blob has a later format */
 };
 
 struct op {

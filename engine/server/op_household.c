@@ -57,7 +57,8 @@ int op_household_begin(struct op *op, struct error *e)
                               h->unknown, op->now_ms, &op->arena, e);
     if (rc < 0)
         return rc;
-    h->aside = rc > 0 && !h->unknown;
+    h->aside = rc == HOUSEHOLD_LOST && !h->unknown;
+    h->later = rc == HOUSEHOLD_LATER;
     h->used = true;
     h->dirty = household_prepare(&h->state, &op->state, decision_of(op));
     h->before_count = op->state.contact_count;
@@ -171,6 +172,9 @@ enum step_result op_step_join(struct op *op)
 {
     struct household_part *h = &op->household;
     struct worker_stats *stats = worker_stats_of(op->worker);
+    if (h->later)
+        return op_fail(op, GRPC_UNAVAILABLE,
+                       "the state of the customer's household was written by a later version of the server; only that may change it");
     if (!h->answered)
         return worker_stopped(op->worker) ? op_fail(op, GRPC_UNAVAILABLE, "this server is stopping; retry with the same ids")
                                           : write_it(op);

@@ -33,6 +33,7 @@ _METHODS = {
     "Upsert": ("/tact.v1.Customers/Upsert", customers.UpsertResponse),
     "Get": ("/tact.v1.Customers/Get", customers.GetResponse),
     "Export": ("/tact.v1.Customers/Export", customers.ExportResponse),
+    "Merge": ("/tact.v1.Customers/Merge", customers.MergeResponse),
     "Forget": ("/tact.v1.Customers/Forget", customers.ForgetResponse),
     "RecordContact": ("/tact.v1.Customers/RecordContact", customers.RecordContactResponse),
     "Record": ("/tact.v1.Outcomes/Record", outcomes.RecordResponse),
