@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
-enum { SWEEP_MS = 500, CLOSE_GRACE_MS = 5000, BACKLOG = 1024, LISTENERS_MAX = 16 };
+enum { SWEEP_MS = 500, CLOSE_GRACE_MS = 5000, DRAIN_IDLE_MS = 1000, BACKLOG = 1024, LISTENERS_MAX = 16 };
 
 struct conn {
     struct h2_link link; /* first */
@@ -55,6 +55,7 @@ struct grpc_server {
     size_t listener_count;
     struct conn *conns;
     enum server_state state;
+    uint64_t drains_ms; /* since when */
     bool freeing;
     size_t handles; /* uv handles not yet closed, connections and listeners among them */
     void (*done)(void *user);
@@ -279,6 +280,8 @@ static void sweep_conn(struct conn *c, uint64_t now)
         h2_link_close(&c->link, UV_ETIMEDOUT);
     else if (c->close_by_ms && now >= c->close_by_ms)
         h2_link_close(&c->link, UV_ETIMEDOUT);
+    else if (c->server->state == DRAINING && !c->session.calls && now - c->server->drains_ms >= DRAIN_IDLE_MS)
+        grpc_session_drain(&c->session, true); /* it leaves our PING unanswered, and has nothing to lose */
     else if (!c->close_by_ms && c->server->state == SERVING && now - c->active_ms >= idle_ms) {
         c->close_by_ms = now + CLOSE_GRACE_MS;
         grpc_session_end_streams(&c->session, GRPC_UNAVAILABLE, "nothing came for too long");
@@ -421,6 +424,7 @@ void grpc_server_drain(struct grpc_server *s, int64_t grace_ms, void (*done)(voi
 {
     ASSERT(s->state == SERVING);
     s->state = DRAINING;
+    s->drains_ms = uv_now(s->io.loop);
     s->done = done;
     s->done_user = user;
     close_listeners(s);

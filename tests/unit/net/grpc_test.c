@@ -670,6 +670,24 @@ static void test_answers_not_read(void **state)
     close_world(w);
 }
 
+/* A client that reads nothing and answers no PING, with no call under way, does not hold up a server that stops. */
+static void test_drain_of_the_silent(void **state)
+{
+    (void)state;
+    struct world *w = open_world_at("127.0.0.1:0", (struct grpc_options){0});
+    static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+    int fd = raw_connect(w);
+    assert_int_equal(write(fd, hello, sizeof hello - 1), sizeof hello - 1);
+    RUN_UNTIL(w, counts(w).connections_now == 1);
+    for (int i = 0; i < 20; i++) /* its settings are read */
+        uv_run(&w->loop, UV_RUN_NOWAIT);
+    grpc_server_drain(w->server, 100 * LIMIT_MS, on_drained, w);
+    RUN_UNTIL(w, w->done);
+    assert_int_equal(counts(w).connections_now, 0);
+    close(fd);
+    close_world(w);
+}
+
 static void test_connections_max(void **state)
 {
     (void)state;
@@ -755,6 +773,7 @@ int main(void)
         cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_grace_ends),
+        cmocka_unit_test(test_drain_of_the_silent),
         cmocka_unit_test(test_free_without_drain),
         cmocka_unit_test(test_client_close),
         cmocka_unit_test(test_nobody_listens),
