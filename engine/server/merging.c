@@ -216,7 +216,7 @@ static bool refuse_forgotten(struct op *op, const char *field, const struct stat
     struct error e = {0};
     if (!apply_refuse_forgotten(s, &e))
         return false;
-    error_prefix(&e, field);
+    error_prefix(&e, "%s", field);
     (void)op_fail(op, op_status(e.code), "%s", e.text);
     return true;
 }
