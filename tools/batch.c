@@ -77,7 +77,7 @@ static void ask(struct batch *b, struct str line)
 {
     struct error e = {0};
     arena_reset(&b->arena);
-    ProtobufCMessage *m = proto_from_json(&tact__v1__decide_request__descriptor, line, &b->arena, &e);
+    ProtobufCMessage *m = proto_from_json_line(&tact__v1__decide_request__descriptor, line, &b->arena, &e);
     size_t n = m ? protobuf_c_message_get_packed_size(m) : 0;
     uint8_t *bytes = m ? arena_alloc(&b->arena, n) : NULL;
     if (!bytes) {

@@ -106,16 +106,15 @@ static bool is_full(const struct portion *p)
 /* Packs the line's message into the portion. False when it is wrong: told and left out. */
 static bool add_line(struct sending *s, struct str text)
 {
-    static const char *const here = "line 1: "; /* proto_from_json counts lines from this one */
     struct portion *p = &s->portion;
     struct line *line = &p->lines[p->count];
     struct error e = {0};
     *line = (struct line){.number = s->reader.number};
     arena_reset(&s->arena);
-    const Tact__V1__SignalRequest *m = (const Tact__V1__SignalRequest *)proto_from_json(
+    const Tact__V1__SignalRequest *m = (const Tact__V1__SignalRequest *)proto_from_json_line(
         &tact__v1__signal_request__descriptor, text, &s->arena, &e);
     if (!m) {
-        reject(s, line, text, 0, "", e.text + (strncmp(e.text, here, strlen(here)) ? 0 : strlen(here)));
+        reject(s, line, text, 0, "", e.text);
         return false;
     }
     line->message_n = tact__v1__signal_request__get_packed_size(m);

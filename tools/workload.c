@@ -83,7 +83,7 @@ static int read_line(struct workload_call *out, struct str line, bool history, s
     int rc = unwrap(&line, history, &out->kind, e);
     if (rc)
         return rc;
-    ProtobufCMessage *m = proto_from_json(descriptor(out->kind), line, scratch, e);
+    ProtobufCMessage *m = proto_from_json_line(descriptor(out->kind), line, scratch, e);
     if (!m)
         return e->code ? e->code : ERR_INVALID;
     const char *customer;

@@ -579,11 +579,25 @@ static int read_field(struct reader *r, ProtobufCMessage *m, struct str name, js
     return read_value(r, f, v, proto_member(m, f->offset));
 }
 
+/* A message that is one of several, such as Value, is what people write as the plain value. */
+static int no_object(const struct reader *r, const ProtobufCMessageDescriptor *d, const json_t *v)
+{
+    char allowed[200] = "";
+    size_t n = 0;
+    for (unsigned i = 0; i < d->n_fields; i++) {
+        if (!proto_in_oneof(&d->fields[i]))
+            return fail(r, "%s; allowed: an object", kind_of(v));
+        if (n + strlen(d->fields[i].name) + 3 < sizeof allowed)
+            n += (size_t)snprintf(allowed + n, sizeof allowed - n, "%s%s", n ? ", " : "", d->fields[i].name);
+    }
+    return fail(r, "%s; allowed: an object%s%s", kind_of(v), n ? " with one of " : "", allowed);
+}
+
 static int read_message(struct reader *r, const ProtobufCMessageDescriptor *d, const json_t *v,
                         ProtobufCMessage **out)
 {
     if (!json_is_object(v))
-        return fail(r, "%s; allowed: an object", kind_of(v));
+        return no_object(r, d, v);
     ProtobufCMessage *m = new_message(r, d);
     uint8_t *given = arena_zalloc(r->arena, d->n_fields);
     if (!m || !given)
@@ -616,5 +630,15 @@ ProtobufCMessage *proto_from_json(const ProtobufCMessageDescriptor *d, struct st
     if (read_message(&r, d, v, &m) != 0)
         m = NULL;
     json_decref(v);
+    return m;
+}
+
+ProtobufCMessage *proto_from_json_line(const ProtobufCMessageDescriptor *d, struct str text, struct arena *arena,
+                                       struct error *e)
+{
+    static const char here[] = "line 1: ";
+    ProtobufCMessage *m = proto_from_json(d, text, arena, e);
+    if (!m && strncmp(e->text, here, sizeof here - 1) == 0)
+        memmove(e->text, e->text + sizeof here - 1, strlen(e->text) - (sizeof here - 1) + 1);
     return m;
 }

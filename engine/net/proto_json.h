@@ -23,5 +23,8 @@ int proto_to_json(const ProtobufCMessage *m, int indent, struct buf *out, struct
  * fit. The message lives in the arena. */
 ProtobufCMessage *proto_from_json(const ProtobufCMessageDescriptor *d, struct str text, struct arena *arena,
                                   struct error *e);
+/* The same of a text that is one line of a file, whose number the caller knows: *e says no line. */
+ProtobufCMessage *proto_from_json_line(const ProtobufCMessageDescriptor *d, struct str text, struct arena *arena,
+                                       struct error *e);
 
 #endif

@@ -329,7 +329,7 @@ int import_line(struct str line, const struct policy *p, const struct import_clo
     char *copy = arena_memdup(scratch, inner.p, inner.n);
     const ProtobufCMessage *m = copy ? plain_json(types[kind], copy, inner.n, scratch) : NULL;
     if (!m)
-        m = proto_from_json(types[kind], inner, scratch, e);
+        m = proto_from_json_line(types[kind], inner, scratch, e);
     if (!m)
         return ERR_INVALID;
     switch (kind) {
