@@ -1,6 +1,8 @@
 /* since(feature); see since_call.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/since_call.h"
+#include "policy/aggregate_shapes.h"
+#include "policy/load_was.h"
 #include "policy/symbols.h"
 
 struct one_slot {
@@ -24,6 +26,24 @@ static const struct policy_slot *slot_of(const struct policy *p, expr_id node)
     return plain && p->slots[one.slot].kind >= SLOT_AGGREGATE ? &p->slots[one.slot] : NULL;
 }
 
+static int no_feature(const struct loader *l, const struct expr_arg *of, const struct expr_report *report)
+{
+    const struct policy *p = l->policy;
+    const char *was = was_advice(p, of->path, l->arena);
+    struct suggest s;
+    suggest_init(&s, of->path);
+    for (size_t i = 0; i < p->feature_count; i++)
+        suggest_offer(&s, p->features[i].name);
+    struct str best = suggest_best(&s);
+    if (was)
+        aggregate_complain(report, of->offset, "since: unknown feature '%.*s'; %s", STR_ARG(of->path), was);
+    else
+        aggregate_complain(report, of->offset, "since: unknown feature '%.*s'%s%.*s%s", STR_ARG(of->path),
+                           best.n ? "; did you mean " : "; allowed: features that are one call over signals", STR_ARG(best),
+                           best.n ? "?" : "");
+    return ERR_INVALID;
+}
+
 int since_call_symbol(struct loader *l, struct str name, const struct expr_arg *args, size_t count, size_t offset,
                       const struct expr_report *report, struct expr_symbol *out)
 {
@@ -39,6 +59,8 @@ int since_call_symbol(struct loader *l, struct str name, const struct expr_arg *
         *out = (struct expr_symbol){.kind = EXPR_SYM_CONST, .constant = value_unknown(UNKNOWN_ABSENT)};
         return 0;
     }
+    if (count == 1 && args[0].path.n && feature < 0)
+        return no_feature(l, &args[0], report);
     if (feature >= 0)
         of = slot_of(p, p->features[feature].node);
     if (!of) {
