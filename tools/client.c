@@ -85,6 +85,20 @@ int client_call(const struct command *c, const char *address, const char *path,
     return a.message ? EXIT_OK : EXIT_FAILED;
 }
 
+bool client_may_have_happened(int status)
+{
+    switch (status) {
+    case GRPC_OK: /* no call was made */
+    case GRPC_INVALID_ARGUMENT:
+    case GRPC_NOT_FOUND:
+    case GRPC_FAILED_PRECONDITION:
+    case GRPC_UNIMPLEMENTED:
+        return false;
+    default:
+        return true;
+    }
+}
+
 int client_print_json(const struct command *c, const ProtobufCMessage *m)
 {
     struct buf out;

@@ -50,6 +50,9 @@ int client_call(const struct command *c, const char *address, const char *path,
                 const ProtobufCMessage *request, int64_t timeout_ms, const ProtobufCMessageDescriptor *answer,
                 struct arena *arena, ProtobufCMessage **out, int *status) MUST_CHECK;
 
+/* Whether a call that failed with this status may have happened, so that it is sent again with the same id. */
+bool client_may_have_happened(int status);
+
 /* The message as JSON, one line. */
 int client_print_json(const struct command *c, const ProtobufCMessage *m) MUST_CHECK;
 

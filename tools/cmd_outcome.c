@@ -93,7 +93,7 @@ static int send_outcome(const struct options *o, const char *word, struct arena 
     int rc = client_call(&command_outcome, o->server, "/tact.v1.Outcomes/Record", &m.base, o->timeout_ms,
                          &tact__v1__record_response__descriptor, arena, &answer, &status);
     if (rc != EXIT_OK) {
-        if (!o->outcome_id && status != GRPC_OK && status != GRPC_INVALID_ARGUMENT) /* it may have happened */
+        if (!o->outcome_id && client_may_have_happened(status))
             fprintf(stderr, "to send it again as the same outcome: --outcome-id %s\n", id);
         return rc;
     }
@@ -116,7 +116,7 @@ static int run(int argc, char **argv)
         {.name = "handle", .value = "H", .help = "of the choice, as decide gave it", .text = &o.handle},
         {.name = "customer",
          .value = "ID",
-         .help = "instead of a handle, with --decision",
+         .help = "the customer or alias, instead of a handle, with --decision",
          .text = &o.customer},
         {.name = "decision", .value = "ID", .help = "32 hexadecimal digits", .text = &o.decision},
         {.name = "action",

@@ -27,9 +27,9 @@ const struct command command_signal = {
                "  tact signal --server 127.0.0.1:50051 --customer c1 cart_add sku=s1 price=80.5\n"
                "  tact signal --server 127.0.0.1:50051 --customer c1 support_contact case:string=4711 "
                "topic=broken --ago 2h --channel phone\n\n"
-               "With --file, many: a file of JSON Lines (- for stdin), each a SignalRequest of tact.v1. A wrong one is told "
-               "with its line, and the others go on; after a failure what was not acknowledged is sent again. Exits with 1 "
-               "when any was rejected. Each line of --rejects has line, index, event_id, reason and the line's text.\n\n"
+               "With --file, many: a file of JSON Lines (- for stdin), each a SignalRequest of tact.v1. A wrong one is told with\n"
+               "its line, and the others go on; after a failure what was not acknowledged is sent again. Exits with 1 when any\n"
+               "was rejected. Each line of --rejects has line, index, event_id, reason and the line's text.\n\n"
                "  tact signal --server 127.0.0.1:50051 --file events.jsonl --rejects wrong.jsonl\n"
                "  {\"customer_id\": \"c1\", \"signals\": [{\"event_id\": \"e1\", \"name\": \"cart_add\", \"time_ms\": "
                "1736942400000,\n   \"properties\": {\"sku\": {\"string_value\": \"s1\"}, \"price\": {\"number_value\": "
@@ -118,7 +118,7 @@ static int send_signal(const struct options *o, const char **words, int count, s
     int rc = client_call(&command_signal, o->server, "/tact.v1.Customers/Signal", &m.base, timeout_ms,
                          &tact__v1__signal_response__descriptor, arena, &answer, &status);
     if (rc != EXIT_OK) {
-        if (!o->event_id && status != GRPC_OK && status != GRPC_INVALID_ARGUMENT) /* it may have happened */
+        if (!o->event_id && client_may_have_happened(status))
             fprintf(stderr, "to send it again as the same event: --event-id %s\n", id);
         return rc;
     }
@@ -155,7 +155,7 @@ static int run(int argc, char **argv)
     int count;
     const struct option_def defs[] = {
         CLIENT_OPTION_SERVER(o.server),
-        {.name = "customer", .value = "ID", .help = "the customer (required)", .text = &o.customer},
+        {.name = "customer", .value = "ID", .help = "the customer, or an alias like phone:+98912 (required)", .text = &o.customer},
         {.name = "event-id",
          .value = "ID",
          .help = "a repeat changes nothing; default: made up",

@@ -192,6 +192,9 @@ fails("a decision with signals", REFUSED, "forgotten", lambda: a.client.Decide(d
     customer_id=WHO, channel="web", signals=[common.Signal(event_id="e10", name="page_view")])))
 fails("an outcome", REFUSED, "forgotten", lambda: a.client.Record(outcomes.RecordRequest(
     outcome_id="o1", customer_id=WHO, decision_id=kept.decision.decision_id, kind=outcomes.RecordRequest.RESPONSE)))
+out = subprocess.run([TACT, "signal", "--server", a.address, "--customer", WHO, "page_view"], capture_output=True, text=True)
+check("nobody is told to send a signal again that is refused", out.returncode == 1 and "FAILED_PRECONDITION: the customer was" in out.stderr
+      and "--event-id" not in out.stderr, out.stderr)
 d = b.client.Decide(reserve).decision
 check("nothing can be reserved", not d.choices and d.suppression.cause == decisions.Suppression.FORGOTTEN and
       "was forgotten at" in d.suppression.text and list(d.suppression.waits_for) == ["consent"], d.suppression)
