@@ -55,16 +55,12 @@ const struct command command_import = {
         "are one import. It is not in the decision log.\n\n"
         "  tact import --store unix:///var/lib/tact/redis/redis.sock --policy tools/examples/retail people.csv history.jsonl \\\n"
         "      --customer-column id\n\n"
-        "With --server, one table through a server that runs. "
-        "One row is one customer: attributes and consents are set, those not named stay. FILE.csv is RFC "
-        "4180 in UTF-8\n"
-        "with a header; - is standard input. Every column must be an attribute (by its own name or by "
-        "--column), the\n"
-        "customer's id, a consent, or left out with --column NAME=. Types: as the policy says with --policy, "
-        "else those\n"
-        "in --column (string, number, int, bool, time), else string. An empty cell changes nothing.\n"
-        "Bad rows are reported with their line and left out; the exit code is then 1. Running it again is "
-        "safe.\n\n"
+        "With --server, one table through a server that runs. One row is one customer: attributes and consents are set,\n"
+        "those not named stay. FILE.csv is RFC 4180 in UTF-8 with a header; - is standard input. Every column must be an\n"
+        "attribute (by its own name or by --column), the customer's id, a consent, or left out with --column NAME=.\n"
+        "Types: as the policy says with --policy, else those in --column (string, number, int, bool, time), else string.\n"
+        "An empty cell changes nothing. Bad rows are reported with their line and left out; the exit code is then 1.\n"
+        "Running it again is safe.\n\n"
         "  tact import --server 127.0.0.1:50051 customers.csv --customer-column id --policy "
         "tools/examples/retail\n"
         "  tact import --server 127.0.0.1:50051 c.csv --customer-column id --column spend=spend_365d:number "
@@ -525,7 +521,7 @@ static int import_with_policy(struct options *o, const char *file)
 }
 
 /* What goes with --store alone, or with --server. */
-static int check_way(const struct options *o, int count)
+static int check_way(const struct options *o, const char *const *files, int count)
 {
     if (o->store && o->server)
         return client_usage(&command_import, "--store and --server: give one");
@@ -535,15 +531,22 @@ static int check_way(const struct options *o, int count)
         return client_usage(&command_import, "--time, --time-column, --temp and --threads go with --store");
     if (!o->server && !o->dry_run)
         return client_usage(&command_import, "--server ADDRESS is required (or --store, or --dry-run)");
+    for (int i = 0; i < count; i++) {
+        size_t n = strlen(files[i]);
+        if (n > 6 && strcmp(files[i] + n - 6, ".jsonl") == 0)
+            return client_usage(&command_import,
+                                "%s: JSON Lines go into the store (--store); to a server, signals go by `tact signal --file`",
+                                files[i]);
+    }
     if (!o->rows.customer_column)
         return client_usage(&command_import, "--customer-column NAME is required");
     return count == 1 ? -1 : client_usage(&command_import, "one FILE at a time goes to a server; --store takes several");
 }
 
-static int check_options(struct options *o, int count)
+static int check_options(struct options *o, const char *const *files, int count)
 {
     struct error e = {0};
-    int rc = check_way(o, count);
+    int rc = check_way(o, files, count);
     if (rc >= 0)
         return rc;
     if (o->time && time_text_parse(str_from(o->time), &o->time_ms, &e))
@@ -657,7 +660,7 @@ static int run(int argc, char **argv)
     };
     int rc = options_parse(&command_import, defs, argc, argv, files, 1, FILES_MAX, &count);
     if (rc < 0)
-        rc = check_options(&o, count);
+        rc = check_options(&o, files, count);
     if (rc >= 0)
         return rc;
     return o.store ? into_store(&o, files, count) : import_with_policy(&o, files[0]);

@@ -247,6 +247,13 @@ rc, o, e = tact("import", "--store", one.url, "--policy", POLICY, write("hopeles
 check("of a file of which nothing is right nothing is written", rc == 1 and "none of the first 100 lines was right" in e and e.count("\n") < 120, (rc, o, e[-300:]))
 rc, o, e = tact("import", "--store", one.url, "--policy", POLICY, path("mixed.jsonl"), "--rejects", path("mixed.jsonl"))
 check("the file of rejected lines is none of the input", rc == 1 and "is the file to be imported" in e, e)
+rc, o, e = tact("import", "--store", one.url, "--policy", POLICY, path("nowhere.jsonl"))
+check("no file: nothing else is said", rc == 1 and o == "" and e.endswith("nowhere.jsonl: No such file or directory\n"), (o, e))
+rc, o, e = tact("import", "--server", "127.0.0.1:1", "--policy", POLICY, "--customer-column", "id", path("mixed.jsonl"))
+check("JSON Lines go into the store", rc == 2 and "JSON Lines go into the store (--store)" in e, e)
+load(one, write("misspelt.jsonl", [good, {"signal": {"customer_id": "r1", "signal": []}}]), "--dry-run", "--rejects", path("misspelt_bad.jsonl"), code=1)
+bad = [json.loads(x) for x in open(path("misspelt_bad.jsonl"))]
+check("a reason has no line of its own", [x["rejected_because"] for x in bad] == ["signal: no such field; did you mean signals?"], bad)
 rc, o, e = tact("import", "--store", "unix://" + path("nowhere.sock"), "--policy", POLICY, events)
 check("no Redis", rc == 1 and "the store: " in e and "nowhere.sock" in e, e)
 for text, args in (("--policy FOLDER is required", ["--store", one.url]), ("give one", ["--store", one.url, "--server", "x:1"]),
@@ -281,6 +288,9 @@ check("a table and JSON Lines are one import", got["lines"] == 4 and got["reject
       g.profile["tier"].string_value == "gold", (got, g))
 rc, o, e = tact("import", "--store", one.url, "--policy", POLICY, table)
 check("a table without its customers' column", rc == 1 and "people.csv: a table needs --customer-column NAME" in e, e)
+rc, o, e = tact("import", "--store", one.url, "--policy", POLICY, table, "--customer-column", "id", "--time-column", "change")
+check("a column of times that is not there", rc == 1 and o == "" and e.endswith(
+    "people.csv:1: --time-column: the file has no column 'change'; did you mean changed?; allowed: id, name, tier, spend, changed, letter\n"), (o, e))
 rc, o, e = tact("import", "--store", one.url, "--policy", POLICY, table, both, *columns, "--rejects", path("kinds_bad"))
 check("whose rejected lines go into a file each", rc == 1 and "one after the other" in e, e)
 

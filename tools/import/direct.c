@@ -248,7 +248,7 @@ static void report(const struct import *im, int64_t elapsed_us, int64_t writing_
     else if (im->o->dry_run)
         printf("%" PRIu64 " lines good, %" PRIu64 " rejected; %.2f s\n", im->taken, im->rejected, seconds);
     else
-        printf("%" PRIu64 " customer%s written (%" PRIu64 " new), %" PRIu64 " passed over: this import is in; %" PRIu64
+        printf("%" PRIu64 " customer%s written (%" PRIu64 " new), %" PRIu64 " passed over that have this import; %" PRIu64
                " lines, %" PRIu64 " rejected; %" PRIu64 " conflicts; %.2f s, %.0f customers/s\n",
                c->customers, c->customers == 1 ? "" : "s", c->created, c->before, im->taken, im->rejected, c->conflicts, seconds,
                rate);
@@ -290,10 +290,9 @@ static int with_policy(const struct import_direct *o, struct snapshot *snapshot)
     int64_t start_us = clock_mono_us(), writing_us = 0;
     threads = threads < PARALLEL_THREADS_MAX ? threads : PARALLEL_THREADS_MAX;
     int rc = run_import(&im, threads, &writing_us, &e);
-    bool begun = im.spread != NULL;
     if (import_rejects_close(&im.rejects, rc ? NULL : &e) && !rc)
         rc = e.code;
-    if (begun)
+    if (im.taken || im.rejected || !rc) /* else nothing was read: the error says all */
         report(&im, clock_mono_us() - start_us, writing_us, rc == 0);
     fflush(stdout);
     if (rc && writing_us)

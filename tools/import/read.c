@@ -234,13 +234,13 @@ static int read_lines(struct reader *r, struct error *e)
 
 static int find_time(struct reader *r, const struct csv_record *header, long *out, struct error *e)
 {
+    size_t at;
     *out = -1;
-    for (size_t i = 0; r->r->time_column && i < header->count; i++)
-        if (str_is(header->fields[i], r->r->time_column))
-            *out = (long)i;
-    if (r->r->time_column && *out < 0)
-        return error_set(e, ERR_INVALID, "%s:%zu: --time-column: the file has no column '%s'", r->name, header->line,
-                         r->r->time_column);
+    if (!r->r->time_column)
+        return 0;
+    if (import_header_find(header, "--time-column", r->r->time_column, &at, e))
+        return error_prefix(e, "%s:%zu", r->name, header->line);
+    *out = (long)at;
     return 0;
 }
 

@@ -69,8 +69,24 @@ static enum value_text type_of(uint8_t type)
     }
 }
 
-static int find_column(const struct import_map *m, const char *option, struct str name, size_t *out,
-                       struct error *e)
+static struct str header_name(const void *ctx, size_t i)
+{
+    return ((const struct csv_record *)ctx)->fields[i];
+}
+
+int import_header_find(const struct csv_record *header, const char *option, const char *name, size_t *out, struct error *e)
+{
+    for (size_t i = 0; i < header->count; i++)
+        if (str_is(header->fields[i], name)) {
+            *out = i;
+            return 0;
+        }
+    char what[64];
+    snprintf(what, sizeof what, "%s: the file has no column", option);
+    return unknown(e, what, str_from(name), header->count, header_name, header);
+}
+
+static int find_column(const struct import_map *m, const char *option, struct str name, size_t *out, struct error *e)
 {
     for (size_t i = 0; i < m->column_count; i++)
         if (str_eq(m->columns[i].name, name)) {

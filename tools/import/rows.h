@@ -55,6 +55,10 @@ struct import_map {
 int import_map_make(struct import_map *m, const struct import_options *options,
                     const struct csv_record *header, struct arena *arena, struct error *e) MUST_CHECK;
 
+/* Which column the option names. ERR_INVALID with a did-you-mean and the columns. */
+int import_header_find(const struct csv_record *header, const char *option, const char *name, size_t *out,
+                       struct error *e) MUST_CHECK;
+
 /* Fills *out from the record; it lives in the arena, which the caller resets after. now_ms: for checks
  * against the policy. ERR_INVALID: "column 'tier': …". */
 int import_row(const struct import_map *m, const struct csv_record *r, int64_t now_ms, struct arena *arena,

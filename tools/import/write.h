@@ -31,7 +31,7 @@ int import_store_names(struct import_store *s, const struct str *list, size_t co
 
 struct import_counts {
     uint64_t customers, created; /* written; those of them that were not there */
-    uint64_t before;             /* customers passed over: this import is in */
+    uint64_t before;             /* customers passed over that have this import */
     uint64_t events, events_before;
     uint64_t conflicts; /* others wrote meanwhile */
     uint64_t blob_bytes;
