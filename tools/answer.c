@@ -276,6 +276,10 @@ void answer_print(const Tact__V1__DecideResponse *m, int32_t offset_s, FILE *out
     word(d->decision_id, out);
     fputs(" at ", out);
     time_text(d->decided_at_ms, offset_s, out);
+    if (m->customer_id[0]) {
+        fputs(", for ", out);
+        word(m->customer_id, out);
+    }
     if (d->state_tier != TACT__V1__STATE_TIER__CURRENT) {
         fputs(", ", out);
         enum_text(&tact__v1__state_tier__descriptor, (int)d->state_tier, out);

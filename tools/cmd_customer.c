@@ -55,7 +55,8 @@ const struct command command_customer_merge = {
     .details = "What is held of FROM becomes part of what is held of TO, as if it had all been told of TO, and FROM is "
                "another name of TO\n"
                "from then on. An alias is an id too: phone:+989121234567. Asking again changes nothing; there is no way "
-               "back.\n\n"
+               "back,\n"
+               "and an id nobody has seen is merged as well, so look at both with `tact customer get` first.\n\n"
                "  tact customer merge --server 127.0.0.1:50051 device:4f1c maryam",
     .run = run_merge,
 };
@@ -165,6 +166,8 @@ static int print_export(const struct options *o, const Tact__V1__ExportResponse 
         return client_failed(&command_customer_export, "the server's answer is no JSON");
     printf("%s\n", text ? text : r->json);
     free(text);
+    if (!r->found && !r->forgotten_ms)
+        client_failed(&command_customer_export, "nothing is held of '%s': never seen", o->customer);
     return EXIT_OK;
 }
 
@@ -192,11 +195,11 @@ static int run_export(int argc, char **argv)
 
 static void print_merged(const struct options *o, const Tact__V1__MergeResponse *r)
 {
-    fputs(r->merged_before ? "one before: " : "merged: ", stdout);
+    fputs(r->merged_before ? "merged before: " : "merged: ", stdout);
     answer_text(o->customer, ANSWER_TEXT_MAX, stdout);
     fputs(" and ", stdout);
     answer_text(o->into, ANSWER_TEXT_MAX, stdout);
-    fputs(" are ", stdout);
+    fputs(" are both ", stdout);
     answer_text(r->customer_id, ANSWER_TEXT_MAX, stdout);
     putchar('\n');
 }

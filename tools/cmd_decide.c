@@ -181,7 +181,7 @@ static int run(int argc, char **argv)
     int count;
     const struct option_def defs[] = {
         CLIENT_OPTION_SERVER(o.server),
-        {.name = "customer", .value = "ID", .help = "the customer", .text = &o.customer},
+        {.name = "customer", .value = "ID", .help = "the customer, or an alias like phone:+98912", .text = &o.customer},
         {.name = "channel", .value = "NAME", .help = "where it would be said", .text = &o.channel},
         {.name = "placement", .value = "NAME", .help = "a slot to fill", .list = &o.placements},
         {.name = "locale",

@@ -95,9 +95,14 @@ d = a.client.Decide(named(decisions.DecideRequest(channel="web", placements=["ho
 check("decided for her", d.customer_id == "maryam")
 fails("not the other way round", INVALID, "nobody knows whose 'phone:1' is", lambda: merge(a, "maryam", "phone:1"))
 p = cli("customer", "merge", "--server", a.address, "card:77", "maryam")
-check("by the command", p.stdout == "merged: card:77 and maryam are maryam\n", p.stdout)
+check("by the command", p.stdout == "merged: card:77 and maryam are both maryam\n", p.stdout)
 check("again by the command", cli("customer", "merge", "--server", b.address, "card:77", "maryam").stdout ==
-      "one before: card:77 and maryam are maryam\n")
+      "merged before: card:77 and maryam are both maryam\n")
+check("a decision says whom it is for", ", for maryam\n" in cli("decide", "--server", a.address, "--customer", "card:77", "--channel", "web").stdout
+      and ", for " not in cli("decide", "--server", a.address, "--customer", "maryam", "--channel", "web").stdout)
+p = cli("customer", "export", "--server", a.address, "phone:\x1b[1m")
+check("an export of nobody says so", json.loads(p.stdout)["written_at"] is None and
+      p.stderr == "tact customer export: nothing is held of 'phone: [1m': never seen\n", p.stderr)
 check("every call takes the alias as an id", "maryam" in cli("customer", "get", "--server", a.address, "card:77").stdout)
 
 # ---- the features of a merged person are those of both histories ----
