@@ -33,8 +33,7 @@ static void word(const char *text, FILE *out)
     answer_text(text, 256, out);
 }
 
-/* "2025-01-25T10:00:00+03:30": RFC 3339 at the offset that the user writes times in. */
-static void time_text(int64_t ms, int32_t offset_s, FILE *out)
+void answer_time(int64_t ms, int32_t offset_s, FILE *out)
 {
     int64_t local = ms + (int64_t)offset_s * 1000;
     int64_t days = local / 86400000 - (local % 86400000 < 0), rest = local - days * 86400000;
@@ -83,7 +82,7 @@ static void evidence(size_t count, Tact__V1__Evidence *const *items, int32_t off
         answer_text(items[i]->value, 80, out);
         if (items[i]->counts_since_ms) {
             fputs(" (counted since ", out);
-            time_text(items[i]->counts_since_ms, offset_s, out);
+            answer_time(items[i]->counts_since_ms, offset_s, out);
             fputc(')', out);
         }
     }
@@ -181,13 +180,13 @@ static void when(const Tact__V1__Suppression *s, int32_t offset_s, FILE *out)
     const char *between = "\n  ";
     if (s->ends_at_ms) {
         fprintf(out, "%sends at ", between);
-        time_text(s->ends_at_ms, offset_s, out);
+        answer_time(s->ends_at_ms, offset_s, out);
         words(", sooner with news of ", s->n_lifted_by, s->lifted_by, out);
         between = "; ";
     }
     if (s->next_eligible_at_ms && s->next_eligible_at_ms != s->ends_at_ms) {
         fprintf(out, "%snext eligible at ", between);
-        time_text(s->next_eligible_at_ms, offset_s, out);
+        answer_time(s->next_eligible_at_ms, offset_s, out);
         between = "; ";
     }
     fputs(s->n_waits_for ? between : "", out);
@@ -275,7 +274,7 @@ void answer_print(const Tact__V1__DecideResponse *m, int32_t offset_s, FILE *out
     fputs("  decision ", out);
     word(d->decision_id, out);
     fputs(" at ", out);
-    time_text(d->decided_at_ms, offset_s, out);
+    answer_time(d->decided_at_ms, offset_s, out);
     if (m->customer_id[0]) {
         fputs(", for ", out);
         word(m->customer_id, out);

@@ -16,6 +16,9 @@ void answer_print(const Tact__V1__DecideResponse *m, int32_t offset_s, FILE *out
 /* Seconds east of UTC that an RFC 3339 time is written with, so that answers show theirs the same way; 0 for NULL. */
 int32_t answer_offset(const char *time);
 
+/* "2025-01-25T10:00:00+03:30": RFC 3339, to the second, at that offset. */
+void answer_time(int64_t ms, int32_t offset_s, FILE *out);
+
 /* 12345 as "12,345". */
 enum { ANSWER_NUMBER = 32 };
 const char *answer_number(uint64_t n, char text[ANSWER_NUMBER]);

@@ -2,16 +2,16 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tools/cmd_customer.h"
 #include "expr/value.h"
-#include "net/proto_json.h"
 #include "tact/v1/customers.pb-c.h"
 #include "tools/answer.h"
 #include "tools/client.h"
 #include "tools/commands.h"
+#include "tools/customer_text.h"
 #include "tools/value_text.h"
 #include <jansson.h>
 #include <stdlib.h>
 
-enum { JSON_MAX = 64 << 20, INDENT = 2 };
+enum { INDENT = 2 };
 
 static int run(int argc, char **argv);
 static int run_get(int argc, char **argv);
@@ -31,7 +31,7 @@ const struct command command_customer_get = {
     .name = "customer get",
     .brief = "what decisions know of a customer, with the policy's features",
     .arguments = "ID",
-    .details = "Prints the answer of Customers.Get as JSON.\n\n"
+    .details = "With --json the answer of Customers.Get: times are then milliseconds.\n\n"
                "  tact customer get --server 127.0.0.1:50051 maryam",
     .run = run_get,
 };
@@ -120,18 +120,6 @@ static int parse(const struct command *c, int argc, char **argv, struct options 
     return -1;
 }
 
-static int print_json(const struct command *c, const struct options *o, const ProtobufCMessage *m)
-{
-    struct buf out;
-    struct error e;
-    buf_init(&out, JSON_MAX);
-    int rc = proto_to_json(m, o->json ? 0 : INDENT, &out, &e);
-    if (!rc)
-        printf("%.*s\n", (int)out.n, (const char *)out.p);
-    buf_free(&out);
-    return rc ? client_failed(c, "%s", e.text) : EXIT_OK;
-}
-
 /* ---- get ---- */
 
 static int run_get(int argc, char **argv)
@@ -148,8 +136,10 @@ static int run_get(int argc, char **argv)
     arena_init(&arena, CLIENT_MEMORY_MAX);
     rc = client_call(&command_customer_get, o.server, "/tact.v1.Customers/Get", &m.base, o.timeout_ms,
                      &tact__v1__get_response__descriptor, &arena, &answer, &status);
-    if (rc == EXIT_OK)
-        rc = print_json(&command_customer_get, &o, answer);
+    if (rc == EXIT_OK && o.json)
+        rc = client_print_json(&command_customer_get, answer);
+    else if (rc == EXIT_OK)
+        customer_text(o.customer, (const Tact__V1__GetResponse *)answer, answer_offset(o.as_of), stdout);
     arena_free(&arena);
     return rc;
 }
@@ -220,7 +210,7 @@ static int run_merge(int argc, char **argv)
     rc = client_call(&command_customer_merge, o.server, "/tact.v1.Customers/Merge", &m.base, o.timeout_ms,
                      &tact__v1__merge_response__descriptor, &arena, &answer, &status);
     if (rc == EXIT_OK && o.json)
-        rc = print_json(&command_customer_merge, &o, answer);
+        rc = client_print_json(&command_customer_merge, answer);
     else if (rc == EXIT_OK)
         print_merged(&o, (const Tact__V1__MergeResponse *)answer);
     arena_free(&arena);
@@ -256,7 +246,7 @@ static int run_forget(int argc, char **argv)
     rc = client_call(&command_customer_forget, o.server, "/tact.v1.Customers/Forget", &m.base, o.timeout_ms,
                      &tact__v1__forget_response__descriptor, &arena, &answer, &status);
     if (rc == EXIT_OK && o.json)
-        rc = print_json(&command_customer_forget, &o, answer);
+        rc = client_print_json(&command_customer_forget, answer);
     else if (rc == EXIT_OK)
         print_forgotten(&o, (const Tact__V1__ForgetResponse *)answer);
     arena_free(&arena);

@@ -105,6 +105,35 @@ check("an export of nobody says so", json.loads(p.stdout)["written_at"] is None 
       p.stderr == "tact customer export: nothing is held of 'phone: [1m': never seen\n", p.stderr)
 check("every call takes the alias as an id", "maryam" in cli("customer", "get", "--server", a.address, "card:77").stdout)
 
+# ---- a customer on a terminal ----
+T = NOW - DAY - NOW % 1000
+stamp = lambda ms: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ms // 1000))
+who = "no\x1b[31mra"
+tell(a, who, [event("purchase", "p1", T - 1000, amount=60.0)])
+a.client.Upsert(customers.UpsertRequest(
+    customer_id=who, profile={"tier": value("gold"), "spend_365d": value(12.5)},
+    consents=[customers.Consent(channel="email", purpose="promotional", granted=True, time_ms=T, source="web form"),
+              customers.Consent(channel="sms", purpose="ask", time_ms=T)],
+    preferences=customers.Preferences(channel="sms", quiet_from="22:00", quiet_to="07:00", paused_until_ms=T, at_most=2, per_ms=7 * DAY,
+                                      time_ms=T)))
+a.client.RecordContact(customers.RecordContactRequest(customer_id=who, contact_id="k1", channel="email", action_id="win_back", time_ms=T))
+merge(a, "phone:5", who)
+text = cli("customer", "get", "--server", a.address, "phone:5").stdout
+g = get(a, who)
+lines = text.split("\n")
+check("all of it in words", lines[:lines.index("  features:")] == [
+    "no [31mra", "  other ids:", "    phone:5, merged at " + stamp(g.identities[0].time_ms), "  attributes:", "    tier = gold", "    spend_365d = 12.5",
+    "  consents:", "    email promotional: granted at %s, by web form" % stamp(T), "    sms ask: withdrawn at " + stamp(T),
+    "  preferences:", "    channel sms", "    quiet hours from 22:00 to 07:00", "    pause until " + stamp(T), "    less often: at most 2 in 7d",
+    "  stage active since %s" % stamp(g.journey.entered_ms), "  touch points:", "    %s signal.purchase by web" % stamp(T - 1000),
+    "    %s action.win_back by email" % stamp(T), "  contacts:",
+    "    %s win_back by email: SENT, decision %s" % (stamp(T), g.contacts[0].decision_id), "  reactions:",
+    "    action.win_back: shown 1, ignored 1, responded 0, converted 0, rejected 0, last shown at " + stamp(T)], text)
+check("every feature too", {x.split(" = ")[0].strip() for x in lines[lines.index("  features:") + 1:-1]} == set(g.features) and
+      "    spend_30d = 60" in lines, text)
+check("as JSON", json.loads(cli("customer", "get", "--server", a.address, "phone:5", "--json").stdout)["customer_id"] == who)
+check("nobody", cli("customer", "get", "--server", a.address, "nobody").stdout == "nobody: never seen\n")
+
 # ---- the features of a merged person are those of both histories ----
 KINDS = [("page_view", lambda: dict(category=random.choice(["fashion", "electronics", "home"]))),
          ("cart_add", lambda: dict(sku="s%d" % random.randrange(9), category="fashion", price=random.randrange(1, 9000) / 100)),
