@@ -78,6 +78,16 @@ static int set(const struct command *c, const struct option_def *d, const char *
     return -1;
 }
 
+/* The words of "FROM TO" that are still to come. */
+static const char *missing(const char *arguments, int given)
+{
+    for (; given > 0; given--) {
+        const char *next = strchr(arguments, ' ');
+        arguments = next ? next + 1 : arguments;
+    }
+    return arguments;
+}
+
 int options_parse(const struct command *c, const struct option_def *defs, int argc, char **argv,
                   const char **args, int least, int most, int *count)
 {
@@ -114,5 +124,5 @@ int options_parse(const struct command *c, const struct option_def *defs, int ar
         if (rc >= 0)
             return rc;
     }
-    return *count < least ? wrong(c, "missing argument: %s%s", c->arguments, "") : -1;
+    return *count < least ? wrong(c, "missing argument: %s%s", missing(c->arguments, *count), "") : -1;
 }

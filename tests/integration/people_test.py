@@ -132,6 +132,10 @@ check("all of it in words", lines[:lines.index("  features:")] == [
 check("every feature too", {x.split(" = ")[0].strip() for x in lines[lines.index("  features:") + 1:-1]} == set(g.features) and
       "    spend_30d = 60" in lines, text)
 check("as JSON", json.loads(cli("customer", "get", "--server", a.address, "phone:5", "--json").stdout)["customer_id"] == who)
+p = cli("customer", "merge", "--server", a.address, "nobody", ok=False)
+check("an argument that is missing by its name", p.returncode == 2 and p.stderr.startswith("tact customer merge: missing argument: TO\n"), p.stderr)
+check("help before or after the command", cli("help", "customer", "get").stdout == cli("customer", "get", "--help").stdout and
+      cli("help", "customer").stdout == cli("customer", "--help").stdout != cli("help").stdout == cli("--help").stdout)
 check("nobody", cli("customer", "get", "--server", a.address, "nobody").stdout == "nobody: never seen\n")
 
 # ---- the features of a merged person are those of both histories ----

@@ -249,9 +249,9 @@ static void report(const struct import *im, int64_t elapsed_us, int64_t writing_
         printf("%" PRIu64 " lines good, %" PRIu64 " rejected; %.2f s\n", im->taken, im->rejected, seconds);
     else
         printf("%" PRIu64 " customer%s written (%" PRIu64 " new), %" PRIu64 " passed over that have this import; %" PRIu64
-               " lines, %" PRIu64 " rejected; %" PRIu64 " conflicts; %.2f s, %.0f customers/s\n",
-               c->customers, c->customers == 1 ? "" : "s", c->created, c->before, im->taken, im->rejected, c->conflicts, seconds,
-               rate);
+               " line%s, %" PRIu64 " rejected; %" PRIu64 " conflicts; %.2f s, %.0f customers/s\n",
+               c->customers, c->customers == 1 ? "" : "s", c->created, c->before, im->taken, im->taken == 1 ? "" : "s", im->rejected,
+               c->conflicts, seconds, rate);
 }
 
 static int run_import(struct import *im, size_t threads, int64_t *writing_us, struct error *e)

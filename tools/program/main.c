@@ -32,9 +32,19 @@ static int help(FILE *out, int code)
     return code;
 }
 
+/* `help customer get` as `customer get --help`. */
+static void help_last(int argc, char **argv)
+{
+    static char asked[] = "--help";
+    memmove(argv + 1, argv + 2, (size_t)(argc - 2) * sizeof *argv);
+    argv[argc - 1] = asked;
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    if (argc > 2 && strcmp(argv[1], "help") == 0)
+        help_last(argc, argv);
     if (argc < 2)
         return help(stderr, EXIT_USAGE);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
