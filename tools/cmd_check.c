@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "decide/policy_run.h"
 #include "server/snapshot.h"
+#include "tools/answer.h"
 #include "tools/commands.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -55,8 +56,11 @@ static size_t run_tests(const struct snapshot *s, bool json)
         text = text ? text : "a test failed";
         if (!good && json)
             print_json("test", p->tests[i].file, p->tests[i].line, p->tests[i].column, text);
-        else if (!good)
-            printf("%s:%d:%d: %s\n", p->tests[i].file, p->tests[i].line, p->tests[i].column, text);
+        else if (!good) {
+            printf("%s:%d:%d: ", p->tests[i].file, p->tests[i].line, p->tests[i].column);
+            answer_text(text, strlen(text), stdout);
+            putchar('\n');
+        }
         failed += !good;
         arena_free(&arena);
     }

@@ -118,6 +118,18 @@ void diags_sort(struct diags *d)
     }
 }
 
+/* The text quotes files; a terminal is to see what stands there, not to obey it. */
+static void print_text(const char *text, FILE *out)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < 0x20 || c == 0x7f)
+            fprintf(out, "\\x%02x", c);
+        else
+            fputc(c, out);
+    }
+}
+
 void diags_print(const struct diags *d, FILE *out)
 {
     for (size_t i = 0; i < d->count; i++) {
@@ -127,7 +139,9 @@ void diags_print(const struct diags *d, FILE *out)
             fprintf(out, ":%d", g->line);
         if (g->line > 0 && g->column > 0)
             fprintf(out, ":%d", g->column);
-        fprintf(out, ": %s: %s\n", g->severity == DIAG_ERROR ? "error" : "warning", g->text);
+        fprintf(out, ": %s: ", g->severity == DIAG_ERROR ? "error" : "warning");
+        print_text(g->text, out);
+        fputc('\n', out);
     }
     if (d->errors + d->warnings > d->count)
         fprintf(out, "… and %zu more\n", d->errors + d->warnings - d->count);

@@ -71,7 +71,7 @@ void diag_add(struct diags *d, enum diag_severity severity, const char *file, in
               const char *format, ...) PRINTF_LIKE(6, 7);
 /* By file, line, column; stable. */
 void diags_sort(struct diags *d);
-/* "file:line:column: error: text", one a line. */
+/* "file:line:column: error: text", one a line; control characters as \x1b. */
 void diags_print(const struct diags *d, FILE *out);
 
 /* Programmer errors stop the process, in release builds too. Never used on input. */

@@ -67,7 +67,7 @@ static void test_diags(void **state)
     arena_init(&a, 1 << 20);
     diags_init(&d, &a);
     char name[] = "b.yaml";
-    diag_add(&d, DIAG_ERROR, name, 2, 5, "unknown key \"%s\"", "x");
+    diag_add(&d, DIAG_ERROR, name, 2, 5, "unknown key \"%s\"", "x\x1b[1m\n");
     name[0] = 'z'; /* it keeps a copy */
     diag_add(&d, DIAG_WARNING, "a.yaml", 9, 1, "late");
     diag_add(&d, DIAG_ERROR, "a.yaml", 9, 1, "later, same place");
@@ -83,7 +83,7 @@ static void test_diags(void **state)
                               "a.yaml:2: error: no column\n"
                               "a.yaml:9:1: warning: late\n"
                               "a.yaml:9:1: error: later, same place\n"
-                              "b.yaml:2:5: error: unknown key \"x\"\n");
+                              "b.yaml:2:5: error: unknown key \"x\\x1b[1m\\x0a\"\n");
     free(text);
     arena_free(&a);
 }
