@@ -242,14 +242,12 @@ static void run_next(struct worker *w, struct op *op)
     w->running_ready = false;
 }
 
-/* The turn's first goes, and this is next. */
-static void pass_on(struct worker *w, struct turn *t, struct op *next)
+/* The turn's first goes, and this is next; without one the turn is over. */
+static void leave(struct worker *w, struct turn *t, struct op *next)
 {
     t->first = next;
-    if (t->first) {
-        run_next(w, t->first);
+    if (next)
         return;
-    }
     struct turn **link = &w->turns[t->bucket];
     while (*link != t)
         link = &(*link)->next;
@@ -260,20 +258,27 @@ static void pass_on(struct worker *w, struct turn *t, struct op *next)
 
 void worker_pass_turn(struct op *op)
 {
+    struct worker *w = op->worker;
+    struct op *next = op->next;
     ASSERT(op->turn->first == op);
     op->has_turn = false;
-    pass_on(op->worker, op->turn, op->next);
+    leave(w, op->turn, next);
+    if (next)
+        run_next(w, next);
 }
 
-/* In the new one's list first, so that calls of one customer stay in their order. */
+/* Out of the old one's list first: a turn is known by the customer of its first call, which is about to be another, or the same
+ * again. In the new one's before the next call runs, so that calls of one customer stay in their order. */
 bool worker_change_turn(struct op *op, struct str customer)
 {
-    struct turn *old = op->turn;
+    struct worker *w = op->worker;
     struct op *next = op->next;
-    ASSERT(op->has_turn && old->first == op);
+    ASSERT(op->has_turn && op->turn->first == op);
+    leave(w, op->turn, next);
     op->customer = customer;
     bool mine = worker_take_turn(op);
-    pass_on(op->worker, old, next);
+    if (next)
+        run_next(w, next);
     return mine;
 }
 

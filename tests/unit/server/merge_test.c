@@ -478,6 +478,44 @@ static void a_ring_is_broken_at_the_least_id(void **state)
     arena_free(&arena);
 }
 
+/* Two ids whose turns stand in one bucket: a call that writes goes from the one's to the other's. */
+static void a_write_moves_within_a_bucket(void **state)
+{
+    (void)state;
+    char id[16] = "";
+    uint64_t bucket = hash64("mina", 4) % WORKER_TURN_BUCKETS;
+    for (int i = 0; !id[0] || hash64(id, strlen(id)) % WORKER_TURN_BUCKETS != bucket; i++)
+        snprintf(id, sizeof id, "n%d", i);
+    buy("mina", "e1", 1);
+    assert_false(merge(id, "mina", "mina"));
+    buy(id, "e2", 1);
+    buy("mina", "e3", 1);
+    holds(id, "mina", "3", 1);
+}
+
+/* The merge is taken back, so the call that found it under way goes to the very id that it was about. */
+static void a_write_moves_to_its_own_id(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 4 << 20);
+    static const char *const ids[] = {"x", "y"};
+    for (int i = 0; i < 2; i++) {
+        struct state s;
+        char event[8];
+        snprintf(event, sizeof event, "e%d", i);
+        buy(ids[i], event, 1);
+        load(ids[i], &s, &arena);
+        s.redirect = (struct redirect){str_from(ids[1 - i]), (uint64_t)i + 20, true};
+        save(ids[i], &s);
+    }
+    buy("x", "e2", 1);
+    holds("x", "x", "2", 0);
+    buy("y", "e3", 1);
+    holds("x", "x", "4", 1);
+    arena_free(&arena);
+}
+
 /* Torn bytes are no reason to lose them, or what is whole. */
 static void what_cannot_be_read_is_not_merged(void **state)
 {
@@ -508,6 +546,8 @@ int main(void)
         EACH(the_log_tells_whose_it_was),
         EACH(a_ring_that_closed_after_a_part_was_taken_over),
         EACH(a_ring_is_broken_at_the_least_id),
+        EACH(a_write_moves_within_a_bucket),
+        EACH(a_write_moves_to_its_own_id),
         EACH(what_cannot_be_read_is_not_merged),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
