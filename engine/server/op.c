@@ -499,7 +499,8 @@ static enum step_result op_step_settle(struct op *op)
                            "the customer was changed by others %d times meanwhile; retry with the same ids",
                            WORKER_RERUNS_MAX);
         op_household_rerun(op);
-        op->step = STEP_APPLY;
+        /* Of a record that is there only it was told: the booking that came with it is in a blob yet to be read. */
+        op->step = op->store_status == STORE_EXISTS ? STEP_LOAD : STEP_APPLY;
         return STEP_MORE;
     case STORE_UNCERTAIN:
         stats->uncertain++;

@@ -2,7 +2,7 @@
  * PARK (a callback will resume) or DONE. All kinds of calls share the steps; what differs is in four
  * functions a kind (struct op_methods).
  *
- *                    +--------------------- LOAD <------------ UNCERTAIN, time left ---+
+ *                    +--------------- LOAD <-- UNCERTAIN with time left, or EXISTS ----+
  *                    v                       ^                                         |
  *   DECODE -> TURN -> (LOAD) -> APPLY -> COMMIT -> SETTLE -> LOG -> LOGGED -> ANSWER   |
  *                                 ^                  |  \______________________________/

@@ -65,6 +65,30 @@ static struct reply outcome_by_handle(const char *id, int kind, const char *hand
     return call(OP_RECORD, &o);
 }
 
+/* A request that reaches two servers at once: the one that comes second is a repeat, of a booking that it had not read. */
+static void a_repeat_at_the_same_time(void **state)
+{
+    (void)state;
+    static const int modes[] = {TACT__V1__MODE__RESERVE, TACT__V1__MODE__FRESH};
+    for (int round = 0; round < 20; round++) {
+        char id[16];
+        snprintf(id, sizeof id, "r%d", round);
+        Tact__V1__DecideRequest m = decide_request(id, round ? "web" : "email", modes[round > 0]);
+        struct reply replies[2];
+        submit(0, OP_DECIDE, &m.base, &replies[0]);
+        submit(1, OP_DECIDE, &m.base, &replies[1]);
+        Tact__V1__DecideResponse *d[2];
+        for (int i = 0; i < 2; i++) {
+            run_until_done(&replies[i]);
+            d[i] = decided(&replies[i]);
+        }
+        assert_int_equal(d[0]->meta->recorded + d[1]->meta->recorded, 1);
+        assert_string_equal(d[0]->handles[0], d[1]->handles[0]);
+        for (int i = 0; i < 2; i++)
+            tact__v1__decide_response__free_unpacked(d[i], NULL);
+    }
+}
+
 static void a_repeat_must_ask_the_same(void **state)
 {
     (void)state;
@@ -608,6 +632,7 @@ int main(void)
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         EACH(a_repeat_is_the_recorded_decision),
+        EACH(a_repeat_at_the_same_time),
         EACH(a_repeat_must_ask_the_same),
         EACH(a_lapsed_booking_is_no_permission),
         EACH(outcomes_fit_their_channel),
