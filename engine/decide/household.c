@@ -94,3 +94,18 @@ int household_follow(struct state *household, const struct contact *before, uint
     }
     return changed;
 }
+
+int household_restore(struct state *household, const struct state *customer, struct id128 decision, int64_t now_ms)
+{
+    int changed = 0;
+    for (uint32_t i = 0; i < customer->contact_count; i++) {
+        const struct contact *k = &customer->contacts[i];
+        if (!id128_eq(k->decision, decision) || !contact_counts(k, now_ms))
+            continue;
+        int rc = set(household, k, now_ms);
+        if (rc < 0)
+            return rc;
+        changed |= rc;
+    }
+    return changed;
+}

@@ -23,6 +23,9 @@ int household_decode(struct state *household, const struct schema *schema, struc
 /* Before a decision (or outcome, or contact) is applied: drops the household's contacts of that very decision which the
  * customer does not have, since an earlier try left them. True: there were some. */
 bool household_prepare(struct state *household, const struct state *customer, struct id128 decision);
+/* Before a reservation is repeated: what the customer has booked of it counts in the household too, also when another try at the
+ * same time took it out. 1 changed, 0 not, ERR_NOSPACE as below. */
+int household_restore(struct state *household, const struct state *customer, struct id128 decision, int64_t now_ms) MUST_CHECK;
 /* Afterwards: what became of the customer's contacts (before: as they were read) becomes of the household's. 1 changed, 0 not,
  * ERR_NOSPACE when the household has STATE_CONTACTS_MAX. */
 int household_follow(struct state *household, const struct contact *before, uint32_t before_count, const struct state *customer,

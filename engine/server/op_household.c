@@ -42,6 +42,11 @@ static int want(struct op *op, struct str id, struct error *e)
     return 0;
 }
 
+static int fail_full(int code, struct error *e)
+{
+    return error_set(e, code, "more than %d contacts are kept for this customer's household", STATE_CONTACTS_MAX);
+}
+
 int op_household_begin(struct op *op, struct error *e)
 {
     struct household_part *h = &op->household;
@@ -61,6 +66,12 @@ int op_household_begin(struct op *op, struct error *e)
     h->later = rc == HOUSEHOLD_LATER;
     h->used = true;
     h->dirty = household_prepare(&h->state, &op->state, decision_of(op));
+    if (op->kind == OP_DECIDE && op->decide.request.mode == MODE_RESERVE && !h->unknown) {
+        rc = household_restore(&h->state, &op->state, decision_of(op), op->now_ms);
+        if (rc < 0)
+            return fail_full(rc, e);
+        h->dirty |= rc > 0;
+    }
     h->before_count = op->state.contact_count;
     h->before = arena_memdup(&op->arena, op->state.contacts, op->state.contact_count * sizeof *h->before);
     return h->before ? 0 : error_set(e, ERR_NOSPACE, "the request's memory is full");
@@ -73,7 +84,7 @@ int op_household_end(struct op *op, struct error *e)
         return 0;
     int changed = household_follow(&h->state, h->before, h->before_count, &op->state, op->now_ms);
     if (changed < 0)
-        return error_set(e, changed, "more than %d contacts are kept for this customer's household", STATE_CONTACTS_MAX);
+        return fail_full(changed, e);
     h->dirty |= changed > 0;
     return 0;
 }
