@@ -77,7 +77,7 @@ struct op_methods {
 
 /* The customer's household (op_household.h). */
 struct household_part {
-    char id_bytes[1 + DECIDE_CUSTOMER_MAX + 1];
+    char id_bytes[1 + DECIDE_CUSTOMER_MAX];
     struct str id;       /* as the store wants it; in id_bytes */
     struct buf blob;     /* as it was when the call was applied */
     struct buf fresh;    /* as this call wrote it */
@@ -86,7 +86,7 @@ struct household_part {
     uint32_t before_count;
     enum store_status status;
     bool wanted, loaded, used, dirty, answered;
-    bool unknown; /* the store cannot be asked */
+    bool unknown; /* the store cannot be asked, or for none of that name */
     bool aside;   /* blob cannot be read */
     bool later;   /* blob has a later format */
 };

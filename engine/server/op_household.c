@@ -28,18 +28,14 @@ static bool is_loaded(const struct op *op, struct str id)
 }
 
 /* The id outlives what APPLY makes. */
-static int want(struct op *op, struct str id, struct error *e)
+static void want(struct op *op, struct str id)
 {
     struct household_part *h = &op->household;
-    if (id.n >= sizeof h->id_bytes)
-        return error_set(e, ERR_INVALID, "the customer's household has an id of %zu bytes; at most %zu are allowed", id.n,
-                         sizeof h->id_bytes - 1);
     h->id_bytes[0] = STORE_HOUSEHOLD;
     memcpy(h->id_bytes + 1, id.p, id.n);
     h->id = (struct str){h->id_bytes, id.n + 1};
     h->wanted = true;
     h->loaded = false;
-    return 0;
 }
 
 static int fail_full(int code, struct error *e)
@@ -56,8 +52,13 @@ int op_household_begin(struct op *op, struct error *e)
     struct str id = household_of(op->snapshot->policy, &op->state);
     if (id.n == 0)
         return 0;
-    if (!is_loaded(op, id))
-        return want(op, id, e);
+    if (id.n > DECIDE_CUSTOMER_MAX) { /* a text from before it named households: nobody knows whom they share with */
+        h->unknown = true;
+        h->loaded = false;
+    } else if (!is_loaded(op, id)) {
+        want(op, id);
+        return 0;
+    }
     int rc = household_decode(&h->state, &op->snapshot->policy->schema, (struct str){(const char *)h->blob.p, h->blob.n},
                               h->unknown, op->now_ms, &op->arena, e);
     if (rc < 0)

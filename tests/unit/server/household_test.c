@@ -1,5 +1,5 @@
-/* Households at their edges, in virtual time: one request that two servers of different policies decide at once. tests/sim/reserve_test.c
- * has the fight for the last slot.
+/* Households at their edges, in virtual time: one request that two servers of different policies decide at once, a name that is
+ * no household's. tests/sim/reserve_test.c has the fight for the last slot.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "unit/server/calls.h"
 #include "state/codec.h"
@@ -112,13 +112,46 @@ static void two_policies_decide_one_request(void **state)
     arena_free(&arena);
 }
 
+/* A text that was kept before it named households may be longer than any household's id: nobody knows with whom such a person
+ * shares a limit, so nothing goes out under it, and everything else goes on. */
+static void a_name_too_long_for_a_household(void **state)
+{
+    (void)state;
+    char text[1001];
+    memset(text, 'x', 1000);
+    text[1000] = 0;
+    sim_server_kill(&world, 1);
+    write_policy("string", "customer");
+    sim_server_start(&world, 1);
+    live_in(1, text);
+    Tact__V1__DecideRequest m = decide_request("r1", "email", TACT__V1__MODE__RESERVE);
+    struct reply r = call_on(0, OP_DECIDE, &m);
+    Tact__V1__DecideResponse *d = decided(&r);
+    assert_int_equal(d->decision->n_choices, 0);
+    assert_string_equal(d->decision->suppression->rule, "email_weekly");
+    tact__v1__decide_response__free_unpacked(d, NULL);
+    m = decide_request("r2", "web", TACT__V1__MODE__PEEK);
+    r = call_on(0, OP_DECIDE, &m);
+    d = decided(&r);
+    assert_int_equal(d->decision->n_choices, 1);
+    tact__v1__decide_response__free_unpacked(d, NULL);
+    Tact__V1__RecordContactRequest k = TACT__V1__RECORD_CONTACT_REQUEST__INIT;
+    k.customer_id = (char *)"mina";
+    k.contact_id = (char *)"k1";
+    k.channel = (char *)"email";
+    assert_int_equal(call_on(0, OP_CONTACT, &k).status, GRPC_OK);
+    Tact__V1__ForgetRequest f = TACT__V1__FORGET_REQUEST__INIT;
+    f.customer_id = (char *)"mina";
+    assert_int_equal(call_on(0, OP_FORGET, &f).status, GRPC_OK);
+}
+
 int main(void)
 {
     struct error e;
     if (tzdb_load(&zones, NULL, &e))
         return 1;
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-    const struct CMUnitTest tests[] = {EACH(two_policies_decide_one_request)};
+    const struct CMUnitTest tests[] = {EACH(two_policies_decide_one_request), EACH(a_name_too_long_for_a_household)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tzdb_free(&zones);
     return failed;
