@@ -123,6 +123,16 @@ uint64_t merging_began(const struct merging *m)
 
 /* ---- the store ---- */
 
+/* The decision that the call asks for may be kept beside any id on the way: whoever was the customer when it was made. */
+static void keep_record(struct op *op, struct str record)
+{
+    if (record.n == 0 || op->recorded_kept)
+        return;
+    buf_clear(&op->recorded);
+    buf_str(&op->recorded, record);
+    op->recorded_kept = true;
+}
+
 static void on_store(void *user, const struct store_reply *r)
 {
     struct op *op = user;
@@ -133,6 +143,7 @@ static void on_store(void *user, const struct store_reply *r)
     if (r->status == STORE_OK && (m->phase == PHASE_WALK || m->phase == PHASE_RING || m->phase == PHASE_READ_FROM)) {
         buf_clear(&m->there);
         buf_str(&m->there, r->blob);
+        keep_record(op, r->record);
     }
     op_run(op);
 }
@@ -147,7 +158,7 @@ static enum step_result ask(struct op *op, struct str id, enum phase phase)
                        "out of time while ids of one customer were brought together; it may have happened: retry");
     m->at = id;
     m->phase = phase;
-    store_read(worker_config_of(op->worker)->store, id, NULL, op_try_deadline(op), on_store, op);
+    store_read(worker_config_of(op->worker)->store, id, op->record_id, op_try_deadline(op), on_store, op);
     return STEP_PARK;
 }
 
@@ -381,13 +392,25 @@ static long node_of(const struct merging *m, struct str id)
     return -1;
 }
 
+/* Nothing may be passed over that is still kept beside the ids in between, since before they led on. */
+static bool may_shorten(const struct op *op)
+{
+    const struct merging *m = op->merging;
+    const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
+    int64_t latest_ms = clock->wall_ms(clock->ctx) - WORKER_RECORD_TTL_MS - STATE_AHEAD_MS;
+    for (size_t i = 1; i < m->count; i++)
+        if (state_version_ms(m->nodes[i].version) > latest_ms)
+            return false;
+    return m->count >= LONG;
+}
+
 static enum step_result at_end(struct op *op)
 {
     struct merging *m = op->merging;
     id_set(&m->root, m->at);
     if (m->under_way >= 0)
         return take_over(op);
-    if (m->count >= LONG)
+    if (may_shorten(op))
         return lead_on(op, &m->nodes[0], id_str(&m->root), PHASE_SHORTEN);
     return arrived(op);
 }

@@ -18,8 +18,8 @@
  * taken over before it closed are ended; of the others, that of the least id is taken back. That is safe: all in the ring stand
  * still, so every server sees the same and takes back the same, and who was slow to take one over finds another version.
  *
- * A way of several steps is shortened when it is walked. No turns are taken here: the store's compare-and-set is enough, and
- * merges are rare.
+ * A way of several steps is shortened when it is walked, once nothing is kept beside the ids on it: until then a repeated request
+ * may find its decision there. No turns are taken here: the store's compare-and-set is enough, and merges are rare.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_SERVER_MERGING_H
 #define TACT_SERVER_MERGING_H

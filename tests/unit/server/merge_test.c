@@ -239,7 +239,7 @@ static void an_alias_becomes_somebody(void **state)
     tact__v1__get_response__free_unpacked(g, NULL);
 }
 
-/* Each of a chain leads to its end, and in one step once somebody has walked it. */
+/* Each of a chain leads to its end, and in one step once somebody has walked it after a day. */
 static void chains_are_walked_and_shortened(void **state)
 {
     (void)state;
@@ -255,9 +255,12 @@ static void chains_are_walked_and_shortened(void **state)
         snprintf(next, sizeof next, "c%d", i + 1);
         assert_false(merge(id, next, next));
     }
-    for (int i = 0; i < CHAIN; i++) {
-        snprintf(id, sizeof id, "c%d", i);
-        holds(id, "c5", "6", 5);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < CHAIN; i++) {
+            snprintf(id, sizeof id, "c%d", i);
+            holds(id, "c5", "6", 5);
+        }
+        sim_run_until(world.sim, sim_now(world.sim) + INT64_C(25) * 3600 * 1000000);
     }
     struct state s;
     struct arena arena;
@@ -305,6 +308,42 @@ static void what_was_decided_stays_decided(void **state)
     Tact__V1__DecideResponse *all[] = {first, other, again, theirs, third, fourth};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         tact__v1__decide_response__free_unpacked(all[i], NULL);
+}
+
+/* A decision is kept beside whoever the id led to then, and found there however far it leads by now, for as long as it is kept. */
+static void what_was_decided_on_the_way_stays_decided(void **state)
+{
+    (void)state;
+    static const char *const way[] = {"device:x", "a", "b", "c", "d", "e"};
+    enum { WAY = sizeof way / sizeof *way };
+    Tact__V1__DecideResponse *first[WAY];
+    char id[8];
+    for (int i = 0; i < WAY; i++) {
+        if (i)
+            assert_false(merge(way[i - 1], way[i], way[i]));
+        snprintf(id, sizeof id, "r%d", i);
+        first[i] = decided(ask_decision("device:x", id, "web", TACT__V1__MODE__FRESH));
+        assert_string_equal(first[i]->customer_id, way[i]);
+    }
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < WAY; i++) {
+            snprintf(id, sizeof id, "r%d", i);
+            Tact__V1__DecideResponse *again = decided(ask_decision("device:x", id, "web", TACT__V1__MODE__FRESH));
+            assert_true(again->meta->recorded);
+            assert_string_equal(again->customer_id, "e");
+            assert_string_equal(again->handles[0], first[i]->handles[0]);
+            Tact__V1__RecordRequest o = TACT__V1__RECORD_REQUEST__INIT;
+            char outcome[16];
+            snprintf(outcome, sizeof outcome, "o%d-%d", round, i);
+            o.outcome_id = outcome;
+            o.kind = TACT__V1__RECORD_REQUEST__KIND__IMPRESSION;
+            o.customer_id = (char *)"device:x";
+            o.decision_id = again->decision->decision_id;
+            ok(call(OP_RECORD, &o)); /* resolved by what was kept */
+            tact__v1__decide_response__free_unpacked(again, NULL);
+        }
+    for (int i = 0; i < WAY; i++)
+        tact__v1__decide_response__free_unpacked(first[i], NULL);
 }
 
 static void what_is_refused(void **state)
@@ -540,6 +579,7 @@ int main(void)
         EACH(an_alias_becomes_somebody),
         EACH(chains_are_walked_and_shortened),
         EACH(what_was_decided_stays_decided),
+        EACH(what_was_decided_on_the_way_stays_decided),
         EACH(what_is_refused),
         EACH(one_customer_is_at_most_so_many),
         EACH(any_write_may_be_the_last),
