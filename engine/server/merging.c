@@ -54,6 +54,7 @@ struct merging {
     struct node *nodes; /* [NODES_MAX] */
     size_t count;
     long under_way;        /* the last of the nodes whose merge is; -1: none */
+    bool erases;           /* it went to somebody who was forgotten: nothing is left beside the id either */
     struct buf there;      /* blob of `at` */
     struct buf moving;     /* blob of that node */
     struct buf fresh;      /* what is written */
@@ -174,7 +175,8 @@ static enum step_result put(struct op *op, struct str id, uint64_t expected, con
     struct store_commit c = {.customer = id,
                              .expected = expected,
                              .blob = {(const char *)m->fresh.p, m->fresh.n},
-                             .blob_ttl_ms = policy_keeps_ms(op->snapshot->policy, s)};
+                             .blob_ttl_ms = policy_keeps_ms(op->snapshot->policy, s),
+                             .forget = m->erases && phase == PHASE_END};
     m->phase = phase;
     store_commit(worker_config_of(op->worker)->store, &c, op_try_deadline(op), on_store, op);
     return STEP_PARK;
@@ -326,6 +328,7 @@ static enum step_result take_over(struct op *op)
                                                               "aggregate cannot be read"
                                                             : "the states of '%.*s' and '%.*s' together are too large",
                        STR_ARG(n->id), STR_ARG(id_str(&m->root)));
+    m->erases = into.forgotten_ms > 0;
     into.exists = true;
     state_prune(&into, op->now_ms);
     worker_stats_of(op->worker)->merges++;
@@ -457,6 +460,7 @@ static enum step_result start(struct op *op)
     arena_reset(&m->arena);
     m->count = 0;
     m->under_way = -1;
+    m->erases = false;
     return ask(op, m->of_to ? m->to : m->from, PHASE_WALK);
 }
 

@@ -374,6 +374,38 @@ static void all_ids_are_forgotten(void **state)
     assert_int_equal(merge(0, "other", "laptop").status, GRPC_OK);
 }
 
+/* A merge into mina was begun, and its server killed, before mina was forgotten: who ends it leaves nothing of that id either. */
+static void what_was_being_merged_is_forgotten(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct state s;
+    struct error e;
+    struct buf b;
+    arena_init(&arena, 1 << 20);
+    buf_init(&b, STATE_BLOB_MAX);
+    sim_put(world.sim, "tact:{laptop}:s", STR("\2 torn"));
+    assert_int_equal(note_of(0, "laptop", "e1").status, GRPC_OK);
+    Tact__V1__DecideRequest d = decide_request("r1", "web", TACT__V1__MODE__PEEK);
+    d.customer_id = (char *)"laptop";
+    assert_int_equal(call_on(0, OP_DECIDE, &d).status, GRPC_OK);
+    const struct schema *schema = &worker_snapshot(world.servers[0].worker)->policy->schema;
+    assert_int_equal(state_decode(&s, schema, sim_get(world.sim, "tact:{laptop}:s"), &arena, &e), 0);
+    s.redirect = (struct redirect){STR("mina"), 7, true};
+    assert_int_equal(state_encode(&s, s.version + 1, &b, &e), 0);
+    sim_put(world.sim, "tact:{laptop}:s", (struct str){(const char *)b.p, b.n});
+    sim_run_until(world.sim, sim_now(world.sim) + 1000);
+    assert_int_equal(note(0, "e2").status, GRPC_OK);
+    forgotten(0, false);
+    assert_int_equal(sim_key_count(world.sim), 4); /* both states, a decision, bytes set aside */
+    check_refused(note_of(1, "laptop", "e3"));
+    assert_int_equal(sim_key_count(world.sim), 2);
+    assert_int_equal(sim_get(world.sim, "tact:{mina}:s").n, TOMBSTONE);
+    assert_true(sim_get(world.sim, "tact:{laptop}:s").n < 40);
+    buf_free(&b);
+    arena_free(&arena);
+}
+
 /* The server may be killed after any step: who asks again finds all that is left. */
 static void forgetting_is_taken_up_again(void **state)
 {
@@ -500,6 +532,7 @@ int main(void)
         EACH(what_cannot_be_read_is_forgotten),
         EACH(records_beside_what_cannot_be_read),
         EACH(all_ids_are_forgotten),
+        EACH(what_was_being_merged_is_forgotten),
         EACH(forgetting_is_taken_up_again),
         EACH(an_old_state_is_absent),
         EACH(where_ids_lead_has_no_end),
