@@ -65,6 +65,7 @@ struct merging {
     uint32_t restarts;
     enum store_status status;
     char error[160];
+    bool given_up;
 };
 
 struct merging *merging_new(struct str from, struct str to)
@@ -122,7 +123,23 @@ uint64_t merging_began(const struct merging *m)
     return m->began;
 }
 
+bool merging_given_up(const struct merging *m)
+{
+    return m->given_up;
+}
+
 /* ---- the store ---- */
+
+/* A call that can do without the store does without. */
+static enum step_result fail_store(struct op *op, const char *what)
+{
+    struct merging *m = op->merging;
+    if (!op->degrades)
+        return op_fail(op, GRPC_UNAVAILABLE, "the store cannot be %s now: %s", what, m->error);
+    m->given_up = true;
+    m->phase = PHASE_DONE;
+    return STEP_MORE;
+}
 
 /* The decision that the call asks for may be kept beside any id on the way: whoever was the customer when it was made. */
 static void keep_record(struct op *op, struct str record)
@@ -159,7 +176,7 @@ static enum step_result ask(struct op *op, struct str id, enum phase phase)
                        "out of time while ids of one customer were brought together; it may have happened: retry");
     m->at = id;
     m->phase = phase;
-    store_read(worker_config_of(op->worker)->store, id, op->record_id, op_try_deadline(op), on_store, op);
+    store_read(worker_config_of(op->worker)->store, id, op->record_id, op_read_deadline(op), on_store, op);
     return STEP_PARK;
 }
 
@@ -194,14 +211,10 @@ static enum step_result again(struct op *op)
     return STEP_MORE;
 }
 
-/* Whether the write that was asked for was not refused; else the call has failed. */
-static bool went(struct op *op)
+/* Whether the write that was asked for was not refused. */
+static bool went(const struct merging *m)
 {
-    const struct merging *m = op->merging;
-    if (m->status == STORE_OK || m->status == STORE_CONFLICT || m->status == STORE_UNCERTAIN)
-        return true;
-    (void)op_fail(op, GRPC_UNAVAILABLE, "the store cannot be written now: %s", m->error);
-    return false;
+    return m->status == STORE_OK || m->status == STORE_CONFLICT || m->status == STORE_UNCERTAIN;
 }
 
 static int decode(struct op *op, const struct buf *blob, struct state *s, struct error *e)
@@ -467,8 +480,6 @@ static enum step_result start(struct op *op)
 static enum step_result begun(struct op *op)
 {
     struct merging *m = op->merging;
-    if (!went(op))
-        return STEP_DONE;
     if (m->status != STORE_CONFLICT) { /* uncertain: if it did not happen it will be begun again, under another number */
         m->began = m->merge;
         m->began_from = m->first;
@@ -480,20 +491,21 @@ static enum step_result go_on(struct op *op)
 {
     struct merging *m = op->merging;
     bool read = m->phase == PHASE_WALK || m->phase == PHASE_RING || m->phase == PHASE_READ_FROM;
+    bool needed = m->phase != PHASE_START && m->phase != PHASE_SHORTEN;
     if (read && m->status != STORE_OK)
-        return op_fail(op, GRPC_UNAVAILABLE, "the store cannot be read now: %s", m->error);
+        return fail_store(op, "read");
+    if (needed && !went(m))
+        return fail_store(op, "written");
     switch (m->phase) {
     case PHASE_START:
         return start(op);
     case PHASE_WALK:
         return step(op);
     case PHASE_TAKE_OVER:
-        if (!went(op))
-            return STEP_DONE;
         return m->status == STORE_OK ? lead_on(op, &m->nodes[m->under_way], id_str(&m->root), PHASE_END) : again(op);
     case PHASE_END:
     case PHASE_TAKE_BACK:
-        return went(op) ? again(op) : STEP_DONE;
+        return again(op);
     case PHASE_RING:
         return take_back(op);
     case PHASE_SHORTEN: /* the next one may */

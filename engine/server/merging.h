@@ -34,7 +34,8 @@ void merging_free(struct merging **m);
 /* STEP_MORE: it is done. STEP_PARK: it waits for the store. STEP_DONE: the call failed and is gone. */
 enum step_result merging_run(struct op *op);
 
-/* When done. */
+/* When done. True: the store cannot be asked, and the call can do without (op->degrades); nothing below is known. */
+bool merging_given_up(const struct merging *m);
 struct str merging_customer(const struct merging *m);
 /* Whom `from` was when a merge was begun, or the same as the customer. */
 struct str merging_from(const struct merging *m);

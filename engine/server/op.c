@@ -19,7 +19,7 @@
 #include "tact/v1/log.pb-c.h"
 #include <stdarg.h>
 
-enum { DECODE_DEPTH_MAX = 8, DECODED_MAX = 8 << 20, STORE_TRY_MS = 500 };
+enum { DECODE_DEPTH_MAX = 8, DECODED_MAX = 8 << 20, STORE_TRY_MS = 500, MOVES_CACHED = 8 };
 
 static const struct op_methods *methods_of(const struct op *op)
 {
@@ -217,12 +217,12 @@ int64_t op_try_deadline(const struct op *op)
     return at < op->deadline_us ? at : op->deadline_us;
 }
 
-/* Leaves the call time to answer without the store. */
-static int64_t read_deadline(const struct op *op)
+/* Leaves a call that can do without the store time to. */
+int64_t op_read_deadline(const struct op *op)
 {
     const struct worker_clock *c = &worker_config_of(op->worker)->clock;
     int64_t now_us = c->mono_us(c->ctx), at = op_try_deadline(op), early = now_us + (op->deadline_us - now_us) / 4 * 3;
-    return at < early ? at : early;
+    return !op->degrades || at < early ? at : early;
 }
 
 bool op_time_is_over(const struct op *op)
@@ -255,18 +255,22 @@ static bool take_cached(struct op *op, int64_t max_stale_us)
     return true;
 }
 
+static void do_without(struct op *op)
+{
+    buf_clear(&op->blob);
+    op->stateless = true;
+    worker_stats_of(op->worker)->fail_safe++;
+}
+
 /* The store cannot be asked, and the call can do without: it takes what is known of the customer, or nothing. */
 static void degrade(struct op *op)
 {
-    struct worker_stats *stats = worker_stats_of(op->worker);
-    if (op->cached_will_do && take_cached(op, worker_config_of(op->worker)->max_stale_us)) {
-        op->unverified = true;
-        stats->unverified++;
+    if (!op->cached_will_do || !take_cached(op, worker_config_of(op->worker)->max_stale_us)) {
+        do_without(op);
         return;
     }
-    buf_clear(&op->blob);
-    op->stateless = true;
-    stats->fail_safe++;
+    op->unverified = true;
+    worker_stats_of(op->worker)->unverified++;
 }
 
 static enum step_result op_step_load(struct op *op)
@@ -285,8 +289,7 @@ static enum step_result op_step_load(struct op *op)
     op->step = STEP_APPLY;
     if (op->cached_will_do && take_cached(op, -1))
         return STEP_MORE;
-    store_read(worker_config_of(op->worker)->store, op->customer, op->record_id,
-               op->degrades ? read_deadline(op) : op_try_deadline(op), on_store, op);
+    store_read(worker_config_of(op->worker)->store, op->customer, op->record_id, op_read_deadline(op), on_store, op);
     return STEP_PARK;
 }
 
@@ -364,17 +367,23 @@ static enum step_result move_to(struct op *op, struct str customer)
     return STEP_MORE;
 }
 
-/* One step on the way needs no more than to go there. Calls that were folded into this one's write go on their own. */
+/* Steps that need no more than to go there: the first, and as long as the near cache will do those that it may know. */
+static bool goes_on(const struct op *op)
+{
+    bool known = op->cached_will_do && !op->writes;
+    return !op->state.redirect.under_way && op->moves <= (known ? MOVES_CACHED : 1);
+}
+
+/* Calls that were folded into this one's write go on their own. */
 static enum step_result follow(struct op *op)
 {
-    const struct redirect *to = &op->state.redirect;
     fold_undo(op);
     if (++op->moves > WORKER_RERUNS_MAX)
         return op_fail(op, GRPC_ABORTED, "the customer was merged with others %d times meanwhile; retry with the same ids",
                        WORKER_RERUNS_MAX);
     op->recorded_kept = op->recorded_kept || op->recorded.n > 0;
-    if (op->moves == 1 && !to->under_way)
-        return move_to(op, to->target);
+    if (goes_on(op))
+        return move_to(op, op->state.redirect.target);
     merging_free(&op->merging);
     op->merging = merging_new(op->moves == 1 ? op->customer : op->asked, (struct str){0});
     op->step = STEP_MERGE;
@@ -386,11 +395,18 @@ static enum step_result op_step_merge(struct op *op)
     if (op->kind == OP_MERGE && !op->merging)
         op->merging = merging_new(op->merge.from, op->merge.to);
     enum step_result r = merging_run(op);
-    if (r == STEP_MORE && op->kind == OP_MERGE)
+    if (r != STEP_MORE)
+        return r;
+    if (op->kind == OP_MERGE) {
         op->step = STEP_LOG;
-    else if (r == STEP_MORE)
+        return STEP_MORE;
+    }
+    if (!merging_given_up(op->merging))
         return move_to(op, merging_customer(op->merging));
-    return r;
+    do_without(op);
+    op->store_status = STORE_OK; /* there is nothing to be read */
+    op->step = STEP_APPLY;
+    return STEP_MORE;
 }
 
 static enum step_result op_step_apply(struct op *op)

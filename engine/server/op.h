@@ -212,8 +212,10 @@ int op_make_blob(struct op *op, struct error *e) MUST_CHECK;
 void op_log_head(struct op *op, void *log_record);
 /* Checks who the request is about. */
 int op_customer(struct op *op, const char *customer_id, const Tact__V1__Alias *alias, struct error *e) MUST_CHECK;
-/* By when one try at the store must be answered; and whether the call's time is over. */
+/* By when one try at the store must be answered (a read: with time left to answer without, where that will do); and whether the
+ * call's time is over. */
 int64_t op_try_deadline(const struct op *op);
+int64_t op_read_deadline(const struct op *op);
 bool op_time_is_over(const struct op *op);
 uint64_t op_new_version(struct op *op);
 /* The word behind a dictionary id, without its prefix ("channel.email" gives "email"); empty when there is

@@ -143,7 +143,7 @@ enum step_result op_step_household(struct op *op)
         if (op_time_is_over(op))
             return op_fail(op, GRPC_DEADLINE_EXCEEDED, "out of time before the customer's household was read%s",
                            op->uncertain ? "; an earlier write may have happened: retry with the same ids" : "");
-        store_read(worker_config_of(op->worker)->store, h->id, NULL, op_try_deadline(op), on_read, op);
+        store_read(worker_config_of(op->worker)->store, h->id, NULL, op_read_deadline(op), on_read, op);
         return STEP_PARK;
     }
     bool failed = h->answered && h->status != STORE_OK;

@@ -555,6 +555,48 @@ static void a_write_moves_to_its_own_id(void **state)
     arena_free(&arena);
 }
 
+static void expect_tier(const char *who, int mode, int tier)
+{
+    Tact__V1__DecideResponse *d = decided(ask_decision(who, "", "web", mode));
+    assert_int_equal(d->decision->state_tier, tier);
+    tact__v1__decide_response__free_unpacked(d, NULL);
+}
+
+/* The store is away: a way that is known is gone without it, and where it is not, or a merge is under way, the decision is made
+ * without a state, as for anybody. */
+static void decisions_by_a_long_way_without_the_store(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct state s;
+    arena_init(&arena, 4 << 20);
+    buy("c", "e1", 1);
+    assert_false(merge("a", "b", "b"));
+    assert_false(merge("b", "c", "c"));
+    buy("x", "e2", 1);
+    load("x", &s, &arena);
+    s.redirect = (struct redirect){STR("c"), 20, true};
+    save("x", &s);
+    sim_run_until(world.sim, sim_now(world.sim) + 1000);
+    expect_tier("a", TACT__V1__MODE__PEEK, TACT__V1__STATE_TIER__CURRENT);
+    uint64_t calls = sim_stats(world.sim).calls;
+    expect_tier("a", TACT__V1__MODE__PEEK, TACT__V1__STATE_TIER__CURRENT);
+    assert_true(sim_stats(world.sim).calls == calls);
+    sim_refuse_writes(world.sim, "OOM");
+    expect_tier("x", TACT__V1__MODE__PEEK, TACT__V1__STATE_TIER__FAIL_SAFE);
+    sim_refuse_writes(world.sim, NULL);
+    expect_tier("a", TACT__V1__MODE__PEEK, TACT__V1__STATE_TIER__CURRENT);
+    sim_set_up(world.sim, world.servers[0].conn, false);
+    sim_run_until(world.sim, sim_now(world.sim));
+    expect_tier("a", TACT__V1__MODE__PEEK, TACT__V1__STATE_TIER__UNVERIFIED);
+    expect_tier("a", TACT__V1__MODE__FRESH, TACT__V1__STATE_TIER__FAIL_SAFE);
+    expect_tier("x", TACT__V1__MODE__PEEK, TACT__V1__STATE_TIER__FAIL_SAFE);
+    assert_int_equal(ask_decision("x", "", "email", TACT__V1__MODE__RESERVE).status, GRPC_UNAVAILABLE);
+    sim_set_up(world.sim, world.servers[0].conn, true);
+    holds("x", "c", "2", 3);
+    arena_free(&arena);
+}
+
 /* Torn bytes are no reason to lose them, or what is whole. */
 static void what_cannot_be_read_is_not_merged(void **state)
 {
@@ -588,6 +630,7 @@ int main(void)
         EACH(a_ring_is_broken_at_the_least_id),
         EACH(a_write_moves_within_a_bucket),
         EACH(a_write_moves_to_its_own_id),
+        EACH(decisions_by_a_long_way_without_the_store),
         EACH(what_cannot_be_read_is_not_merged),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
