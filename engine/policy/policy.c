@@ -143,7 +143,7 @@ long policy_channel_of_id(const struct policy *p, uint32_t dictionary_id)
 
 int64_t policy_keeps_ms(const struct policy *p, const struct state *s)
 {
-    if (s->redirect.target.n)
+    if (s->redirect.target.n && !s->redirect.under_way)
         return 0;
     bool longer = s->forgotten_ms && p->retention_ms && p->retention_ms < WINDOW_MAX_MS;
     return longer ? WINDOW_MAX_MS : p->retention_ms;

@@ -288,7 +288,7 @@ void policy_free(struct policy **p);
  * policy keeps anybody, and at least 400 days. */
 int64_t policy_keeps_ms(const struct policy *p, const struct state *s);
 /* It was written longer ago than that, and is as good as not there: true, and the state is that of somebody never seen, but for
- * its version. Where an id leads has no end: it is not written again with the customer's state. */
+ * its version. Where an id leads has no end, once its merge has: it is not written again with the customer's state. */
 bool policy_expire(const struct policy *p, struct state *s, int64_t wall_ms);
 
 /* Visits every dictionary name that the policy needs (each once or more). */

@@ -330,6 +330,8 @@ static enum step_result take_over(struct op *op)
         rc = decode(op, &m->moving, &from, &e);
     if (rc)
         return fail_error(op, &e);
+    const struct worker_clock *clock = &worker_config_of(op->worker)->clock;
+    (void)policy_expire(op->snapshot->policy, &from, clock->wall_ms(clock->ctx)); /* it may have been left long ago */
     struct identity known = {n->to.merge, op->now_ms, n->id};
     rc = state_merge(&into, &from, op->now_ms);
     if (!rc && identities_add(&into, &known) < 0)
