@@ -19,20 +19,40 @@ bool imports_have(const struct state *s, uint64_t mark)
     return false;
 }
 
-/* At the end; the first goes where there is no room. */
-static int append(struct state *s, struct import_done fresh)
+/* So many marks, of a customer who comes of so many merges. */
+static uint32_t most_of(uint32_t merges)
+{
+    uint32_t most = STATE_IMPORTS_MAX * (1 + merges);
+    return most < STATE_IMPORTS_MOST ? most : STATE_IMPORTS_MOST;
+}
+
+static int make_room(struct state *s)
+{
+    if (s->import_count < s->import_capacity)
+        return 0;
+    uint32_t capacity = s->import_capacity ? s->import_capacity * 2 : STATE_IMPORTS_MAX;
+    struct import_done *items = arena_alloc(s->arena, capacity * sizeof *items);
+    if (!items)
+        return ERR_NOSPACE;
+    if (s->import_count)
+        memcpy(items, s->imports, s->import_count * sizeof *items);
+    s->imports = items;
+    s->import_capacity = capacity;
+    return 0;
+}
+
+/* At the end; the first go where there are more. */
+static int append(struct state *s, struct import_done fresh, uint32_t most)
 {
     if (imports_have(s, fresh.mark))
         return 0;
-    if (!s->imports) {
-        s->imports = arena_alloc(s->arena, STATE_IMPORTS_MAX * sizeof *s->imports);
-        if (!s->imports)
-            return ERR_NOSPACE;
+    uint32_t gone = s->import_count >= most ? s->import_count - most + 1 : 0;
+    if (gone) {
+        s->import_count -= gone;
+        memmove(s->imports, s->imports + gone, s->import_count * sizeof *s->imports);
     }
-    if (s->import_count == STATE_IMPORTS_MAX) {
-        s->import_count--;
-        memmove(s->imports, s->imports + 1, s->import_count * sizeof *s->imports);
-    }
+    if (make_room(s))
+        return ERR_NOSPACE;
     s->imports[s->import_count++] = fresh;
     return 1;
 }
@@ -40,13 +60,14 @@ static int append(struct state *s, struct import_done fresh)
 int imports_add(struct state *s, uint64_t mark, int64_t until_ms)
 {
     int64_t day = ms_floor(until_ms, DAY_MS);
-    return append(s, (struct import_done){mark, day > 0 ? (uint32_t)day : 0});
+    return append(s, (struct import_done){mark, day > 0 ? (uint32_t)day : 0}, most_of(s->identity_count));
 }
 
 int imports_merge(struct state *into, const struct state *from)
 {
+    uint32_t most = most_of(1 + into->identity_count + from->identity_count);
     for (uint32_t i = 0; i < from->import_count; i++)
-        if (append(into, from->imports[i]) < 0)
+        if (append(into, from->imports[i], most) < 0)
             return ERR_NOSPACE;
     return 0;
 }
@@ -63,9 +84,9 @@ int imports_get(struct cursor *c, struct state *s)
 {
     while (cursor_left(c) && !c->failed) {
         uint64_t day = cursor_varint(c), mark = cursor_u64le(c);
-        if (c->failed || day > DAYS_MAX || s->import_count == STATE_IMPORTS_MAX || imports_have(s, mark))
+        if (c->failed || day > DAYS_MAX || s->import_count == STATE_IMPORTS_MOST || imports_have(s, mark))
             return ERR_CORRUPT;
-        if (append(s, (struct import_done){mark, (uint32_t)day}) < 0)
+        if (append(s, (struct import_done){mark, (uint32_t)day}, STATE_IMPORTS_MOST) < 0)
             return ERR_NOSPACE;
     }
     return c->failed || s->import_count == 0 ? ERR_CORRUPT : 0;

@@ -48,7 +48,8 @@ enum {
     STATE_TOP_MAX = 16,   /* keys of a TOP aggregate */
     STATE_KEY_MAX = 64,   /* bytes of such a key; longer ones are told apart by their first 64 */
     STATE_TOUCHES_MAX = 16,
-    STATE_IMPORTS_MAX = 8, /* bulk imports that are remembered of a customer: the latest (imports.h) */
+    STATE_IMPORTS_MAX = 8, /* bulk imports that are remembered for each id of a customer: the latest (imports.h) */
+    STATE_IMPORTS_MOST = 512, /* of all ids together */
     STATE_IDENTITIES_MAX = 256, /* merges that one customer may come of; past it no further one is accepted */
     STATE_TEXT_MAX = 1024 /* bytes of a string attribute or property */
 };
@@ -206,8 +207,8 @@ struct state {
     uint64_t *seen;         /* hashes of event ids, by arrival */
     uint32_t *seen_minutes; /* of arrival, rounded up, since 1970 */
     uint32_t seen_count, seen_capacity;
-    struct import_done *imports; /* [STATE_IMPORTS_MAX], in the order in which they were made; NULL: none */
-    uint32_t import_count;
+    struct import_done *imports; /* in the order in which they were made */
+    uint32_t import_count, import_capacity;
     struct redirect redirect;
     struct identity *identities; /* by merge */
     uint32_t identity_count, identity_capacity;

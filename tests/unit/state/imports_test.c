@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
+#include "state/identity.h"
 #include "state/imports.h"
 #include "state/merge.h"
 
@@ -98,18 +99,44 @@ static void merged_customers_keep_both(void **state)
     assert_true(imports_have(&b, of_a) && imports_have(&b, of_b));
 }
 
+/* A person of many names, each of which had the same import: it must be known of every one of them. */
+static void each_name_brings_its_marks(void **state)
+{
+    struct context *t = *state;
+    struct state into, from, again;
+    struct error e;
+    enum { IDS = 40, MANY = STATE_IMPORTS_MOST / STATE_IMPORTS_MAX + 8 };
+    uint64_t mark = 0;
+    empty_state(&into, &t->schema, &t->arena);
+    for (uint64_t id = 0; id < MANY; id++) {
+        empty_state(&from, &t->schema, &t->arena);
+        for (uint64_t i = 0; i < STATE_IMPORTS_MAX; i++)
+            assert_int_equal(imports_add(&from, ++mark, NOW), 1);
+        assert_int_equal(state_merge(&into, &from, NOW), 0);
+        assert_int_equal(identities_add(&into, &(struct identity){id + 1, NOW, STR("x")}), 1);
+        for (uint64_t m = 1; id < IDS && m <= mark; m++)
+            assert_true(imports_have(&into, m));
+    }
+    assert_int_equal(into.import_count, STATE_IMPORTS_MOST);
+    assert_true(imports_have(&into, mark) && !imports_have(&into, 1));
+    assert_int_equal(state_decode(&again, &t->schema, encoded(&into, t), &t->arena, &e), 0);
+    assert_int_equal(again.import_count, STATE_IMPORTS_MOST);
+    assert_int_equal(imports_add(&again, ++mark, NOW), 1);
+    assert_true(imports_have(&again, mark) && again.import_count == STATE_IMPORTS_MOST);
+}
+
 /* A payload that no writer of ours makes. */
 static void damaged_marks_are_refused(void **state)
 {
     struct context *t = *state;
     static const uint8_t twice[] = {1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 7, 0, 0, 0, 0, 0, 0, 0};
-    uint8_t many[(STATE_IMPORTS_MAX + 1) * 9] = {0};
+    uint8_t many[(STATE_IMPORTS_MOST + 1) * 9] = {0};
     const struct {
         const void *p;
         size_t n;
     } bad[] = {{twice, sizeof twice}, {twice, 8}, {twice, 0}, {many, sizeof many}};
     for (size_t i = 0; i < sizeof many / 9; i++)
-        many[i * 9 + 1] = (uint8_t)i;
+        memcpy(&many[i * 9 + 1], &(uint16_t){(uint16_t)i}, 2);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct state s;
         empty_state(&s, &t->schema, &t->arena);
@@ -118,7 +145,7 @@ static void damaged_marks_are_refused(void **state)
     }
     struct state s;
     empty_state(&s, &t->schema, &t->arena);
-    struct cursor c = cursor_of(many, STATE_IMPORTS_MAX * 9);
+    struct cursor c = cursor_of(many, STATE_IMPORTS_MOST * 9);
     assert_int_equal(imports_get(&c, &s), 0);
 }
 
@@ -128,6 +155,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(marks_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(the_first_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(merged_customers_keep_both, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_name_brings_its_marks, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_marks_are_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
