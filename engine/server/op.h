@@ -227,7 +227,7 @@ int op_as_of(struct op *op, int64_t as_of_ms, struct error *e) MUST_CHECK;
 /* Turns (worker.c): true when it is this call's turn now; else it parks and op_run is called when it is. */
 bool worker_take_turn(struct op *op);
 void worker_pass_turn(struct op *op);
-/* Leaves the turn that it has for that of another customer: as worker_take_turn. */
+/* Leaves the turn that it has for that of another customer: as worker_take_turn. Of the same it keeps it. */
 bool worker_change_turn(struct op *op, struct str customer);
 /* The next call that waits for the turn of this one, which has it; NULL: none. And takes it out, or puts it back as the next. */
 struct op *worker_waiting(const struct op *op);

@@ -267,15 +267,18 @@ void worker_pass_turn(struct op *op)
         run_next(w, next);
 }
 
-/* Out of the old one's list first: a turn is known by the customer of its first call, which is about to be another, or the same
- * again. In the new one's before the next call runs, so that calls of one customer stay in their order. */
+/* Out of the old one's list first: a turn is known by the customer of its first call, which is about to be another. In the new one's
+ * before the next call runs, so that calls of one customer stay in their order. */
 bool worker_change_turn(struct op *op, struct str customer)
 {
     struct worker *w = op->worker;
     struct op *next = op->next;
     ASSERT(op->has_turn && op->turn->first == op);
-    leave(w, op->turn, next);
+    bool same = str_eq(op->customer, customer);
     op->customer = customer;
+    if (same)
+        return true;
+    leave(w, op->turn, next);
     bool mine = worker_take_turn(op);
     if (next)
         run_next(w, next);

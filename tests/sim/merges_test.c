@@ -329,6 +329,8 @@ static uint64_t each_seed(uint64_t count, bool faults)
             CHECK(run, steps < 2000000);
         CHECK(run, run->done == run->call_count * COPIES);
         sim_run_until(run->world.sim, sim_now(run->world.sim) + 65 * SECOND); /* late messages arrive, all kills are over */
+        for (int i = 0; i < SERVERS; i++) /* every call of a server that lives has ended */
+            CHECK(run, !run->world.servers[i].worker || worker_ops(run->world.servers[i].worker) == 0);
         restart_dead(run);
         find_persons(run);
         for (int id = 0; id < IDS; id++)
