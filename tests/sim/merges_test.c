@@ -1,7 +1,8 @@
 /* Two ids are one person: signals and merges, each sent twice, at the same time, in chains and rings, to servers that share one
  * store over a network that delays, reorders, stalls and loses messages, while servers are killed between any two steps. In
  * the end all ids of a person lead to one customer, on any server, and its state is that of one who was told everything, each
- * event once; ids that were not merged are apart.
+ * event once; ids that were not merged are apart. Then every id is forgotten, while further merges go on among them: nothing is left
+ * of anybody, wherever a merge stood.
  * TACT_SIM_SEEDS sets the number of seeds (2,000); a failure prints its seed, TACT_SIM_SEED runs that one alone.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -13,7 +14,7 @@
 #include <cmocka.h>
 
 enum { SERVERS = 2, IDS = 7, BATCHES = 20, BATCH_MAX = 3, MERGES_MAX = 10, COPIES = 2, TRIES_MAX = 400 };
-enum { CALLS_MAX = BATCHES + MERGES_MAX };
+enum { CALLS_MAX = BATCHES + 2 * MERGES_MAX + IDS };
 #define SECOND INT64_C(1000000)
 
 /* Sent COPIES times, each until it is acknowledged. */
@@ -41,10 +42,10 @@ struct run {
     struct call calls[CALLS_MAX];
     int call_count, events;
     struct sender senders[CALLS_MAX * COPIES];
-    int done;
+    int done, sent;
     int person[IDS]; /* whose an id is in the end: the least id of them */
     char led_to[16]; /* what the last Get said */
-    bool answered, found;
+    bool answered, found, forgotten, forgetting;
 };
 
 struct try_context {
@@ -109,6 +110,17 @@ static void make_merge(struct run *run, int from, int to)
     pack(run, c, &m.base);
 }
 
+static void make_forget(struct run *run, int id)
+{
+    struct call *c = &run->calls[run->call_count++];
+    char text[16];
+    Tact__V1__ForgetRequest m;
+    *c = (struct call){.kind = OP_FORGET, .from = id, .to = id};
+    tact__v1__forget_request__init(&m);
+    m.customer_id = id_text(id, text);
+    pack(run, c, &m.base);
+}
+
 /* Any pairs; every other time a ring among them, or a chain. */
 static void make_merges(struct run *run)
 {
@@ -133,7 +145,8 @@ static void on_answer(void *user, const struct worker_result *r)
     struct try_context *t = user;
     struct sender *s = t->sender;
     struct run *run = s->run;
-    if (r->status == GRPC_OK) {
+    bool forgotten = run->forgetting && s->call->kind == OP_MERGE && r->status == GRPC_FAILED_PRECONDITION;
+    if (r->status == GRPC_OK || forgotten) {
         run->done += !s->done;
         s->done = true;
         return;
@@ -186,17 +199,13 @@ static void restart_dead(void *user)
             sim_server_start(&run->world, i);
 }
 
-/* Most at once, so that they meet; the others within a minute. */
-static void start(struct run *run, bool faults)
+/* Calls from that one on: most at once, so that they meet; the others within a minute. */
+static void send_from(struct run *run, int first, bool faults)
 {
     struct sim *sim = run->world.sim;
-    int n = 0;
-    for (int i = 0; i < BATCHES; i++)
-        make_signals(run);
-    make_merges(run);
-    for (int i = 0; i < run->call_count; i++)
+    for (int i = first; i < run->call_count; i++)
         for (int copy = 0; copy < COPIES; copy++) {
-            struct sender *s = &run->senders[n++];
+            struct sender *s = &run->senders[run->sent++];
             *s = (struct sender){.run = run, .call = &run->calls[i]};
             int64_t spread = sim_random(sim, 3) ? 3000 : 60 * SECOND;
             sim_at(sim, sim_now(sim) + (int64_t)sim_random(sim, (uint64_t)spread), attempt, s);
@@ -206,6 +215,26 @@ static void start(struct run *run, bool faults)
         sim_at(sim, at, kill_one, run);
         sim_at(sim, at + (k % 2 ? 1000 : SECOND / 2), restart_dead, run);
     }
+}
+
+/* Until all are acknowledged, late messages have arrived, and all kills are over. */
+static void run_to_the_end(struct run *run)
+{
+    for (size_t steps = 0; run->done < run->sent && sim_step(run->world.sim); steps++)
+        CHECK(run, steps < 2000000);
+    CHECK(run, run->done == run->sent);
+    sim_run_until(run->world.sim, sim_now(run->world.sim) + 65 * SECOND);
+    for (int i = 0; i < SERVERS; i++) /* every call of a server that lives has ended */
+        CHECK(run, !run->world.servers[i].worker || worker_ops(run->world.servers[i].worker) == 0);
+    restart_dead(run);
+}
+
+static void start(struct run *run, bool faults)
+{
+    for (int i = 0; i < BATCHES; i++)
+        make_signals(run);
+    make_merges(run);
+    send_from(run, 0, faults);
 }
 
 /* ---- what must have come of it ---- */
@@ -235,6 +264,7 @@ static void on_get(void *user, const struct worker_result *r)
     Tact__V1__GetResponse *m = tact__v1__get_response__unpack(NULL, r->message.n, (const uint8_t *)r->message.p);
     CHECK(run, m);
     snprintf(run->led_to, sizeof run->led_to, "%s", m->customer_id);
+    run->forgotten = m->forgotten_ms > 0;
     tact__v1__get_response__free_unpacked(m, NULL);
 }
 
@@ -307,6 +337,32 @@ static void check_person(struct run *run, int person)
     arena_free(&a);
 }
 
+/* Of every id, which was forgotten once by its name, there is a tombstone or where it leads. */
+static void forget_all(struct run *run, bool faults)
+{
+    int first = run->call_count;
+    char text[16], key[32];
+    struct arena a;
+    struct state s;
+    arena_init(&a, 1 << 20);
+    run->forgetting = true;
+    for (int id = 0; id < IDS; id++)
+        make_forget(run, id);
+    make_merges(run);
+    send_from(run, first, faults);
+    run_to_the_end(run);
+    for (int id = 0; id < IDS; id++) {
+        decoded(run, id_text(id, text), &s, &a);
+        CHECK(run, s.forgotten_ms || (s.redirect.target.n && !s.redirect.under_way));
+        snprintf(key, sizeof key, "tact:{%s}:s", text);
+        CHECK(run, sim_get(run->world.sim, key).n <= STATE_HEAD + 2 + 9 + 2); /* of a redirect, with an id of two letters */
+        for (int server = 0; server < SERVERS; server++)
+            CHECK(run, ask_for(run, server, id) && run->forgotten);
+    }
+    CHECK(run, sim_key_count(run->world.sim) == IDS);
+    arena_free(&a);
+}
+
 static uint64_t each_seed(uint64_t count, bool faults)
 {
     struct tzdb *zones;
@@ -325,17 +381,12 @@ static uint64_t each_seed(uint64_t count, bool faults)
         run->seed = seed;
         sim_world_start(&run->world, seed, &o, zones, SIM_EVENTS_POLICY, SERVERS);
         start(run, faults);
-        for (size_t steps = 0; run->done < run->call_count * COPIES && sim_step(run->world.sim); steps++)
-            CHECK(run, steps < 2000000);
-        CHECK(run, run->done == run->call_count * COPIES);
-        sim_run_until(run->world.sim, sim_now(run->world.sim) + 65 * SECOND); /* late messages arrive, all kills are over */
-        for (int i = 0; i < SERVERS; i++) /* every call of a server that lives has ended */
-            CHECK(run, !run->world.servers[i].worker || worker_ops(run->world.servers[i].worker) == 0);
-        restart_dead(run);
+        run_to_the_end(run);
         find_persons(run);
         for (int id = 0; id < IDS; id++)
             if (run->person[id] == id)
                 check_person(run, id);
+        forget_all(run, faults);
         for (int i = 0; i < SERVERS; i++)
             merges += worker_stats(run->world.servers[i].worker)->merges;
         sim_world_stop(&run->world);
