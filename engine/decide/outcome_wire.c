@@ -159,8 +159,23 @@ static int of_action(const Tact__V1__RecordContactRequest *m, const struct polic
     return 0;
 }
 
-int request_contact(const Tact__V1__RecordContactRequest *m, const struct policy *p, int64_t now_ms, struct arena *arena,
-                    struct outside_contact *out, struct error *e)
+int contact_decision(struct str customer, struct str contact_id, struct arena *arena, struct id128 *out)
+{
+    static const char label[] = "tact contact";
+    size_t n = sizeof label + customer.n + 1 + contact_id.n;
+    char *text = arena_alloc(arena, n);
+    if (!text)
+        return ERR_NOSPACE;
+    memcpy(text, label, sizeof label);
+    memcpy(text + sizeof label, customer.p, customer.n);
+    text[sizeof label + customer.n] = 0;
+    memcpy(text + sizeof label + customer.n + 1, contact_id.p, contact_id.n);
+    *out = hash128(text, n);
+    return 0;
+}
+
+int request_contact(const Tact__V1__RecordContactRequest *m, struct str customer, const struct policy *p, int64_t now_ms,
+                    struct arena *arena, struct outside_contact *out, struct error *e)
 {
     struct str id;
     *out = (struct outside_contact){.action = -1};
@@ -182,11 +197,8 @@ int request_contact(const Tact__V1__RecordContactRequest *m, const struct policy
         rc = request_time("", m->time_ms, now_ms, &k->time_ms, e);
     if (rc)
         return rc;
-    /* A decision of its own, that no Decide can have: a decision id covers the customer and a request id. */
-    char *text = arena_printf(arena, "contact %.*s", STR_ARG(id));
-    if (!text)
+    if (contact_decision(customer, id, arena, &k->decision))
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
-    k->decision = hash128(text, strlen(text));
     k->outcomes = p->channels[channel].outbound ? CONTACT_SENT : CONTACT_IMPRESSION;
     out->event = hash64_seed(id.p, id.n, EVENT_SEED_CONTACT);
     return 0;

@@ -27,8 +27,12 @@ struct outside_contact {
     long action;    /* index; -1: not given */
     uint64_t event; /* hash of the contact id */
 };
-int request_contact(const Tact__V1__RecordContactRequest *m, const struct policy *p, int64_t now_ms, struct arena *arena,
-                    struct outside_contact *out, struct error *e) MUST_CHECK;
+/* customer: by what id the request names them. */
+int request_contact(const Tact__V1__RecordContactRequest *m, struct str customer, const struct policy *p, int64_t now_ms,
+                    struct arena *arena, struct outside_contact *out, struct error *e) MUST_CHECK;
+/* The decision that such a contact is kept under: its own, which no Decide can have, and no other customer's contact either, since
+ * a household keeps those of several beside each other. ERR_NOSPACE. */
+int contact_decision(struct str customer, struct str contact_id, struct arena *arena, struct id128 *out) MUST_CHECK;
 /* 1 changed, 0 recorded before, ERR_NOSPACE. */
 int outside_contact_apply(const struct outside_contact *c, const struct policy *p, struct state *s, int64_t now_ms,
                           struct error *e) MUST_CHECK;

@@ -151,7 +151,7 @@ static int contact_check(struct op *op, struct error *e)
     if (!rc)
         rc = op_customer(op, m->customer_id, m->alias, e);
     if (!rc)
-        rc = request_contact(m, op->snapshot->policy, op->now_ms, &op->arena, &op->contact.outside, e);
+        rc = request_contact(m, op->customer, op->snapshot->policy, op->now_ms, &op->arena, &op->contact.outside, e);
     op->writes = op->cached_will_do = true;
     return rc;
 }

@@ -235,7 +235,7 @@ static int line_contact(const Tact__V1__RecordContactRequest *m, const struct po
     if (!rc)
         rc = check_time(at_ms, clock, e);
     if (!rc)
-        rc = request_contact(m, p, at_ms, scratch, &c, e);
+        rc = request_contact(m, customer, p, at_ms, scratch, &c, e);
     if (rc)
         return rc;
     const struct contact *k = &c.contact;
@@ -298,12 +298,8 @@ static int line_record(const Tact__V1__RecordRequest *m, const struct policy *p,
         rc = request_time("", m->time_ms, at_ms, &o.time_ms, e);
     if (rc)
         return rc;
-    if (!id128_parse(decision, &o.decision)) {
-        const char *contact = arena_printf(scratch, "contact %.*s", STR_ARG(decision)); /* as request_contact names it */
-        if (!contact)
-            return error_set(e, ERR_NOSPACE, "the line does not fit the memory");
-        o.decision = hash128(contact, strlen(contact));
-    }
+    if (!id128_parse(decision, &o.decision) && contact_decision(customer, decision, scratch, &o.decision))
+        return error_set(e, ERR_NOSPACE, "the line does not fit the memory");
     size_t at = begin_event(out, KIND_RECORD, customer, at_ms, place);
     buf_byte(out, (uint8_t)o.kind);
     buf_u64le(out, o.event);

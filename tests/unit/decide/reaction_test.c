@@ -234,7 +234,7 @@ static int outside(struct fixture *f, const char *id, const char *channel, const
     m.group = (char *)group;
     m.action_id = (char *)action;
     m.time_ms = NOW - HOUR;
-    int rc = request_contact(&m, f->policy, NOW, &f->arena, &c, e);
+    int rc = request_contact(&m, STR("maryam"), f->policy, NOW, &f->arena, &c, e);
     return rc ? rc : outside_contact_apply(&c, f->policy, &f->state, NOW, e);
 }
 

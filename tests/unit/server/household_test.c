@@ -1,5 +1,5 @@
-/* Households at their edges, in virtual time: one request that two servers of different policies decide at once, a name that is
- * no household's. tests/sim/reserve_test.c has the fight for the last slot.
+/* Households at their edges, in virtual time: one request that two servers of different policies decide at once, members
+ * who were contacted under one id, a name that is no household's. tests/sim/reserve_test.c has the fight for the last slot.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "unit/server/calls.h"
 #include "state/codec.h"
@@ -52,7 +52,7 @@ static struct reply call_on(int server, enum op_kind kind, const void *m)
     return r;
 }
 
-static void live_in(int server, const char *household)
+static void live_in(int server, const char *customer, const char *household)
 {
     Tact__V1__Value v = TACT__V1__VALUE__INIT;
     Tact__V1__UpsertRequest__ProfileEntry p = TACT__V1__UPSERT_REQUEST__PROFILE_ENTRY__INIT, *profile = &p;
@@ -61,7 +61,7 @@ static void live_in(int server, const char *household)
     v.string_value = (char *)household;
     p.key = (char *)"home";
     p.value = &v;
-    m.customer_id = (char *)"mina";
+    m.customer_id = (char *)customer;
     m.profile = &profile;
     m.n_profile = 1;
     assert_int_equal(call_on(server, OP_UPSERT, &m).status, GRPC_OK);
@@ -87,7 +87,7 @@ static void two_policies_decide_one_request(void **state)
         struct reply replies[2];
         Tact__V1__DecideResponse *d[2];
         snprintf(id, sizeof id, "r%d", round);
-        live_in(0, "home");
+        live_in(0, "mina", "home");
         sim_run_until(world.sim, sim_now(world.sim) + INT64_C(8) * 86400 * 1000000);
         Tact__V1__DecideRequest m = decide_request(id, "email", TACT__V1__MODE__RESERVE);
         submit(round % 2, OP_DECIDE, &m.base, &replies[0]);
@@ -112,6 +112,46 @@ static void two_policies_decide_one_request(void **state)
     arena_free(&arena);
 }
 
+static bool contacted(const char *customer, const char *contact_id)
+{
+    Tact__V1__RecordContactRequest k = TACT__V1__RECORD_CONTACT_REQUEST__INIT;
+    k.customer_id = (char *)customer;
+    k.contact_id = (char *)contact_id;
+    k.channel = (char *)"email";
+    k.time_ms = SIM_EPOCH_MS;
+    struct reply r = call_on(0, OP_CONTACT, &k);
+    assert_int_equal(r.status, GRPC_OK);
+    Tact__V1__RecordContactResponse *m = tact__v1__record_contact_response__unpack(NULL, r.n, r.bytes);
+    assert_non_null(m);
+    bool before = m->repeated_before;
+    tact__v1__record_contact_response__free_unpacked(m, NULL);
+    return !before;
+}
+
+/* A campaign's contacts have one id for all who got it: two of a household are two contacts. */
+static void members_share_a_contact_id(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct state home;
+    static const char *const members[] = {"mina", "omid"};
+    arena_init(&arena, 1 << 20);
+    for (int i = 0; i < 2; i++) {
+        live_in(0, members[i], "home");
+        assert_true(contacted(members[i], "campaign-7"));
+        assert_false(contacted(members[i], "campaign-7"));
+    }
+    load("tact:{home}:h", &home, &arena);
+    assert_int_equal(home.contact_count, 2);
+    Tact__V1__DecideRequest m = decide_request("r1", "email", TACT__V1__MODE__RESERVE);
+    struct reply r = call_on(0, OP_DECIDE, &m);
+    Tact__V1__DecideResponse *d = decided(&r);
+    assert_int_equal(d->decision->n_choices, 0);
+    assert_string_equal(d->decision->suppression->rule, "email_weekly");
+    tact__v1__decide_response__free_unpacked(d, NULL);
+    arena_free(&arena);
+}
+
 /* A text that was kept before it named households may be longer than any household's id: nobody knows with whom such a person
  * shares a limit, so nothing goes out under it, and everything else goes on. */
 static void a_name_too_long_for_a_household(void **state)
@@ -123,7 +163,7 @@ static void a_name_too_long_for_a_household(void **state)
     sim_server_kill(&world, 1);
     write_policy("string", "customer");
     sim_server_start(&world, 1);
-    live_in(1, text);
+    live_in(1, "mina", text);
     Tact__V1__DecideRequest m = decide_request("r1", "email", TACT__V1__MODE__RESERVE);
     struct reply r = call_on(0, OP_DECIDE, &m);
     Tact__V1__DecideResponse *d = decided(&r);
@@ -151,7 +191,8 @@ int main(void)
     if (tzdb_load(&zones, NULL, &e))
         return 1;
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-    const struct CMUnitTest tests[] = {EACH(two_policies_decide_one_request), EACH(a_name_too_long_for_a_household)};
+    const struct CMUnitTest tests[] = {EACH(two_policies_decide_one_request), EACH(members_share_a_contact_id),
+                                       EACH(a_name_too_long_for_a_household)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tzdb_free(&zones);
     return failed;
