@@ -11,8 +11,8 @@
 /* The mark of an import's content for one customer. */
 uint64_t import_mark(uint64_t content, struct str customer);
 bool imports_have(const struct state *s, uint64_t mark);
-/* Adds a mark; past STATE_IMPORTS_MAX for each id of the customer, and STATE_IMPORTS_MOST, the first goes. until_ms: how far the import's history goes. 1 added, 0 it was there,
- * ERR_NOSPACE. */
+/* Adds a mark; past STATE_IMPORTS_MAX for each id of the customer, and past STATE_IMPORTS_MOST, the first goes. until_ms: how far
+ * the import's history goes. 1 added, 0 it was there, ERR_NOSPACE. */
 int imports_add(struct state *s, uint64_t mark, int64_t until_ms) MUST_CHECK;
 /* into gets from's too, as if they had been made later; before identities_merge. ERR_NOSPACE. */
 int imports_merge(struct state *into, const struct state *from) MUST_CHECK;
