@@ -8,6 +8,7 @@
 #include "net/proto_check.h"
 #include "server/merging.h"
 #include "state/codec.h"
+#include "state/identity.h"
 #include "server/op_customer.h"
 #include "server/op_get.h"
 #include "server/op_household.h"
@@ -338,12 +339,23 @@ uint64_t op_new_version(struct op *op)
     return state_version_make(clock->wall_ms(clock->ctx), rng_u64(worker_rng(op->worker)));
 }
 
+/* The id that the call came by leads here: who was forgotten and came back no longer knew of it. */
+static int know_again(struct op *op)
+{
+    struct identity known = {op->via, op->now_ms, op->asked};
+    if (!op->via || op->state.forgotten_ms || identities_find(&op->state, op->via))
+        return 0;
+    return identities_add(&op->state, &known) < 0 ? ERR_NOSPACE : 0;
+}
+
 int op_make_blob(struct op *op, struct error *e)
 {
     op->new_version = 0;
     if (!op->dirty)
         return 0;
     buf_clear(&op->fresh);
+    if (know_again(op))
+        return error_set(e, ERR_NOSPACE, "the request's memory is full");
     if (!op->state.forgotten_ms && journey_step(op->snapshot->policy, &op->state, op->now_ms, &op->arena) < 0)
         return error_set(e, ERR_NOSPACE, "the request's memory is full");
     state_prune(&op->state, op->now_ms);
@@ -382,8 +394,11 @@ static enum step_result follow(struct op *op)
         return op_fail(op, GRPC_ABORTED, "the customer was merged with others %d times meanwhile; retry with the same ids",
                        WORKER_RERUNS_MAX);
     op->recorded_kept = op->recorded_kept || op->recorded.n > 0;
-    if (goes_on(op))
+    if (goes_on(op)) {
+        op->via = op->moves == 1 && !op->state.redirect.under_way ? op->state.redirect.merge : 0;
         return move_to(op, op->state.redirect.target);
+    }
+    op->via = 0;
     merging_free(&op->merging);
     op->merging = merging_new(op->moves == 1 ? op->customer : op->asked, (struct str){0});
     op->step = STEP_MERGE;

@@ -106,6 +106,7 @@ struct op {
     struct str asked;
     struct merging *merging;
     uint32_t moves;
+    uint64_t via; /* the merge by which the id asked for leads to the customer in one step; 0: not so */
     bool cached_will_do; /* the near cache's state is good enough (a write is checked by the store anyway) */
     bool from_cache;     /* the blob is the near cache's */
     bool degrades;       /* answers as well as it can when the store cannot be asked */
@@ -164,6 +165,7 @@ struct op {
         } upsert;
         struct {
             struct outcome outcome;
+            struct str given; /* customer_id beside a handle: as asked then, or whom that is */
             struct handle handle;
             uint8_t scratch[HANDLE_MAX];
             struct str action; /* id, for the log */

@@ -7,6 +7,11 @@
 #include "tact/v1/log.pb-c.h"
 #include <math.h>
 
+static int other_customer(struct error *e)
+{
+    return error_set(e, ERR_INVALID, "customer_id: the handle belongs to another customer");
+}
+
 static int by_handle(struct op *op, const Tact__V1__RecordRequest *m, struct error *e)
 {
     struct handle *h = &op->record.handle;
@@ -18,11 +23,10 @@ static int by_handle(struct op *op, const Tact__V1__RecordRequest *m, struct err
         return error_set(e, ERR_INVALID,
                          "customer_id: needed with this handle, since the id is over %d bytes",
                          HANDLE_CUSTOMER_MAX);
-    bool other =
-        h->customer.n ? given.n && !str_eq(given, h->customer) : hash64(given.p, given.n) != h->customer_hash;
-    if (other)
-        return error_set(e, ERR_INVALID, "customer_id: the handle belongs to another customer");
+    if (h->customer.n == 0 && hash64(given.p, given.n) != h->customer_hash)
+        return other_customer(e);
     op->customer = h->customer.n ? h->customer : given;
+    op->record.given = given;
     char id[ID128_TEXT];
     id128_text(h->decision, id);
     if (m->decision_id[0] && strcmp(m->decision_id, id) != 0)
@@ -159,6 +163,9 @@ static int apply(struct op *op, struct error *e)
     struct outcome *o = &op->record.outcome;
     if (apply_refuse_forgotten(&op->state, e))
         return ERR_FORGOTTEN;
+    struct str given = op->record.given;
+    if (given.n && !str_eq(given, op->asked) && !str_eq(given, op->customer))
+        return other_customer(e);
     if (!m->handle[0]) {
         int rc = resolve(op, e);
         if (rc)

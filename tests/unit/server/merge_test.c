@@ -305,6 +305,13 @@ static void what_was_decided_stays_decided(void **state)
     outcome.handle = fourth->handles[0];
     outcome.customer_id = (char *)"device:x"; /* as asked */
     ok(call(OP_RECORD, &outcome));
+    outcome.outcome_id = (char *)"o3";
+    outcome.kind = TACT__V1__RECORD_REQUEST__KIND__SENT;
+    outcome.customer_id = (char *)"mina"; /* whom that is */
+    ok(call(OP_RECORD, &outcome));
+    outcome.outcome_id = (char *)"o4";
+    outcome.customer_id = (char *)"sara";
+    refused(call(OP_RECORD, &outcome), GRPC_INVALID_ARGUMENT, "customer_id: the handle belongs to another customer");
     Tact__V1__DecideResponse *all[] = {first, other, again, theirs, third, fourth};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         tact__v1__decide_response__free_unpacked(all[i], NULL);
@@ -344,6 +351,30 @@ static void what_was_decided_on_the_way_stays_decided(void **state)
         }
     for (int i = 0; i < WAY; i++)
         tact__v1__decide_response__free_unpacked(first[i], NULL);
+}
+
+/* Who was forgotten and came back is asked for by the old name still, and knows of it once something is kept under it. */
+static void a_name_is_known_again_after_forgetting(void **state)
+{
+    (void)state;
+    assert_false(merge("device:x", "mina", "mina"));
+    Tact__V1__ForgetRequest forget = TACT__V1__FORGET_REQUEST__INIT;
+    forget.customer_id = (char *)"mina";
+    ok(call(OP_FORGET, &forget));
+    sim_run_until(world.sim, sim_now(world.sim) + 2000000);
+    Tact__V1__Consent consent = TACT__V1__CONSENT__INIT, *consents = &consent;
+    Tact__V1__UpsertRequest m = TACT__V1__UPSERT_REQUEST__INIT;
+    consent.channel = (char *)"email";
+    consent.purpose = (char *)"promotional";
+    consent.granted = true;
+    m.customer_id = (char *)"mina";
+    m.consents = &consents;
+    m.n_consents = 1;
+    ok(call(OP_UPSERT, &m));
+    holds("mina", "mina", "0", 0);
+    buy("device:x", "e1", 1);
+    buy("device:x", "e2", 1);
+    holds("device:x", "mina", "2", 1);
 }
 
 static void what_is_refused(void **state)
@@ -622,6 +653,7 @@ int main(void)
         EACH(chains_are_walked_and_shortened),
         EACH(what_was_decided_stays_decided),
         EACH(what_was_decided_on_the_way_stays_decided),
+        EACH(a_name_is_known_again_after_forgetting),
         EACH(what_is_refused),
         EACH(one_customer_is_at_most_so_many),
         EACH(any_write_may_be_the_last),
