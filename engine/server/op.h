@@ -200,7 +200,9 @@ enum { OP_MAGIC = 0x74616374 };
 
 /* Runs steps until one parks or is done. */
 void op_run(struct op *op);
-/* Ends the call with a status; returns STEP_DONE. */
+/* Ends the call; returns STEP_DONE. */
+enum step_result op_finish(struct op *op, const struct worker_result *r);
+/* The same with a status and what is wrong. */
 enum step_result op_fail(struct op *op, int status, const char *format, ...) PRINTF_LIKE(3, 4);
 /* The status that an error code of the core becomes. */
 int op_status(int code);

@@ -1,4 +1,4 @@
-/* The data set of the simulated store: values by key, with a time to live. Internal to sim_store.c. Bytes are copied in; what is
+/* The data set of the simulated store: values by key, with a time to live. Internal to the simulated store. Bytes are copied in; what is
  * returned is valid until the value is changed or removed. A value whose time is over is as good as not there.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_STORE_SIM_DATA_H

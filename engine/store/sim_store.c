@@ -6,125 +6,10 @@
  * nothing points into the data set.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "store/sim_store.h"
-#include "store/heap.h"
-#include "store/sim_data.h"
+#include "store/sim_parts.h"
 #include "store/store_key.h"
-#include "base/rng.h"
-#include <stdlib.h>
-#include <uthash.h>
-
-enum { SIM_START_US = 1000000 };
-static const char prefix[] = "tact";
-
-enum kind { KIND_READ, KIND_COMMIT, KIND_NAMES, KIND_SECRET, KIND_HELD, KIND_DICTIONARY };
-
-struct conn;
-struct event;
-
-/* A customer that a connection has read: it is told of the next change. */
-struct tracked {
-    UT_hash_handle hh;
-    struct str customer;
-};
-
-struct call {
-    struct conn *conn;            /* NULL: its server was killed */
-    struct call *previous, *next; /* open calls of the connection */
-    enum kind kind;
-    store_cb cb;
-    void *user;
-    bool told;
-    int events;             /* that point here */
-    struct event *deadline; /* one of them, gone once told */
-    struct str customer, aside, blob, record, *names;
-    size_t names_count;
-    uint64_t expected;
-    struct id128 record_id;
-    bool with_record, forget, unchanged;
-    uint64_t watch; /* the connection's when it was sent */
-    int64_t ttl_ms, blob_ttl_ms;
-    struct store_reply reply;
-    struct str reply_blob, reply_record;
-    uint32_t *reply_ids;
-    struct str *reply_names;
-    size_t reply_names_count, reply_names_room;
-    struct store_item *reply_items;
-    size_t reply_items_count, reply_items_room;
-};
-
-struct event {
-    struct heap_node node;
-    void (*run)(struct sim *sim, struct event *ev);
-    struct call *call;
-    void (*fn)(void *user);
-    void *user;
-    struct conn *told; /* a watcher's word: to whom, of which watch */
-    uint64_t watch;
-    struct str customer;
-};
-
-struct conn {
-    struct store base;
-    struct sim *sim;
-    struct conn *next;
-    struct call *open;
-    bool up;
-    int64_t last_arrival_us, last_reply_us; /* for order */
-    struct store_watcher watcher;
-    bool watching;  /* as the store sees it; the watcher hears of it later */
-    uint64_t watch; /* which one: what an earlier one had still to tell is lost */
-    struct tracked *tracked;
-};
-
-struct sim {
-    struct sim_options options;
-    struct rng rng;
-    int64_t now_us;
-    struct heap events;
-    struct sim_data data;
-    struct conn *conns;
-    const char *refusal;
-    uint32_t last_name;
-    uint8_t secret[STORE_SECRET_BYTES];
-    bool has_secret;
-    struct sim_stats stats;
-};
 
 static const struct store_ops sim_ops;
-
-static void *take(size_t size)
-{
-    void *p = calloc(1, size ? size : 1);
-    ASSERT(p != NULL);
-    return p;
-}
-
-static struct str copy(struct str s)
-{
-    char *p = take(s.n);
-    if (s.n)
-        memcpy(p, s.p, s.n);
-    return (struct str){p, s.n};
-}
-
-static void drop(struct str *s)
-{
-    free((char *)(uintptr_t)s->p);
-    *s = (struct str){NULL, 0};
-}
-
-/* ---- the data ---- */
-
-static struct str data_get(struct sim *sim, struct str key)
-{
-    return sim_data_get(&sim->data, key, sim->now_us);
-}
-
-static void data_put(struct sim *sim, struct str key, struct str data, int64_t ttl_ms)
-{
-    sim_data_put(&sim->data, key, data, ttl_ms ? sim->now_us + ttl_ms * 1000 : INT64_MAX);
-}
 
 /* ---- calls and events ---- */
 
@@ -144,22 +29,22 @@ static void call_unlink(struct call *c)
 static void call_free(struct call *c)
 {
     call_unlink(c);
-    drop(&c->customer);
-    drop(&c->aside);
-    drop(&c->blob);
-    drop(&c->record);
+    sim_drop(&c->customer);
+    sim_drop(&c->aside);
+    sim_drop(&c->blob);
+    sim_drop(&c->record);
     for (size_t i = 0; i < c->names_count && c->names; i++)
-        drop(&c->names[i]);
+        sim_drop(&c->names[i]);
     free(c->names);
-    drop(&c->reply_blob);
-    drop(&c->reply_record);
+    sim_drop(&c->reply_blob);
+    sim_drop(&c->reply_record);
     free(c->reply_ids);
     for (size_t i = 0; i < c->reply_names_count; i++)
-        drop(&c->reply_names[i]);
+        sim_drop(&c->reply_names[i]);
     free(c->reply_names);
     for (size_t i = 0; i < c->reply_items_count; i++) {
-        drop(&c->reply_items[i].name);
-        drop(&c->reply_items[i].value);
+        sim_drop(&c->reply_items[i].name);
+        sim_drop(&c->reply_items[i].value);
     }
     free(c->reply_items);
     free(c);
@@ -168,7 +53,7 @@ static void call_free(struct call *c)
 static struct event *schedule(struct sim *sim, int64_t time_us, void (*run)(struct sim *, struct event *),
                               struct call *c)
 {
-    struct event *ev = take(sizeof *ev);
+    struct event *ev = sim_take(sizeof *ev);
     ev->node =
         (struct heap_node){.key = time_us > sim->now_us ? time_us : sim->now_us, .tie = rng_u64(&sim->rng)};
     ev->run = run;
@@ -220,14 +105,9 @@ static void tell(struct call *c, const struct store_reply *reply)
     c->cb(c->user, reply);
 }
 
-static bool only_reads(const struct call *c)
-{
-    return c->kind == KIND_READ || c->kind == KIND_HELD || c->kind == KIND_DICTIONARY;
-}
-
 static void tell_failure(struct call *c, bool maybe_applied, const char *why)
 {
-    bool uncertain = maybe_applied && !only_reads(c);
+    bool uncertain = maybe_applied && !sim_only_reads(c);
     tell(c, &(struct store_reply){.status = uncertain ? STORE_UNCERTAIN : STORE_UNAVAILABLE, .error = why});
 }
 
@@ -235,7 +115,7 @@ static void event_done(struct event *ev)
 {
     if (ev->call && --ev->call->events == 0)
         call_free(ev->call);
-    drop(&ev->customer);
+    sim_drop(&ev->customer);
     free(ev);
 }
 
@@ -246,12 +126,12 @@ static void untrack_all(struct conn *conn)
     for (struct tracked *t = conn->tracked, *next; t; t = next) {
         next = t->hh.next;
         HASH_DEL(conn->tracked, t);
-        drop(&t->customer);
+        sim_drop(&t->customer);
         free(t);
     }
 }
 
-static void track(struct conn *conn, struct str customer)
+void sim_track(struct conn *conn, struct str customer)
 {
     struct tracked *t = NULL;
     if (!conn || !conn->watching)
@@ -259,15 +139,15 @@ static void track(struct conn *conn, struct str customer)
     HASH_FIND(hh, conn->tracked, customer.p, customer.n, t);
     if (t)
         return;
-    t = take(sizeof *t);
-    t->customer = copy(customer);
+    t = sim_take(sizeof *t);
+    t->customer = sim_copy(customer);
     HASH_ADD_KEYPTR(hh, conn->tracked, t->customer.p, t->customer.n, t);
 }
 
 static struct event *watch_event(struct sim *sim, struct conn *conn, int64_t time_us,
                                  void (*run)(struct sim *, struct event *))
 {
-    struct event *ev = take(sizeof *ev);
+    struct event *ev = sim_take(sizeof *ev);
     ev->node =
         (struct heap_node){.key = time_us > sim->now_us ? time_us : sim->now_us, .tie = rng_u64(&sim->rng)};
     ev->run = run;
@@ -316,7 +196,7 @@ static void watch_ends(struct sim *sim, struct conn *conn, int64_t detect_us, in
 }
 
 /* Tells all who have read it, but for the writer (NULL: nobody's), whose own calls come in order. */
-static void changed(struct sim *sim, const struct call *writer, struct str customer)
+void sim_changed(struct sim *sim, const struct call *writer, struct str customer)
 {
     for (struct conn *conn = sim->conns; conn; conn = conn->next) {
         struct tracked *t = NULL;
@@ -326,212 +206,14 @@ static void changed(struct sim *sim, const struct call *writer, struct str custo
             if (!t || own)
                 continue;
             HASH_DEL(conn->tracked, t);
-            drop(&t->customer);
+            sim_drop(&t->customer);
             free(t);
         } else {
             untrack_all(conn);
         }
         if (conn->watching)
-            watch_event(sim, conn, sim->now_us + delay(sim), run_changed)->customer = copy(customer);
+            watch_event(sim, conn, sim->now_us + delay(sim), run_changed)->customer = sim_copy(customer);
     }
-}
-
-/* ---- what the store does with a request ---- */
-
-/* A blob whose time is over goes when it is next looked at, and watchers are told. */
-static struct str blob_there(struct sim *sim, const struct call *c, char key[STORE_KEY_MAX], struct str *blob_key)
-{
-    *blob_key = (struct str){key, store_key_state(key, prefix, c->customer)};
-    if (sim_data_expire(&sim->data, *blob_key, sim->now_us))
-        changed(sim, NULL, c->customer);
-    return data_get(sim, *blob_key);
-}
-
-static void apply_read(struct sim *sim, struct call *c)
-{
-    char key[STORE_KEY_MAX];
-    struct str blob_key;
-    c->reply_blob = copy(blob_there(sim, c, key, &blob_key));
-    track(c->conn, c->customer);
-    if (c->with_record) {
-        size_t n = store_key_record(key, prefix, c->customer, &c->record_id);
-        c->reply_record = copy(data_get(sim, (struct str){key, n}));
-    }
-}
-
-static bool expected_there(struct str there, uint64_t expected)
-{
-    return expected ? store_version(there) == expected : there.n == 0;
-}
-
-static void remove_record(void *ctx, struct str key, struct str data)
-{
-    (void)data;
-    sim_data_remove(ctx, key);
-}
-
-/* Sets aside what is there, or forgets everything else. */
-static void make_room(struct sim *sim, const struct call *c, struct str there)
-{
-    char text[STORE_KEY_MAX];
-    struct str aside = {text, store_key_aside(text, prefix, c->customer)};
-    if (!c->forget) {
-        data_put(sim, aside, there, c->blob_ttl_ms);
-        return;
-    }
-    sim_data_remove(&sim->data, aside);
-    struct str records = {text, store_key_records(text, prefix, c->customer)};
-    sim_data_each(&sim->data, records, sim->now_us, remove_record, &sim->data);
-}
-
-static void apply_commit(struct sim *sim, struct call *c)
-{
-    char blob_text[STORE_KEY_MAX], record_text[STORE_KEY_MAX];
-    struct str blob_key, record_key = {NULL, 0}, there = blob_there(sim, c, blob_text, &blob_key);
-    if (c->with_record) {
-        record_key =
-            (struct str){record_text, store_key_record(record_text, prefix, c->customer, &c->record_id)};
-        const struct str *record = sim_data_find(&sim->data, record_key, sim->now_us);
-        if (record) {
-            c->reply.status = STORE_EXISTS;
-            c->reply.error = "a record of this decision is there";
-            c->reply_record = copy(*record);
-            return;
-        }
-    }
-    bool versioned = c->blob.n || c->unchanged;
-    if (c->aside.n ? !str_eq(there, c->aside) : versioned && !expected_there(there, c->expected)) {
-        c->reply.status = STORE_CONFLICT;
-        c->reply.error = "another version is there";
-        c->reply_blob = copy(there);
-        track(c->conn, c->customer);
-        return;
-    }
-    if (c->aside.n || c->forget)
-        make_room(sim, c, there);
-    if (c->blob.n) {
-        data_put(sim, blob_key, c->blob, c->blob_ttl_ms);
-        changed(sim, c, c->customer);
-        track(c->conn, c->customer);
-    }
-    if (c->with_record)
-        data_put(sim, record_key, c->record, c->ttl_ms);
-}
-
-/* Room for one more at the end of a list. */
-static void *grown(void *items, size_t count, size_t *room, size_t size)
-{
-    if (count < *room)
-        return items;
-    *room = *room ? *room * 2 : 16;
-    items = realloc(items, *room * size);
-    ASSERT(items != NULL);
-    return items;
-}
-
-static void add_item(struct call *c, enum store_item_kind kind, struct str name, struct str value)
-{
-    c->reply_items = grown(c->reply_items, c->reply_items_count, &c->reply_items_room, sizeof *c->reply_items);
-    c->reply_items[c->reply_items_count++] = (struct store_item){kind, copy(name), copy(value)};
-}
-
-static void add_record(void *ctx, struct str key, struct str data)
-{
-    add_item(ctx, STORE_ITEM_RECORD, (struct str){key.p + key.n - (ID128_TEXT - 1), ID128_TEXT - 1}, data);
-}
-
-static void apply_held(struct sim *sim, struct call *c)
-{
-    char key[STORE_KEY_MAX];
-    struct str blob_key;
-    c->reply_blob = copy(blob_there(sim, c, key, &blob_key));
-    struct str aside = data_get(sim, (struct str){key, store_key_aside(key, prefix, c->customer)});
-    if (aside.n)
-        add_item(c, STORE_ITEM_ASIDE, STR("aside"), aside);
-    struct str records = {key, store_key_records(key, prefix, c->customer)};
-    sim_data_each(&sim->data, records, sim->now_us, add_record, c);
-}
-
-/* The key of a name: no other key holds a NUL here, so ids are told apart from all keys. */
-static size_t name_prefix(char key[STORE_KEY_MAX])
-{
-    size_t n = store_key_names(key, prefix);
-    key[n++] = 0;
-    return n;
-}
-
-static void add_name(void *ctx, struct str key, struct str data)
-{
-    struct call *c = ctx;
-    char text[STORE_KEY_MAX];
-    size_t n = name_prefix(text), room = c->reply_names_room;
-    c->reply_names = grown(c->reply_names, c->reply_names_count, &c->reply_names_room, sizeof *c->reply_names);
-    c->reply_ids = grown(c->reply_ids, c->reply_names_count, &room, sizeof *c->reply_ids);
-    c->reply_names[c->reply_names_count] = copy((struct str){key.p + n, key.n - n});
-    memcpy(&c->reply_ids[c->reply_names_count++], data.p, sizeof *c->reply_ids);
-}
-
-static void apply_dictionary(struct sim *sim, struct call *c)
-{
-    char key[STORE_KEY_MAX];
-    sim_data_each(&sim->data, (struct str){key, name_prefix(key)}, sim->now_us, add_name, c);
-}
-
-static void apply_names(struct sim *sim, struct call *c)
-{
-    c->reply_ids = take(c->names_count * sizeof *c->reply_ids);
-    for (size_t i = 0; i < c->names_count; i++) {
-        char key[STORE_KEY_MAX + STORE_NAME_MAX];
-        size_t n = name_prefix(key);
-        memcpy(key + n, c->names[i].p, c->names[i].n);
-        struct str whole = {key, n + c->names[i].n}, there = data_get(sim, whole);
-        if (!there.n) {
-            uint32_t id = ++sim->last_name;
-            data_put(sim, whole, (struct str){(const char *)&id, sizeof id}, 0);
-            there = data_get(sim, whole);
-        }
-        memcpy(&c->reply_ids[i], there.p, sizeof *c->reply_ids);
-    }
-}
-
-static void apply_secret(struct sim *sim, struct call *c)
-{
-    (void)c;
-    for (int i = 0; !sim->has_secret && i < STORE_SECRET_BYTES; i++)
-        sim->secret[i] = (uint8_t)rng_u64(&sim->rng);
-    sim->has_secret = true;
-}
-
-static void apply(struct sim *sim, struct call *c)
-{
-    static void (*const by_kind[])(struct sim *, struct call *) = {
-        [KIND_READ] = apply_read,
-        [KIND_COMMIT] = apply_commit,
-        [KIND_NAMES] = apply_names,
-        [KIND_SECRET] = apply_secret,
-        [KIND_HELD] = apply_held,
-        [KIND_DICTIONARY] = apply_dictionary,
-    };
-    c->reply = (struct store_reply){.status = STORE_OK};
-    if (sim->refusal && !only_reads(c)) {
-        c->reply.status = STORE_REFUSED;
-        c->reply.error = sim->refusal;
-        return;
-    }
-    by_kind[c->kind](sim, c);
-    c->reply.blob = c->reply_blob;
-    c->reply.record = c->reply_record;
-    if (c->kind == KIND_NAMES && c->reply.status == STORE_OK)
-        c->reply.ids = c->reply_ids;
-    if (c->kind == KIND_SECRET)
-        c->reply.secret = sim->secret;
-    c->reply.items = c->reply_items;
-    c->reply.item_count = c->reply_items_count;
-    c->reply.names = c->reply_names;
-    c->reply.name_count = c->reply_names_count;
-    if (c->kind == KIND_DICTIONARY)
-        c->reply.ids = c->reply_ids;
-    sim->stats.applied++;
 }
 
 /* ---- events ---- */
@@ -546,7 +228,7 @@ static void run_reply(struct sim *sim, struct event *ev)
 static void run_arrival(struct sim *sim, struct event *ev)
 {
     struct call *c = ev->call;
-    apply(sim, c);
+    sim_apply(sim, c);
     if (chance(sim, sim->options.drop_reply)) {
         sim->stats.lost_replies++;
         return;
@@ -599,7 +281,7 @@ static void run_user(struct sim *sim, struct event *ev)
 static struct call *call_new(struct store *store, enum kind kind, store_cb cb, void *user)
 {
     struct conn *conn = (struct conn *)store;
-    struct call *c = take(sizeof *c);
+    struct call *c = sim_take(sizeof *c);
     c->conn = conn;
     c->kind = kind;
     c->cb = cb;
@@ -641,7 +323,7 @@ static void sim_store_read(struct store *store, struct str customer, const struc
                            int64_t deadline_us, store_cb cb, void *user)
 {
     struct call *c = call_new(store, KIND_READ, cb, user);
-    c->customer = copy(customer);
+    c->customer = sim_copy(customer);
     c->with_record = record_id != NULL;
     if (record_id)
         c->record_id = *record_id;
@@ -653,9 +335,9 @@ static void sim_store_commit(struct store *store, const struct store_commit *com
 {
     const char *fault = store_commit_fault(commit);
     struct call *c = call_new(store, KIND_COMMIT, cb, user);
-    c->customer = copy(commit->customer);
-    c->aside = copy(commit->aside);
-    c->blob = copy(commit->blob);
+    c->customer = sim_copy(commit->customer);
+    c->aside = sim_copy(commit->aside);
+    c->blob = sim_copy(commit->blob);
     c->expected = commit->expected;
     c->blob_ttl_ms = commit->blob_ttl_ms;
     c->forget = commit->forget;
@@ -663,7 +345,7 @@ static void sim_store_commit(struct store *store, const struct store_commit *com
     c->with_record = commit->record_id != NULL;
     if (commit->record_id) {
         c->record_id = *commit->record_id;
-        c->record = copy(commit->record);
+        c->record = sim_copy(commit->record);
         c->ttl_ms = commit->record_ttl_ms;
     }
     call_send(c, deadline_us, fault);
@@ -676,9 +358,9 @@ static void sim_store_names(struct store *store, const struct str *names, size_t
     struct call *c = call_new(store, KIND_NAMES, cb, user);
     if (!fault) {
         c->names_count = count;
-        c->names = take(count * sizeof *c->names);
+        c->names = sim_take(count * sizeof *c->names);
         for (size_t i = 0; i < count; i++)
-            c->names[i] = copy(names[i]);
+            c->names[i] = sim_copy(names[i]);
     }
     call_send(c, deadline_us, fault);
 }
@@ -691,7 +373,7 @@ static void sim_store_secret(struct store *store, int64_t deadline_us, store_cb 
 static void sim_store_held(struct store *store, struct str customer, int64_t deadline_us, store_cb cb, void *user)
 {
     struct call *c = call_new(store, KIND_HELD, cb, user);
-    c->customer = copy(customer);
+    c->customer = sim_copy(customer);
     call_send(c, deadline_us, store_customer_fault(customer));
 }
 
@@ -727,7 +409,7 @@ static const struct store_ops sim_ops = {
 
 struct sim *sim_new(uint64_t seed, const struct sim_options *o)
 {
-    struct sim *sim = take(sizeof *sim);
+    struct sim *sim = sim_take(sizeof *sim);
     sim->options = *o;
     sim->now_us = SIM_START_US;
     rng_seed(&sim->rng, seed);
@@ -796,7 +478,7 @@ size_t sim_run(struct sim *sim, size_t most)
 
 void sim_at(struct sim *sim, int64_t time_us, void (*fn)(void *user), void *user)
 {
-    struct event *ev = take(sizeof *ev);
+    struct event *ev = sim_take(sizeof *ev);
     ev->node =
         (struct heap_node){.key = time_us > sim->now_us ? time_us : sim->now_us, .tie = rng_u64(&sim->rng)};
     ev->run = run_user;
@@ -812,7 +494,7 @@ uint64_t sim_random(struct sim *sim, uint64_t bound)
 
 struct store *sim_connect(struct sim *sim)
 {
-    struct conn *conn = take(sizeof *conn);
+    struct conn *conn = sim_take(sizeof *conn);
     conn->base.ops = &sim_ops;
     conn->sim = sim;
     conn->up = true;
@@ -885,7 +567,7 @@ void sim_break_watch(struct sim *sim, struct store *store, int64_t detect_us, in
 void sim_flush(struct sim *sim)
 {
     sim_data_clear(&sim->data);
-    changed(sim, NULL, (struct str){0});
+    sim_changed(sim, NULL, (struct str){0});
 }
 
 void sim_refuse_writes(struct sim *sim, const char *error)
@@ -895,16 +577,16 @@ void sim_refuse_writes(struct sim *sim, const char *error)
 
 struct str sim_get(struct sim *sim, const char *key)
 {
-    return data_get(sim, str_from(key));
+    return sim_value_get(sim, str_from(key));
 }
 
 void sim_put(struct sim *sim, const char *key, struct str bytes)
 {
     char customer[STORE_CUSTOMER_MAX];
     size_t n;
-    data_put(sim, str_from(key), bytes, 0);
-    if (store_key_customer(str_from(key), prefix, customer, &n))
-        changed(sim, NULL, (struct str){customer, n});
+    sim_value_put(sim, str_from(key), bytes, 0);
+    if (store_key_customer(str_from(key), SIM_PREFIX, customer, &n))
+        sim_changed(sim, NULL, (struct str){customer, n});
 }
 
 static void count_key(void *ctx, struct str key, struct str data)
