@@ -1,5 +1,5 @@
 /* Loading a policy folder: files, sections, common readers; the snapshot's life. The sections themselves are
- * read by load_schema.c (brand, profile, context, signals, channels), load_features.c, load_journey.c, load_actions.c and
+ * read by load_schema.c (brand, profile, context, signals), load_channels.c, load_features.c, load_journey.c, load_actions.c and
  * load_rules.c (suppressions, contact policy); what features see of actions by action_fields.c; tests of the policy by
  * policy_test.c.
  * SPDX-License-Identifier: Apache-2.0 */

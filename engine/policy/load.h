@@ -62,6 +62,8 @@ void loader_free_name(struct loader *l, const struct yaml_node *n, const char *w
 bool loader_duration(struct loader *l, const struct yaml_node *n, int64_t least_ms, int64_t *out);
 /* {from: "21:00", to: "08:00"}; false after a finding. */
 bool loader_quiet_hours(struct loader *l, const struct yaml_node *n, struct quiet_hours *out);
+/* A list of purposes; each is set. */
+void loader_purposes(struct loader *l, const struct yaml_node *n, bool set[PURPOSE_COUNT]);
 /* Compiles the scalar's text; findings carry the file, line and column inside it. */
 bool loader_expr(struct loader *l, const struct yaml_node *n, uint8_t want, expr_id *out);
 /* A number, or an expression that gives one: as a node of type double. */
