@@ -327,7 +327,11 @@ out, _ = writer.communicate(timeout=20)
 check("and the end after", writer.returncode == 0 and "3 requests acknowledged" in out and features(second.client, "piped")["carts"] == "3", out)
 
 # a terminal sees how far it is
-parent, child = pty.openpty()
+try:
+    parent, child = pty.openpty()
+except OSError as e:
+    parent = None
+    print("skip progress on a terminal: %s" % e)
 shown = []
 
 
@@ -339,12 +343,15 @@ def read_terminal():
         pass
 
 
-reader = threading.Thread(target=read_terminal)
-reader.start()
-tact_signal("--server", second.address, "--file", path, "--rejects", rejects, stderr=child)
-os.close(child)
-reader.join(10)
-check("progress on a terminal", b"KiB" in b"".join(shown) and b"#" in b"".join(shown), b"".join(shown)[-200:])
+if parent is not None:
+    reader = threading.Thread(target=read_terminal)
+    reader.start()
+    tact_signal("--server", second.address, "--file", path, "--rejects", rejects, stderr=child)
+    os.close(child)
+    reader.join(10)
+    check("progress on a terminal", b"KiB" in b"".join(shown) and b"#" in b"".join(shown), b"".join(shown)[-200:])
+else:
+    tact_signal("--server", second.address, "--file", path, "--rejects", rejects)
 
 nobody = subprocess.Popen([TACT, "signal", "--server", "unix:" + os.path.join(WORK, "nobody"), "--file", write("two.jsonl", [line("gone", "1")])],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # tries for about 20 seconds; looked at below
