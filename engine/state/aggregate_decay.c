@@ -18,7 +18,7 @@ double decay_weight(int64_t age_ms, int64_t half_life_ms)
     if (age_ms <= 0)
         return 1;
     double halvings = (double)age_ms / (double)half_life_ms;
-    return halvings > DECAY_HALVINGS_MAX ? 0 : exact_exp(-halvings * LN_2);
+    return halvings > (double)DECAY_HALVINGS_MAX ? 0 : exact_exp(-halvings * LN_2);
 }
 
 static int64_t step_of(int64_t half_life_ms)
