@@ -201,7 +201,7 @@ static json_t *aggregates(const struct export_input *in)
 static bool put_payload(json_t *o, unsigned entry_kind, struct cursor c, struct arena *arena)
 {
     struct aggregate_state a = {.decoded = true};
-    if (entry_kind < ENTRY_AGGREGATES || entry_kind >= ENTRY_AGGREGATES + AGGREGATE_KINDS)
+    if (entry_kind < ENTRY_AGGREGATES || entry_kind >= ENTRY_AGGREGATES_END)
         return false;
     enum aggregate_kind kind = (enum aggregate_kind)(entry_kind - ENTRY_AGGREGATES);
     if (aggregate_ops(kind)->get(&c, &a, arena) || c.failed || cursor_left(&c))

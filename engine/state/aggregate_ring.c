@@ -191,7 +191,7 @@ struct value state_hour_affinity(const struct state *s, size_t aggregate, int we
         quarters = add_saturating(quarters, n * weight);
     }
     double w = (double)quarters / (4 * 3.5);
-    return value_double((WEEK_HOURS * w + 1) / ((double)all + 1));
+    return value_double(((double)WEEK_HOURS * w + 1) / ((double)all + 1));
 }
 
 /* ---- payload ---- */

@@ -401,7 +401,7 @@ static size_t collect(const struct state *s, struct outgoing *items)
     for (uint32_t i = 0; i < schema->aggregate_count; i++) {
         const struct schema_aggregate *def = &schema->aggregates[i];
         if (!aggregate_empty(def->kind, &s->aggregates[i]))
-            items[n++] = (struct outgoing){state_tag(ENTRY_AGGREGATES + def->kind, def->id), i};
+            items[n++] = (struct outgoing){state_tag(ENTRY_AGGREGATES + (unsigned)def->kind, def->id), i};
     }
     outgoing_sort(items, n);
     return n;

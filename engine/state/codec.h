@@ -39,6 +39,7 @@ enum entry_kind {
     ENTRY_REDIRECT = 13,
     ENTRY_IDENTITIES = 14,
     ENTRY_AGGREGATES = 16,
+    ENTRY_AGGREGATES_END = ENTRY_AGGREGATES + (int)AGGREGATE_KINDS,
     ENTRY_ORPHAN = 31
 };
 enum { ENTRY_KIND_BITS = 5, STATE_HEAD = 13 };
@@ -56,7 +57,7 @@ static inline uint64_t tag_id(uint64_t tag)
 }
 static inline bool tag_is_aggregate(uint64_t tag)
 {
-    return tag_kind(tag) >= ENTRY_AGGREGATES && tag_kind(tag) < ENTRY_AGGREGATES + AGGREGATE_KINDS;
+    return tag_kind(tag) >= ENTRY_AGGREGATES && tag_kind(tag) < ENTRY_AGGREGATES_END;
 }
 /* Entries stand in rising order of this. */
 static inline uint64_t tag_order(uint64_t tag)

@@ -102,7 +102,7 @@ static struct other other_of(const struct raw_entry *e)
     } else {
         o.kind = tag_kind(e->tag);
     }
-    if (o.kind < ENTRY_AGGREGATES || o.kind >= ENTRY_AGGREGATES + AGGREGATE_KINDS)
+    if (o.kind < ENTRY_AGGREGATES || o.kind >= ENTRY_AGGREGATES_END)
         o.kind = 0;
     return o;
 }
