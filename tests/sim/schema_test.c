@@ -292,7 +292,7 @@ static void attempt(void *user)
     struct customer *c = user;
     struct run *run = c->run;
     struct sim_world *w = &run->world;
-    uint8_t bytes[2048];
+    enum { BYTES_MAX = 2048 };
     char id[16];
     struct arena a;
     CHECK(run, ++c->tries <= TRIES_MAX);
@@ -304,10 +304,12 @@ static void attempt(void *user)
     sim_at(w->sim, sim_now(w->sim) + 3 * SECOND, give_up_waiting, watch);
     if (!w->servers[c->to].worker)
         return;
+    uint8_t *bytes = arena_alloc(&w->memory, BYTES_MAX); /* until the answer, which may be at any time */
+    CHECK(run, bytes);
     arena_init(&a, 1 << 20);
     snprintf(id, sizeof id, "c%d", c->id);
     size_t n = c->attribute < 0 ? pack_signals(c, id, bytes, &a) : pack_upsert(c, id, bytes, &a);
-    CHECK(run, n <= sizeof bytes);
+    CHECK(run, n <= BYTES_MAX);
     c->called_ms = sim_wall_ms(w);
     worker_submit(w->servers[c->to].worker, c->attribute < 0 ? OP_SIGNAL : OP_UPSERT, (struct str){(const char *)bytes, n},
                   sim_now(w->sim) + 2 * SECOND, on_answer, mine);
