@@ -9,6 +9,7 @@
 #include "policy/load_rules.h"
 #include "policy/load_features.h"
 #include "policy/load_journey.h"
+#include "policy/load_channels.h"
 #include "policy/load_schema.h"
 #include "policy/load_was.h"
 #include "policy/policy_test.h"

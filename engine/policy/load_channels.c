@@ -9,7 +9,7 @@
  *             "phone:+98…"
  *   places:   name: [{name, lat, lon}]                 for nearest_m(lat, lon, places.name)
  * SPDX-License-Identifier: Apache-2.0 */
-#include "policy/load_schema.h"
+#include "policy/load_channels.h"
 #include "state/state.h"
 
 enum { PLACES_MAX = 2000, ALIASES_MAX = 16 };

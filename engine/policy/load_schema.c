@@ -17,6 +17,7 @@
  *             sentiments make up the mood
  * SPDX-License-Identifier: Apache-2.0 */
 #include "policy/load_schema.h"
+#include "policy/load_channels.h"
 #include "policy/load_was.h"
 #include "policy/signal_filter.h"
 #include "state/state.h"

@@ -1,15 +1,9 @@
-/* Sections brand, profile, context, signals, channels, aliases, places of a policy.
+/* Sections brand, profile, context, signals of a policy, and those of load_channels.h but places.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TACT_POLICY_LOAD_SCHEMA_H
 #define TACT_POLICY_LOAD_SCHEMA_H
 #include "policy/load.h"
 
 void load_schema(struct loader *l);
-/* Section places; before the features. */
-void load_places(struct loader *l);
-
-/* Of load_schema.c: an item of channels, of aliases. */
-void load_channel(struct loader *l, const struct yaml_node *key, const struct yaml_node *value, size_t index);
-void load_alias(struct loader *l, const struct yaml_node *key, const struct yaml_node *value, size_t index);
 
 #endif

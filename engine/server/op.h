@@ -200,33 +200,16 @@ enum { OP_MAGIC = 0x74616374 };
 
 /* Runs steps until one parks or is done. */
 void op_run(struct op *op);
-/* Ends the call; returns STEP_DONE. */
-enum step_result op_finish(struct op *op, const struct worker_result *r);
-/* The same with a status and what is wrong. */
-enum step_result op_fail(struct op *op, int status, const char *format, ...) PRINTF_LIKE(3, 4);
-/* The status that an error code of the core becomes. */
-int op_status(int code);
-/* Packs a message into the op's arena. */
-int op_pack(struct op *op, const ProtobufCMessage *m, struct str *out, struct error *e) MUST_CHECK;
 /* Applies the call to the state in op->blob. */
 int op_apply(struct op *op, struct error *e) MUST_CHECK;
 /* The blob of what APPLY made, with a version of its own, in op->fresh; nothing when it changed nothing. */
 int op_make_blob(struct op *op, struct error *e) MUST_CHECK;
-/* Wraps a record of tact.v1.LogRecord: fills written_ms, server and a change of stage. log_record: Tact__V1__LogRecord. */
-void op_log_head(struct op *op, void *log_record);
-/* Checks who the request is about. */
-int op_customer(struct op *op, const char *customer_id, const Tact__V1__Alias *alias, struct error *e) MUST_CHECK;
 /* By when one try at the store must be answered (a read: with time left to answer without, where that will do); and whether the
  * call's time is over. */
 int64_t op_try_deadline(const struct op *op);
 int64_t op_read_deadline(const struct op *op);
 bool op_time_is_over(const struct op *op);
 uint64_t op_new_version(struct op *op);
-/* The word behind a dictionary id, without its prefix ("channel.email" gives "email"); empty when there is
- * none. For messages; not to be written to. */
-char *op_word(const struct op *op, uint32_t id);
-/* Checks as_of and sets op->now_ms. */
-int op_as_of(struct op *op, int64_t as_of_ms, struct error *e) MUST_CHECK;
 
 /* Turns (worker.c): true when it is this call's turn now; else it parks and op_run is called when it is. */
 bool worker_take_turn(struct op *op);
@@ -243,5 +226,7 @@ struct worker_stats *worker_stats_of(struct worker *w);
 struct rng *worker_rng(struct worker *w);
 const struct worker_config *worker_config_of(const struct worker *w);
 const struct names *worker_names(const struct worker *w);
+
+#include "server/op_common.h"
 
 #endif

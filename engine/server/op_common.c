@@ -1,8 +1,8 @@
-/* What the kinds of calls share beside their steps: ends, messages, log heads, times; see op.h.
+/* What the kinds of calls share beside their steps: ends, messages, log heads, times; see op_common.h.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "server/op_common.h"
 #include "decide/request_fields.h"
 #include "server/fold.h"
-#include "server/op.h"
 #include "tact/v1/log.pb-c.h"
 #include <stdarg.h>
 

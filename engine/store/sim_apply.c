@@ -1,6 +1,6 @@
-/* What the simulated store does with a request; see sim_parts.h.
+/* What the simulated store does with a request; see sim_apply.h.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "store/sim_parts.h"
+#include "store/sim_apply.h"
 #include "store/store_key.h"
 
 /* A blob whose time is over goes when it is next looked at, and watchers are told. */

@@ -127,7 +127,5 @@ static inline bool sim_only_reads(const struct call *c)
 void sim_track(struct conn *conn, struct str customer);
 /* Tells all who have read the customer; writer NULL: nobody wrote, it is over. */
 void sim_changed(struct sim *sim, const struct call *writer, struct str customer);
-/* Does what the call asks for, and makes its reply. */
-void sim_apply(struct sim *sim, struct call *c);
 
 #endif

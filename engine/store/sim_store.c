@@ -6,7 +6,7 @@
  * nothing points into the data set.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "store/sim_parts.h"
+#include "store/sim_apply.h"
 #include "store/store_key.h"
 
 static const struct store_ops sim_ops;
