@@ -38,7 +38,19 @@ static void check_scalar(const struct yaml_node *n, struct str text)
     }
 }
 
-static void visit(const struct yaml_node *n, struct str text, bool places, struct diags *d)
+/* Before anything is read from it: a key that is misspelt becomes what was meant. */
+static void check_places(const struct yaml_node *n, struct str text)
+{
+    if (n->kind == YAML_SCALAR)
+        check_scalar(n, text);
+    for (size_t k = 0; k < n->count; k++) {
+        if (n->kind == YAML_MAPPING)
+            check_places(n->keys[k], text);
+        check_places(n->items[k], text);
+    }
+}
+
+static void visit(const struct yaml_node *n, struct diags *d)
 {
     struct str s;
     int64_t i;
@@ -54,12 +66,10 @@ static void visit(const struct yaml_node *n, struct str text, bool places, struc
     yaml_bool(d, n, &b);
     yaml_choice(d, n, words, &index);
     yaml_known_keys(d, n, "fuzz", words);
-    if (n->kind == YAML_SCALAR && places)
-        check_scalar(n, text);
     for (size_t k = 0; k < n->count; k++) {
         if (n->kind == YAML_MAPPING)
-            visit(n->keys[k], text, places, d);
-        visit(n->items[k], text, places, d);
+            visit(n->keys[k], d);
+        visit(n->items[k], d);
     }
 }
 
@@ -88,7 +98,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ASSERT(root || d.errors);
     if (str_starts(text, STR("\xEF\xBB\xBF")))
         text = (struct str){text.p + 3, text.n - 3};
+    if (root && !has_odd_breaks(text))
+        check_places(root, text);
     if (root)
-        visit(root, text, !has_odd_breaks(text), &d);
+        visit(root, &d);
     return 0;
 }
