@@ -3,6 +3,7 @@
 #include "tools/cmd_customer.h"
 #include "expr/value.h"
 #include "tact/v1/customers.pb-c.h"
+#include "tools/actions.h"
 #include "tools/answer.h"
 #include "tools/client.h"
 #include "tools/commands.h"
@@ -255,37 +256,7 @@ static int run_forget(int argc, char **argv)
 
 /* ---- the command ---- */
 
-/* "get" of "customer get". */
-static const char *action_name(const struct command *c)
-{
-    return c->name + strlen("customer ");
-}
-
-static int help(FILE *out, int code)
-{
-    fprintf(out, "tact customer: what a server holds of one person\n\n"
-                 "usage: tact customer ACTION [options] ID\n\nactions:\n");
-    for (const struct command *const *c = actions; *c; c++)
-        fprintf(out, "  %-10s %s\n", action_name(*c), (*c)->brief);
-    fprintf(out, "\n`tact customer ACTION --help` says how to use one, with an example.\n");
-    return code;
-}
-
 static int run(int argc, char **argv)
 {
-    if (argc < 2)
-        return help(stderr, EXIT_USAGE);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
-        return help(stdout, EXIT_OK);
-    struct suggest s;
-    suggest_init(&s, str_from(argv[1]));
-    for (const struct command *const *c = actions; *c; c++) {
-        if (strcmp(argv[1], action_name(*c)) == 0)
-            return (*c)->run(argc - 1, argv + 1);
-        suggest_offer(&s, str_from(action_name(*c)));
-    }
-    struct str best = suggest_best(&s);
-    fprintf(stderr, "tact customer: unknown action '%s'%s%.*s%s\n", argv[1], best.n ? "; did you mean " : "",
-            STR_ARG(best), best.n ? "?" : "");
-    return help(stderr, EXIT_USAGE);
+    return actions_run(&command_customer, "what a server holds of one person", "[options] ID", actions, argc, argv);
 }

@@ -236,9 +236,7 @@ static void attempt(void *user)
     if (s->done)
         return;
     CHECK(s->run, ++s->tries <= TRIES_MAX);
-    int to = (int)sim_random(w->sim, SERVERS);
-    while (!w->servers[to].worker)
-        to = (to + 1) % SERVERS;
+    int to = sim_living(w, SERVERS);
     s->attempt++;
     struct try_context *mine = arena_alloc(&w->memory, 2 * sizeof *mine), *watch = mine + 1;
     *mine = *watch = (struct try_context){s, s->attempt, s->run->forgotten};
@@ -266,10 +264,7 @@ static void kill_one(void *user)
 
 static void restart_dead(void *user)
 {
-    struct run *run = user;
-    for (int i = 0; i < SERVERS; i++)
-        if (!run->world.servers[i].worker)
-            sim_server_start(&run->world, i);
+    sim_restart_dead(&((struct run *)user)->world, SERVERS);
 }
 
 static void count_forgets(struct str record)

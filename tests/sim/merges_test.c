@@ -172,9 +172,7 @@ static void attempt(void *user)
     if (s->done)
         return;
     CHECK(s->run, ++s->tries <= TRIES_MAX);
-    int to = (int)sim_random(w->sim, SERVERS);
-    while (!w->servers[to].worker)
-        to = (to + 1) % SERVERS;
+    int to = sim_living(w, SERVERS);
     s->attempt++;
     struct try_context *mine = arena_alloc(&w->memory, 2 * sizeof *mine), *watch = mine + 1;
     *mine = *watch = (struct try_context){s, s->attempt};
@@ -185,18 +183,12 @@ static void attempt(void *user)
 
 static void kill_one(void *user)
 {
-    struct run *run = user;
-    int which = (int)sim_random(run->world.sim, SERVERS);
-    if (run->world.servers[which].worker && run->world.servers[1 - which].worker)
-        sim_server_kill(&run->world, which);
+    (void)sim_kill_one(&((struct run *)user)->world);
 }
 
 static void restart_dead(void *user)
 {
-    struct run *run = user;
-    for (int i = 0; i < SERVERS; i++)
-        if (!run->world.servers[i].worker)
-            sim_server_start(&run->world, i);
+    sim_restart_dead(&((struct run *)user)->world, SERVERS);
 }
 
 /* Calls from that one on: most at once, so that they meet; the others within a minute. */

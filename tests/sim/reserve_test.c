@@ -115,9 +115,7 @@ static void attempt(void *user)
     if (c->answered)
         return;
     CHECK(c->run, ++c->tries <= TRIES_MAX);
-    int s = (int)sim_random(w->sim, SERVERS);
-    while (!w->servers[s].worker)
-        s = (s + 1) % SERVERS;
+    int s = sim_living(w, SERVERS);
     c->attempt++;
     struct try_context *mine = arena_alloc(&w->memory, 2 * sizeof *mine), *watch = mine + 1;
     *mine = *watch = (struct try_context){c, c->attempt};
@@ -134,10 +132,7 @@ static void kill_one(void *user)
 
 static void restart_dead(void *user)
 {
-    struct run *run = user;
-    for (int i = 0; i < SERVERS; i++)
-        if (!run->world.servers[i].worker)
-            sim_server_start(&run->world, i);
+    sim_restart_dead(&((struct run *)user)->world, SERVERS);
 }
 
 static void customer_id(const struct run *run, int member, char id[16])

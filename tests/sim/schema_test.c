@@ -326,10 +326,7 @@ static void kill_one(void *user)
 
 static void restart_dead(void *user)
 {
-    struct run *run = user;
-    for (int i = 0; i < SERVERS; i++)
-        if (!run->world.servers[i].worker)
-            sim_server_start(&run->world, i);
+    sim_restart_dead(&((struct run *)user)->world, SERVERS);
 }
 
 static void start(struct run *run)

@@ -146,6 +146,32 @@ static inline void sim_world_start_each(struct sim_world *w, uint64_t seed, cons
     }
 }
 
+/* One of the first two servers, if the other lives; its number, or -1. */
+static inline int sim_kill_one(struct sim_world *w)
+{
+    int which = (int)sim_random(w->sim, 2);
+    if (!w->servers[which].worker || !w->servers[1 - which].worker)
+        return -1;
+    sim_server_kill(w, which);
+    return which;
+}
+
+static inline void sim_restart_dead(struct sim_world *w, int servers)
+{
+    for (int i = 0; i < servers; i++)
+        if (!w->servers[i].worker)
+            sim_server_start(w, i);
+}
+
+/* Any of them that lives. */
+static inline int sim_living(struct sim_world *w, int servers)
+{
+    int i = (int)sim_random(w->sim, (uint64_t)servers);
+    while (!w->servers[i].worker)
+        i = (i + 1) % servers;
+    return i;
+}
+
 static inline void sim_world_start(struct sim_world *w, uint64_t seed, const struct sim_options *o,
                                    const struct tzdb *zones, const char *policy_folder, int servers)
 {
