@@ -7,7 +7,7 @@
  * TACT_SIM_SEEDS sets the number of seeds (1,000); a failure prints its seed, TACT_SIM_SEED runs that one alone.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "sim/world.h"
+#include "sim/sender.h"
 #include "state/codec.h"
 #include "tact/v1/customers.pb-c.h"
 #include "tact/v1/log.pb-c.h"
@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-enum { SERVERS = 2, SIGNALS = 12, RESERVES = 8, PEEKS = 8, FORGETS = 2, TRIES_MAX = 400 };
+enum { SERVERS = 2, SIGNALS = 12, RESERVES = 8, PEEKS = 8, FORGETS = 2 };
 enum { TOMBSTONE = STATE_HEAD + 2 + 6 };
 #define SECOND INT64_C(1000000)
 #define STATE_KEY "tact:{maryam}:s"
@@ -30,13 +30,11 @@ static const enum op_kind kinds[WHATS] = {OP_UPSERT, OP_SIGNAL, OP_DECIDE, OP_DE
 struct run;
 /* A request, sent until it is answered. */
 struct sender {
+    struct sim_sender base;
     struct run *run;
     enum what what;
     uint8_t bytes[512];
     size_t n;
-    int tries;
-    uint64_t attempt;
-    bool done;
 };
 
 struct run {
@@ -46,12 +44,6 @@ struct run {
         later;
     int waiting;
     bool forgotten, lifted;
-};
-
-struct try_context {
-    struct sender *sender;
-    uint64_t attempt;
-    bool after; /* sent when a Forget was acknowledged */
 };
 
 /* What happened over all seeds, so that the race is one. */
@@ -158,14 +150,14 @@ static void make_requests(struct run *run)
 
 /* ---- answers ---- */
 
-static void take_signal(struct run *run, const struct try_context *t, const struct worker_result *r)
+static void take_signal(struct run *run, bool after, const struct worker_result *r)
 {
-    CHECK(run, !t->after || r->status == GRPC_FAILED_PRECONDITION);
+    CHECK(run, !after || r->status == GRPC_FAILED_PRECONDITION);
     seen.applied += r->status == GRPC_OK;
     seen.refused += r->status == GRPC_FAILED_PRECONDITION;
 }
 
-static void take_decision(struct run *run, const struct try_context *t, const struct worker_result *r)
+static void take_decision(struct run *run, const struct sender *s, bool after, const struct worker_result *r)
 {
     CHECK(run, r->status == GRPC_OK);
     Tact__V1__DecideResponse *m =
@@ -174,24 +166,24 @@ static void take_decision(struct run *run, const struct try_context *t, const st
     const Tact__V1__Decision *d = m->decision;
     bool choice = d->n_choices > 0, named = holds(r->message, NAME);
     bool forgotten = !choice && d->suppression->cause == TACT__V1__SUPPRESSION__CAUSE__FORGOTTEN;
-    CHECK(run, !t->after || (!named && !m->meta->recorded));
-    CHECK(run, !t->after || t->sender->what == PEEK || forgotten);
-    seen.reserved += t->sender->what == RESERVE && choice;
+    CHECK(run, !after || (!named && !m->meta->recorded));
+    CHECK(run, !after || s->what == PEEK || forgotten);
+    seen.reserved += s->what == RESERVE && choice;
     seen.suppressed += forgotten;
-    seen.named += t->sender->what == PEEK && named;
-    seen.unnamed += t->sender->what == PEEK && !named;
+    seen.named += s->what == PEEK && named;
+    seen.unnamed += s->what == PEEK && !named;
     tact__v1__decide_response__free_unpacked(m, NULL);
 }
 
-static void take(struct run *run, const struct try_context *t, const struct worker_result *r)
+static void take(struct run *run, const struct sender *s, bool after, const struct worker_result *r)
 {
-    switch (t->sender->what) {
+    switch (s->what) {
     case SIGNAL:
-        take_signal(run, t, r);
+        take_signal(run, after, r);
         break;
     case RESERVE:
     case PEEK:
-        take_decision(run, t, r);
+        take_decision(run, s, after, r);
         break;
     case FORGET:
         CHECK(run, r->status == GRPC_OK && seen.records > 0);
@@ -202,54 +194,37 @@ static void take(struct run *run, const struct try_context *t, const struct work
     }
 }
 
-static void attempt(void *user);
-
-static void on_answer(void *user, const struct worker_result *r)
+static void on_answer(struct sim_sender *base, const struct worker_result *r, bool after)
 {
-    struct try_context *t = user;
-    struct sender *s = t->sender;
-    struct run *run = s->run;
-    if (r->status != GRPC_UNAVAILABLE && r->status != GRPC_DEADLINE_EXCEEDED && r->status != GRPC_ABORTED) {
-        take(run, t, r);
-        run->waiting -= !s->done;
-        s->done = true;
-    } else if (t->attempt == s->attempt && !s->done) {
-        sim_at(run->world.sim, sim_now(run->world.sim) + 1000 + (int64_t)sim_random(run->world.sim, 20000),
-               attempt, s);
-    }
+    struct sender *s = (struct sender *)base;
+    take(s->run, s, after, r);
+    s->run->waiting -= !base->done;
 }
 
 /* ---- sending ---- */
 
-/* A sender that hears nothing (its server was killed) asks another. */
-static void give_up_waiting(void *user)
+/* A Forget was acknowledged when it was sent. */
+static bool is_after(const struct sim_sender *s)
 {
-    struct try_context *t = user;
-    if (!t->sender->done && t->attempt == t->sender->attempt)
-        attempt(t->sender);
+    return ((const struct sender *)s)->run->forgotten;
 }
 
-static void attempt(void *user)
+static void too_many_tries(const struct sim_sender *s)
 {
-    struct sender *s = user;
-    struct sim_world *w = &s->run->world;
-    if (s->done)
-        return;
-    CHECK(s->run, ++s->tries <= TRIES_MAX);
-    int to = sim_living(w, SERVERS);
-    s->attempt++;
-    struct try_context *mine = arena_alloc(&w->memory, 2 * sizeof *mine), *watch = mine + 1;
-    *mine = *watch = (struct try_context){s, s->attempt, s->run->forgotten};
-    sim_at(w->sim, sim_now(w->sim) + 3 * SECOND, give_up_waiting, watch);
-    worker_submit(w->servers[to].worker, kinds[s->what], (struct str){(const char *)s->bytes, s->n},
-                  sim_now(w->sim) + 2 * SECOND, on_answer, mine);
+    CHECK(((const struct sender *)s)->run, s->tries <= SIM_TRIES_MAX);
 }
 
 static void submit(struct sender *s, int64_t within_us)
 {
-    struct sim *sim = s->run->world.sim;
+    s->base = (struct sim_sender){.world = &s->run->world,
+                                  .servers = SERVERS,
+                                  .kind = kinds[s->what],
+                                  .request = {(const char *)s->bytes, s->n},
+                                  .answered = on_answer,
+                                  .mark = is_after,
+                                  .failed = too_many_tries};
     s->run->waiting++;
-    sim_at(sim, sim_now(sim) + (int64_t)sim_random(sim, (uint64_t)within_us), attempt, s);
+    sim_send_within(&s->base, within_us);
 }
 
 static void kill_one(void *user)

@@ -7,13 +7,14 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sim/events.h"
+#include "sim/sender.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-enum { SERVERS = 2, IDS = 7, BATCHES = 20, BATCH_MAX = 3, MERGES_MAX = 10, COPIES = 2, TRIES_MAX = 400 };
+enum { SERVERS = 2, IDS = 7, BATCHES = 20, BATCH_MAX = 3, MERGES_MAX = 10, COPIES = 2 };
 enum { CALLS_MAX = BATCHES + 2 * MERGES_MAX + IDS };
 #define SECOND INT64_C(1000000)
 
@@ -29,11 +30,8 @@ struct call {
 
 struct run;
 struct sender {
+    struct sim_sender base;
     struct run *run;
-    struct call *call;
-    int tries;
-    uint64_t attempt;
-    bool done;
 };
 
 struct run {
@@ -46,11 +44,6 @@ struct run {
     int person[IDS]; /* whose an id is in the end: the least id of them */
     char led_to[16]; /* what the last Get said */
     bool answered, found, forgotten, forgetting;
-};
-
-struct try_context {
-    struct sender *sender;
-    uint64_t attempt;
 };
 
 #define CHECK(run, condition)                                                                                \
@@ -138,47 +131,19 @@ static void make_merges(struct run *run)
 
 /* ---- sending ---- */
 
-static void attempt(void *user);
-
-static void on_answer(void *user, const struct worker_result *r)
+static void on_answer(struct sim_sender *base, const struct worker_result *r, bool mark)
 {
-    struct try_context *t = user;
-    struct sender *s = t->sender;
-    struct run *run = s->run;
-    bool forgotten = run->forgetting && s->call->kind == OP_MERGE && r->status == GRPC_FAILED_PRECONDITION;
-    if (r->status == GRPC_OK || forgotten) {
-        run->done += !s->done;
-        s->done = true;
-        return;
-    }
-    if (r->status != GRPC_UNAVAILABLE && r->status != GRPC_DEADLINE_EXCEEDED && r->status != GRPC_ABORTED)
+    struct run *run = ((struct sender *)base)->run;
+    bool forgotten = run->forgetting && base->kind == OP_MERGE && r->status == GRPC_FAILED_PRECONDITION;
+    (void)mark;
+    if (r->status != GRPC_OK && !forgotten)
         fail_msg("seed %llu: status %d: %s", (unsigned long long)run->seed, r->status, r->text);
-    if (t->attempt == s->attempt && !s->done)
-        sim_at(run->world.sim, sim_now(run->world.sim) + 1000 + (int64_t)sim_random(run->world.sim, 20000), attempt, s);
+    run->done += !base->done;
 }
 
-/* A sender that hears nothing (its server was killed) asks another. */
-static void give_up_waiting(void *user)
+static void too_many_tries(const struct sim_sender *s)
 {
-    struct try_context *t = user;
-    if (!t->sender->done && t->attempt == t->sender->attempt)
-        attempt(t->sender);
-}
-
-static void attempt(void *user)
-{
-    struct sender *s = user;
-    struct sim_world *w = &s->run->world;
-    if (s->done)
-        return;
-    CHECK(s->run, ++s->tries <= TRIES_MAX);
-    int to = sim_living(w, SERVERS);
-    s->attempt++;
-    struct try_context *mine = arena_alloc(&w->memory, 2 * sizeof *mine), *watch = mine + 1;
-    *mine = *watch = (struct try_context){s, s->attempt};
-    sim_at(w->sim, sim_now(w->sim) + 3 * SECOND, give_up_waiting, watch);
-    worker_submit(w->servers[to].worker, s->call->kind, (struct str){(const char *)s->call->bytes, s->call->n},
-                  sim_now(w->sim) + 2 * SECOND, on_answer, mine);
+    CHECK(((const struct sender *)s)->run, s->tries <= SIM_TRIES_MAX);
 }
 
 static void kill_one(void *user)
@@ -198,9 +163,15 @@ static void send_from(struct run *run, int first, bool faults)
     for (int i = first; i < run->call_count; i++)
         for (int copy = 0; copy < COPIES; copy++) {
             struct sender *s = &run->senders[run->sent++];
-            *s = (struct sender){.run = run, .call = &run->calls[i]};
-            int64_t spread = sim_random(sim, 3) ? 3000 : 60 * SECOND;
-            sim_at(sim, sim_now(sim) + (int64_t)sim_random(sim, (uint64_t)spread), attempt, s);
+            const struct call *c = &run->calls[i];
+            *s = (struct sender){.run = run};
+            s->base = (struct sim_sender){.world = &run->world,
+                                          .servers = SERVERS,
+                                          .kind = c->kind,
+                                          .request = {(const char *)c->bytes, c->n},
+                                          .answered = on_answer,
+                                          .failed = too_many_tries};
+            sim_send_within(&s->base, sim_random(sim, 3) ? 3000 : 60 * SECOND);
         }
     for (int k = 0; faults && k < 8; k++) {
         int64_t at = sim_now(sim) + (int64_t)sim_random(sim, k < 4 ? 5000 : 60 * SECOND);

@@ -6,7 +6,7 @@
  * alone.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "sim/world.h"
+#include "sim/sender.h"
 #include "state/codec.h"
 #include "tact/v1/customers.pb-c.h"
 #include <setjmp.h>
@@ -15,15 +15,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-enum { CALLERS = 64, SERVERS = 2, TRIES_MAX = 200, CAP = 2, MEMBERS = 5 };
+enum { CALLERS = 64, SERVERS = 2, CAP = 2, MEMBERS = 5 };
 
 struct caller {
+    struct sim_sender base;
     struct run *run;
     int number;
-    bool answered, chosen;
-    int tries;
-    int waiting_on;   /* server whose answer is awaited, or -1 */
-    uint64_t attempt; /* which try an answer belongs to */
+    bool chosen;
     uint8_t request[256];
     size_t request_n;
     uint8_t decision[2048]; /* the first answer's Decision */
@@ -38,24 +36,12 @@ struct run {
     int named; /* members who have named their household */
 };
 
-struct try_context {
-    struct caller *caller;
-    uint64_t attempt;
-};
-
-static void attempt(void *user);
-
 #define CHECK(run, condition)                                                                                \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \
             fail_msg("seed %llu: not true: %s", (unsigned long long)(run)->seed, #condition);                \
         }                                                                                                    \
     } while (0)
-
-static void again(struct caller *c, int64_t after_us)
-{
-    sim_at(c->run->world.sim, sim_now(c->run->world.sim) + after_us, attempt, c);
-}
 
 static void take_answer(struct caller *c, struct str message)
 {
@@ -75,53 +61,25 @@ static void take_answer(struct caller *c, struct str message)
     CHECK(run, n <= sizeof c->decision);
     uint8_t bytes[sizeof c->decision];
     tact__v1__decision__pack(r->decision, bytes);
-    if (c->answered)
+    if (c->base.done)
         CHECK(run, n == c->decision_n && memcmp(bytes, c->decision, n) == 0);
     memcpy(c->decision, bytes, n);
     c->decision_n = n;
     tact__v1__decide_response__free_unpacked(r, NULL);
 }
 
-static void on_answer(void *user, const struct worker_result *r)
+static void on_answer(struct sim_sender *base, const struct worker_result *r, bool mark)
 {
-    struct try_context *t = user;
-    struct caller *c = t->caller;
-    bool current = t->attempt == c->attempt;
-    if (r->status == GRPC_OK) {
-        take_answer(c, r->message);
-        c->run->answered += !c->answered;
-        c->answered = true;
-        return;
-    }
-    CHECK(c->run,
-          r->status == GRPC_UNAVAILABLE || r->status == GRPC_DEADLINE_EXCEEDED || r->status == GRPC_ABORTED);
-    if (current && !c->answered)
-        again(c, 1000 + (int64_t)sim_random(c->run->world.sim, 20000));
+    struct caller *c = (struct caller *)base;
+    (void)mark;
+    CHECK(c->run, r->status == GRPC_OK);
+    take_answer(c, r->message);
+    c->run->answered += !base->done;
 }
 
-/* A caller that hears nothing (its server was killed) asks another. */
-static void give_up_waiting(void *user)
+static void too_many_tries(const struct sim_sender *s)
 {
-    struct try_context *t = user;
-    struct caller *c = t->caller;
-    if (!c->answered && t->attempt == c->attempt)
-        attempt(c);
-}
-
-static void attempt(void *user)
-{
-    struct caller *c = user;
-    struct sim_world *w = &c->run->world;
-    if (c->answered)
-        return;
-    CHECK(c->run, ++c->tries <= TRIES_MAX);
-    int s = sim_living(w, SERVERS);
-    c->attempt++;
-    struct try_context *mine = arena_alloc(&w->memory, 2 * sizeof *mine), *watch = mine + 1;
-    *mine = *watch = (struct try_context){c, c->attempt};
-    sim_at(w->sim, sim_now(w->sim) + 3000000, give_up_waiting, watch);
-    worker_submit(w->servers[s].worker, OP_DECIDE, (struct str){(const char *)c->request, c->request_n},
-                  sim_now(w->sim) + 2000000, on_answer, mine);
+    CHECK(((const struct caller *)s)->run, s->tries <= SIM_TRIES_MAX);
 }
 
 static void kill_one(void *user)
@@ -247,7 +205,13 @@ static struct run *start(uint64_t seed, const struct sim_options *o, const struc
         struct caller *c = &run->callers[i];
         *c = (struct caller){.run = run, .number = i};
         make_request(c);
-        again(c, (int64_t)sim_random(run->world.sim, 2000));
+        c->base = (struct sim_sender){.world = &run->world,
+                                      .servers = SERVERS,
+                                      .kind = OP_DECIDE,
+                                      .request = {(const char *)c->request, c->request_n},
+                                      .answered = on_answer,
+                                      .failed = too_many_tries};
+        sim_send_within(&c->base, 2000);
     }
     return run;
 }

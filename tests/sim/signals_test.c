@@ -6,13 +6,14 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sim/events.h"
+#include "sim/sender.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-enum { SERVERS = 2, CUSTOMERS = 4, BATCHES = 30, BATCH_MAX = 4, COPIES = 2, TRIES_MAX = 400 };
+enum { SERVERS = 2, CUSTOMERS = 4, BATCHES = 30, BATCH_MAX = 4, COPIES = 2 };
 #define SECOND INT64_C(1000000)
 #define HOUR (3600 * SECOND)
 
@@ -26,11 +27,9 @@ struct batch {
 
 struct run;
 struct sender {
+    struct sim_sender base;
     struct run *run;
     struct batch *batch;
-    int tries;
-    uint64_t attempt;
-    bool done;
 };
 
 struct run {
@@ -40,11 +39,6 @@ struct run {
     struct sender senders[BATCHES * COPIES];
     int done;
     uint64_t applied; /* as acknowledged */
-};
-
-struct try_context {
-    struct sender *sender;
-    uint64_t attempt;
 };
 
 #define CHECK(run, condition)                                                                                \
@@ -88,50 +82,22 @@ static void make_batch(struct run *run, int which, int *events)
 
 /* ---- sending ---- */
 
-static void attempt(void *user);
-
-static void on_answer(void *user, const struct worker_result *r)
+static void on_answer(struct sim_sender *base, const struct worker_result *r, bool mark)
 {
-    struct try_context *t = user;
-    struct sender *s = t->sender;
+    struct sender *s = (struct sender *)base;
     struct run *run = s->run;
-    if (r->status == GRPC_OK) {
-        Tact__V1__SignalResponse *m =
-            tact__v1__signal_response__unpack(NULL, r->message.n, (const uint8_t *)r->message.p);
-        CHECK(run, m && m->n_rejected == 0 && m->applied + m->repeats == (uint32_t)s->batch->count);
-        run->applied += m->applied;
-        tact__v1__signal_response__free_unpacked(m, NULL);
-        run->done += !s->done;
-        s->done = true;
-        return;
-    }
-    CHECK(run, r->status == GRPC_UNAVAILABLE || r->status == GRPC_DEADLINE_EXCEEDED || r->status == GRPC_ABORTED);
-    if (t->attempt == s->attempt && !s->done)
-        sim_at(run->world.sim, sim_now(run->world.sim) + 1000 + (int64_t)sim_random(run->world.sim, 20000), attempt, s);
+    (void)mark;
+    CHECK(run, r->status == GRPC_OK);
+    Tact__V1__SignalResponse *m = tact__v1__signal_response__unpack(NULL, r->message.n, (const uint8_t *)r->message.p);
+    CHECK(run, m && m->n_rejected == 0 && m->applied + m->repeats == (uint32_t)s->batch->count);
+    run->applied += m->applied;
+    tact__v1__signal_response__free_unpacked(m, NULL);
+    run->done += !base->done;
 }
 
-/* A sender that hears nothing (its server was killed) asks another. */
-static void give_up_waiting(void *user)
+static void too_many_tries(const struct sim_sender *s)
 {
-    struct try_context *t = user;
-    if (!t->sender->done && t->attempt == t->sender->attempt)
-        attempt(t->sender);
-}
-
-static void attempt(void *user)
-{
-    struct sender *s = user;
-    struct sim_world *w = &s->run->world;
-    if (s->done)
-        return;
-    CHECK(s->run, ++s->tries <= TRIES_MAX);
-    int to = sim_living(w, SERVERS);
-    s->attempt++;
-    struct try_context *mine = arena_alloc(&w->memory, 2 * sizeof *mine), *watch = mine + 1;
-    *mine = *watch = (struct try_context){s, s->attempt};
-    sim_at(w->sim, sim_now(w->sim) + 3 * SECOND, give_up_waiting, watch);
-    worker_submit(w->servers[to].worker, OP_SIGNAL, (struct str){(const char *)s->batch->bytes, s->batch->n},
-                  sim_now(w->sim) + 2 * SECOND, on_answer, mine);
+    CHECK(((const struct sender *)s)->run, s->tries <= SIM_TRIES_MAX);
 }
 
 static void kill_one(void *user)
@@ -153,9 +119,15 @@ static void start(struct run *run, bool faults)
         make_batch(run, i, &events);
         for (int copy = 0; copy < COPIES; copy++) {
             struct sender *s = &run->senders[n++];
-            *s = (struct sender){.run = run, .batch = &run->batches[i]};
-            int64_t spread = sim_random(sim, 2) ? 2000 : HOUR * 5 / 6;
-            sim_at(sim, sim_now(sim) + (int64_t)sim_random(sim, (uint64_t)spread), attempt, s);
+            struct batch *b = &run->batches[i];
+            *s = (struct sender){.run = run, .batch = b};
+            s->base = (struct sim_sender){.world = &run->world,
+                                          .servers = SERVERS,
+                                          .kind = OP_SIGNAL,
+                                          .request = {(const char *)b->bytes, b->n},
+                                          .answered = on_answer,
+                                          .failed = too_many_tries};
+            sim_send_within(&s->base, sim_random(sim, 2) ? 2000 : HOUR * 5 / 6);
         }
     }
     for (int k = 0; faults && k < 6; k++) {
