@@ -259,8 +259,8 @@ static void kept_sort(struct state *s)
     s->kept_count = left;
 }
 
-/* What the last writer of events does not keep up becomes an orphan; orphans go after STATE_STALE_MS. Without memory they
- * stay as they are for now. */
+/* What the last writer of events does not keep up becomes an orphan; orphans go after STATE_STALE_MS. When the arena is
+ * full they stay as they are, and the next write that has memory orphans them. */
 static void kept_prune(struct state *s, int64_t now_ms)
 {
     int64_t today = ms_floor(now_ms, DAY_MS);

@@ -4,6 +4,7 @@
 #ifndef TESTS_STATE_CONTEXT_H
 #define TESTS_STATE_CONTEXT_H
 #include "fixture.h"
+#include <math.h>
 
 struct context {
     struct arena arena, schemas;
@@ -33,6 +34,25 @@ static int teardown(void **state)
     names_free(&t->names);
     free(t);
     return 0;
+}
+
+/* Written and read again. */
+static inline void through_the_store(struct context *t, struct state *s, const struct schema *schema)
+{
+    struct error e;
+    assert_int_equal(state_decode(s, schema, blob_of(s, 1, &t->arena), &t->arena, &e), 0);
+}
+
+/* Decayed values to 1e-9, all others the same. */
+static inline void close_to(struct value a, struct value b)
+{
+    assert_int_equal(a.type, b.type);
+    if (a.type == VALUE_DOUBLE)
+        assert_true(fabs(a.number - b.number) <= 1e-9 * (fabs(a.number) > 1 ? fabs(a.number) : 1));
+    else if (a.type == VALUE_STRING)
+        assert_true(str_eq(value_str(a), value_str(b)));
+    else if (a.type != VALUE_UNKNOWN)
+        assert_true(value_same(a, b));
 }
 
 #endif

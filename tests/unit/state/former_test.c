@@ -2,7 +2,6 @@
  * three policies: the old one, one that has the new names and does not say what was before, and one that does.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "context.h"
-#include <math.h>
 
 enum naming { PLAIN, FORGOTTEN, NAMED, JOINED, NAMINGS };
 enum { EVENTS = 40 };
@@ -43,23 +42,6 @@ static void make_named(struct schema *s, struct arena *arena, enum naming naming
         if (aggregates >> i & 1)
             add_aggregate(s, all_aggregates[i].kind, all_aggregates[i].signal, all_aggregates[i].property,
                           all_aggregates[i].span_ms);
-}
-
-static void through_the_store(struct context *t, struct state *s, const struct schema *schema)
-{
-    struct error e;
-    assert_int_equal(state_decode(s, schema, blob_of(s, 1, &t->arena), &t->arena, &e), 0);
-}
-
-static void close_to(struct value a, struct value b)
-{
-    assert_int_equal(a.type, b.type);
-    if (a.type == VALUE_DOUBLE)
-        assert_true(fabs(a.number - b.number) <= 1e-9 * (fabs(a.number) > 1 ? fabs(a.number) : 1));
-    else if (a.type == VALUE_STRING)
-        assert_true(str_eq(value_str(a), value_str(b)));
-    else if (a.type != VALUE_UNKNOWN)
-        assert_true(value_same(a, b));
 }
 
 static void names_are_those_of_before(void **state)

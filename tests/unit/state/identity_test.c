@@ -2,35 +2,9 @@
  * become one keep both's; bytes that cannot be are refused.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "fixture.h"
+#include "context.h"
 #include "state/identity.h"
 #include "state/merge.h"
-
-struct context {
-    struct arena arena;
-    struct names *names;
-    struct schema schema;
-};
-
-static int setup(void **state)
-{
-    struct context *t = calloc(1, sizeof *t);
-    arena_init(&t->arena, 64 << 20);
-    t->names = names_new();
-    make_schema(&t->schema, &t->arena, EVERY_ATTRIBUTE, EVERY_AGGREGATE, 0);
-    bind_schema(&t->schema, t->names);
-    *state = t;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct context *t = *state;
-    arena_free(&t->arena);
-    names_free(&t->names);
-    free(t);
-    return 0;
-}
 
 static void add(struct state *s, uint64_t merge, const char *id)
 {

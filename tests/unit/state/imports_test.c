@@ -2,47 +2,10 @@
  * both's, and a mark is of one customer alone.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "fixture.h"
+#include "context.h"
 #include "state/identity.h"
 #include "state/imports.h"
 #include "state/merge.h"
-
-struct context {
-    struct arena arena;
-    struct names *names;
-    struct schema schema;
-};
-
-static int setup(void **state)
-{
-    struct context *t = calloc(1, sizeof *t);
-    arena_init(&t->arena, 64 << 20);
-    t->names = names_new();
-    make_schema(&t->schema, &t->arena, EVERY_ATTRIBUTE, EVERY_AGGREGATE, 0);
-    bind_schema(&t->schema, t->names);
-    *state = t;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct context *t = *state;
-    arena_free(&t->arena);
-    names_free(&t->names);
-    free(t);
-    return 0;
-}
-
-static struct str encoded(const struct state *s, struct context *t)
-{
-    struct buf b;
-    struct error e;
-    buf_init(&b, STATE_BLOB_MAX);
-    assert_int_equal(state_encode(s, 1, &b, &e), 0);
-    struct str out = arena_str(&t->arena, (struct str){(const char *)b.p, b.n});
-    buf_free(&b);
-    return out;
-}
 
 static void marks_come_back(void **state)
 {
@@ -55,14 +18,14 @@ static void marks_come_back(void **state)
     assert_int_equal(imports_add(&s, 7, NOW + DAY), 0);
     assert_int_equal(imports_add(&s, 0, -DAY), 1); /* a history from before 1970 */
     assert_int_equal(imports_add(&s, UINT64_MAX, NOW), 1);
-    struct str blob = encoded(&s, t);
+    struct str blob = blob_of(&s, 1, &t->arena);
     assert_int_equal(state_decode(&again, &t->schema, blob, &t->arena, &e), 0);
     assert_int_equal(again.import_count, 3);
     assert_true(imports_have(&again, 7) && imports_have(&again, 0) && imports_have(&again, UINT64_MAX));
     assert_false(imports_have(&again, 8));
     assert_int_equal(again.imports[0].day, NOW / DAY);
     assert_int_equal(again.imports[1].day, 0);
-    struct str twice = encoded(&again, t);
+    struct str twice = blob_of(&again, 1, &t->arena);
     assert_int_equal(blob.n, twice.n);
     assert_memory_equal(blob.p, twice.p, blob.n);
 }
@@ -119,7 +82,7 @@ static void each_name_brings_its_marks(void **state)
     }
     assert_int_equal(into.import_count, STATE_IMPORTS_MOST);
     assert_true(imports_have(&into, mark) && !imports_have(&into, 1));
-    assert_int_equal(state_decode(&again, &t->schema, encoded(&into, t), &t->arena, &e), 0);
+    assert_int_equal(state_decode(&again, &t->schema, blob_of(&into, 1, &t->arena), &t->arena, &e), 0);
     assert_int_equal(again.import_count, STATE_IMPORTS_MOST);
     assert_int_equal(imports_add(&again, ++mark, NOW), 1);
     assert_true(imports_have(&again, mark) && again.import_count == STATE_IMPORTS_MOST);

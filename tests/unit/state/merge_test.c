@@ -4,26 +4,8 @@
 #include "context.h"
 #include "state/coverage.h"
 #include "state/merge.h"
-#include <math.h>
 
 enum { EVENTS = 60, CONSENTS = 8, CONTACTS = 12 };
-
-static void through_the_store(struct context *t, struct state *s, const struct schema *schema)
-{
-    struct error e;
-    assert_int_equal(state_decode(s, schema, blob_of(s, 1, &t->arena), &t->arena, &e), 0);
-}
-
-static void close_to(struct value a, struct value b)
-{
-    assert_int_equal(a.type, b.type);
-    if (a.type == VALUE_DOUBLE)
-        assert_true(fabs(a.number - b.number) <= 1e-9 * (fabs(a.number) > 1 ? fabs(a.number) : 1));
-    else if (a.type == VALUE_STRING)
-        assert_true(str_eq(value_str(a), value_str(b)));
-    else if (a.type != VALUE_UNKNOWN)
-        assert_true(value_same(a, b));
-}
 
 /* Half of the events to each of two, or all to one. The bytes are the same, but for ids seen; decayed values to 1e-9. */
 static void a_merge_is_the_union(void **state)
