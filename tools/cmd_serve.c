@@ -33,6 +33,28 @@ static int check_name(const char *name)
     return -1;
 }
 
+/* -1 to go on, or an exit code. */
+static int check(const struct serve_options *o, const struct option_list *listen)
+{
+    if (!o->policy) {
+        fprintf(stderr, "tact serve: --policy FOLDER is required; `tact serve --help` says more\n");
+        return EXIT_USAGE;
+    }
+    if (listen->count > SERVE_LISTEN_MAX) {
+        fprintf(stderr, "tact serve: at most %d --listen\n", SERVE_LISTEN_MAX);
+        return EXIT_USAGE;
+    }
+    return o->name ? check_name(o->name) : -1;
+}
+
+static void take_addresses(struct serve_options *o, const struct option_list *listen)
+{
+    o->listen[0] = "127.0.0.1:50051";
+    o->listen_count = listen->count ? listen->count : 1;
+    for (int i = 0; i < listen->count; i++)
+        o->listen[i] = listen->items[i];
+}
+
 static int run(int argc, char **argv)
 {
     struct serve_options o = {.data = "tact-data", .drain_ms = 10000, .workers = 1, .cache_mb = 64, .max_stale_ms = 60000};
@@ -101,24 +123,11 @@ static int run(int argc, char **argv)
         {0},
     };
     int rc = options_parse(&command_serve, defs, argc, argv, NULL, 0, 0, &count);
-    if (rc < 0 && !o.policy) {
-        fprintf(stderr, "tact serve: --policy FOLDER is required; `tact serve --help` says more\n");
-        rc = EXIT_USAGE;
-    }
-    if (rc < 0 && listen.count > SERVE_LISTEN_MAX) {
-        fprintf(stderr, "tact serve: at most %d --listen\n", SERVE_LISTEN_MAX);
-        rc = EXIT_USAGE;
-    }
-    if (rc < 0 && o.name)
-        rc = check_name(o.name);
+    if (rc < 0)
+        rc = check(&o, &listen);
     if (rc >= 0)
         return rc;
-    o.listen[0] = "127.0.0.1:50051";
-    o.listen_count = 1;
-    for (int i = 0; i < listen.count; i++)
-        o.listen[i] = listen.items[i];
-    if (listen.count)
-        o.listen_count = listen.count;
+    take_addresses(&o, &listen);
     if (verbose)
         logging_set_level(LEVEL_DEBUG);
     struct error e = {0};
