@@ -3,6 +3,7 @@
  * target.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fuzz/import_line_fuzz.c"
+#include "fuzz/corpus.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,6 @@
 #include "state/imports.h"
 #include "tools/import/spread.h"
 #include "tools/parallel.h"
-#include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,27 +25,7 @@ static const struct import_clock at_now = {FUZZ_NOW, FUZZ_NOW + STATE_AHEAD_MS};
 static void replays_the_corpus(void **state)
 {
     (void)state;
-    static const char folder[] = "tests/fuzz/corpus/import_line";
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    int files = 0;
-    for (struct dirent *entry; (entry = readdir(dir));) {
-        char path[512];
-        static uint8_t bytes[1 << 16];
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        FILE *in = entry->d_name[0] == '.' ? NULL : fopen(path, "rb");
-        if (!in)
-            continue;
-        size_t n = fread(bytes, 1, sizeof bytes, in);
-        fclose(in);
-        uint8_t *exact = malloc(n ? n : 1); /* so that a sanitizer sees reads past the end */
-        memcpy(exact, bytes, n);
-        assert_int_equal(LLVMFuzzerTestOneInput(exact, n), 0);
-        free(exact);
-        files++;
-    }
-    closedir(dir);
-    assert_true(files >= 12);
+    assert_true(corpus_replay("tests/fuzz/corpus/import_line") >= 12);
 }
 
 /* ---- lines ---- */
